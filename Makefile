@@ -1,0 +1,63 @@
+# Everything happens in .venv; a target installs what it needs, once.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS := dev
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+PACKAGES := idto3d eval baselines dashboard protocols tests
+RUNS := runs
+
+.PHONY: help install system demo unseen test lint format types pytest test-slow train clean
+
+help: ## what the targets do
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+install: $(STAMP) ## the environment, once per change of pyproject.toml or constraints.txt
+
+# torch goes first and alone, so that no other package's dependency chooses its build.
+$(STAMP): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory system
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Found $$($(BIN)/python -V), expected Python 3.11 or newer; run make PYTHON=python3.11 after removing $(VENV)." >&2; exit 2; }
+	@echo "Installing into $(VENV) (once; some minutes) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+# What open3d and opencv load and wheels do not bring.
+system:
+	@bash .ci/system-packages
+
+demo: install ## three people from photos to a report, in minutes
+	@$(BIN)/idto3d-eval run --protocol quickstart
+
+unseen: install ## the twelve held-out people
+	@$(BIN)/idto3d-eval run --protocol unseen_ids
+
+test: lint types pytest ## lint, types and tests
+
+lint: install
+	@$(BIN)/ruff check $(PACKAGES)
+	@$(BIN)/ruff format --check $(PACKAGES)
+
+format: install ## rewrite the sources as lint wants them
+	@$(BIN)/ruff check --fix --quiet $(PACKAGES)
+	@$(BIN)/ruff format $(PACKAGES)
+
+types: install
+	@$(BIN)/mypy
+
+pytest: install
+	@$(BIN)/python -m pytest
+
+test-slow: install ## the tests that take minutes: kills, whole runs
+	@$(BIN)/python -m pytest -m slow
+
+clean: ## remove caches; runs and the environment stay
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Methods that make heads: one file a method, and the table of them in `specs`."""

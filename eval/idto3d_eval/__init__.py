@@ -1,0 +1,1 @@
+"""Plan, run, measure and report: how methods that make heads compare."""

@@ -1,0 +1,1 @@
+"""From photographs to an identity: reading faces, aligning them, embedding them."""

@@ -1,0 +1,1 @@
+"""Synthetic people: who they are, how they look, and their photographs. Nothing that generates imports this."""

@@ -1,0 +1,1 @@
+"""Appearance of a head: UV atlas, baking, and the reflectance field that stage 2 optimises."""
