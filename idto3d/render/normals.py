@@ -1,0 +1,100 @@
+"""Surface normals: per vertex, area-weighted, and as the camera-space image that the geometry prior knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idto3d.render.antialias import antialias
+from idto3d.render.rasterise import Fragments, interpolate, rasterise
+
+if TYPE_CHECKING:
+    from idto3d.render.camera import Camera
+
+
+def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Cross products of two edges: outward for outward winding, as long as twice the face's area.
+
+    Args:
+        vertices: [V, 3] mm.
+        faces: [F, 3] int64.
+
+    Returns:
+        [F, 3] mm², not normalised.
+    """
+    a, b, c = (vertices.index_select(0, faces[:, corner]) for corner in range(3))
+    return torch.linalg.cross(b - a, c - a)
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Unit vertex normals: the mean of the surrounding faces' normals, weighted by area (Gouraud 1971).
+
+    Args:
+        vertices: [V, 3] mm; differentiable.
+        faces: [F, 3] int64, wound outward.
+
+    Returns:
+        [V, 3] unit vectors in the frame of `vertices`; zero at a vertex that no face uses.
+    """
+    normals = face_normals(vertices, faces)
+    total = torch.zeros_like(vertices)
+    for corner in range(3):
+        total = total.index_add(0, faces[:, corner], normals)
+    return torch.nn.functional.normalize(total, dim=-1, eps=1e-12)
+
+
+def weld(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Faces as if vertices at one position were one, so that normals and outlines ignore texture seams.
+
+    Args:
+        vertices: [V, 3]; only equal bits weld.
+        faces: [F, 3].
+
+    Returns:
+        The welded faces [F, 3] and, for every vertex [V], the first vertex at its position.
+    """
+    order = np.lexsort((np.arange(len(vertices)), *vertices.T))
+    in_order = vertices[order]
+    starts = np.ones(len(order), dtype=bool)
+    starts[1:] = (in_order[1:] != in_order[:-1]).any(axis=1)
+    representative = np.empty(len(order), dtype=np.int64)
+    representative[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
+    return representative[faces], representative
+
+
+def shading_normals(fragments: Fragments, vertices: Tensor, faces: Tensor) -> Tensor:
+    """Smooth unit normals at every pixel, in the frame of `vertices`.
+
+    Args:
+        fragments: what `rasterise` returned for this mesh, [H, W].
+        vertices: [V, 3] mm.
+        faces: [F, 3] int64.
+
+    Returns:
+        [H, W, 3], unit length where the mask is set and zero elsewhere.
+    """
+    smooth = interpolate(fragments, faces, vertex_normals(vertices, faces))
+    return torch.nn.functional.normalize(smooth, dim=-1, eps=1e-12)
+
+
+def render_normals(vertices: Tensor, faces: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """The normal map of a mesh, antialiased, with gradients inside and at the outline.
+
+    Args:
+        vertices: [V, 3] mm; differentiable.
+        faces: [F, 3] int64, wound outward.
+        camera: which view, at which resolution.
+
+    Returns:
+        Normals [H, W, 3], camera space, in [-1, 1], background 0; and coverage [H, W] in [0, 1].
+    """
+    fragments = rasterise(vertices, faces, camera)
+    rotation = torch.as_tensor(np.asarray(camera.rotation()), dtype=vertices.dtype)
+    normals = shading_normals(fragments, vertices, faces) @ rotation.T
+    layers = torch.cat([normals, fragments.mask[..., None].to(normals.dtype)], dim=-1)
+    layers = antialias(layers, fragments, vertices, faces, camera)
+    return layers[..., :3], layers[..., 3]

@@ -1,0 +1,172 @@
+"""The canonical views: one renderer for every method's heads, the same bytes on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idto3d.render.normals import face_normals, vertex_normals, weld
+from idto3d.render.rasterise import Fragments, interpolate, rasterise
+from idto3d.render.shading import linear_to_srgb, shade, srgb_to_linear
+
+if TYPE_CHECKING:
+    from idto3d.render.camera import Camera
+    from idto3d.render.light import EnvironmentLight
+
+BACKGROUND = 0.5  # sRGB, all three channels: a grey that favours neither dark nor fair skin
+
+
+class Textured(Protocol):
+    """What a view needs of a mesh; `idto3d.asset.TexturedMesh` has it."""
+
+    @property
+    def vertices(self) -> NDArray[np.floating]:
+        """[V, 3] mm."""
+
+    @property
+    def faces(self) -> NDArray[np.integer]:
+        """[F, 3], wound outward."""
+
+    @property
+    def uvs(self) -> NDArray[np.floating]:
+        """[V, 2] in [0, 1], v up."""
+
+    @property
+    def albedo(self) -> NDArray[np.uint8]:
+        """[T, T, 3] sRGB."""
+
+    @property
+    def roughness_metallic(self) -> NDArray[np.uint8]:
+        """[T, T, 3] linear, G roughness, B metallic."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture of one head.
+
+    Attributes:
+        colour: [H, W, 3] uint8 sRGB on the fixed grey.
+        normals: [H, W, 3] float32, camera space, unit length where the mask is set, else 0.
+        mask: [H, W] bool, True where the head covers at least half of the pixel.
+    """
+
+    colour: NDArray[np.uint8]
+    normals: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+def render_view(mesh: Textured, camera: Camera, light: EnvironmentLight, supersample: int = 2) -> View:
+    """Draw a textured head: box-filtered in linear light from `supersample`² samples a pixel.
+
+    Runs on one thread, so that the machine's thread count changes no bit. Faces seen from behind (a cut
+    neck, the inside of a mouth) are lit as if they were two-sided.
+
+    Args:
+        mesh: the head.
+        camera: which view, at which resolution.
+        light: the environment, fixed in world space.
+        supersample: samples a pixel along each side, at least 1.
+
+    Returns:
+        The view, at the camera's resolution.
+
+    Raises:
+        ValueError: if supersample is below 1.
+    """
+    if supersample < 1:
+        raise ValueError(f"Found supersample {supersample}, expected at least 1; pass 2 for the canonical views.")
+    fine = replace(camera, resolution=camera.resolution * supersample)
+    with torch.no_grad(), _one_thread():
+        vertices = torch.from_numpy(np.array(mesh.vertices, dtype=np.float32))
+        faces = torch.from_numpy(np.array(mesh.faces, dtype=np.int64))
+        fragments = rasterise(vertices, faces, fine)
+        normals = _seen_normals(mesh, vertices, faces, fragments, fine)
+        position = interpolate(fragments, faces, vertices)
+        eye = torch.from_numpy(np.asarray(camera.position(), dtype=np.float32))
+        view_dir = torch.nn.functional.normalize(eye - position, dim=-1)
+        uv = interpolate(fragments, faces, torch.from_numpy(np.array(mesh.uvs, dtype=np.float32)))
+        albedo = sample_texture(mesh.albedo, uv, srgb=True)
+        material = sample_texture(mesh.roughness_metallic, uv, srgb=False)
+        colour = shade(albedo, material[..., 1:2], material[..., 2:3], normals, view_dir, light)
+        background = srgb_to_linear(torch.tensor(BACKGROUND))
+        colour = torch.where(fragments.mask[..., None], colour.clamp(0.0, 1.0), background)
+        rotation = torch.from_numpy(np.asarray(camera.rotation(), dtype=np.float32))
+        layers = [colour, _rotate(normals, rotation), fragments.mask[..., None].float()]
+        pixels = _shrink(torch.cat(layers, dim=-1), supersample)
+        mask = pixels[..., 6] >= 0.5
+        towards = torch.nn.functional.normalize(pixels[..., 3:6], dim=-1) * mask[..., None]
+        srgb = (linear_to_srgb(pixels[..., :3]) * 255.0 + 0.5).floor().to(torch.uint8)
+    return View(colour=srgb.numpy(), normals=towards.numpy(), mask=mask.numpy())
+
+
+def sample_texture(texture: NDArray[np.uint8], uv: Tensor, srgb: bool) -> Tensor:
+    """Bilinear lookup, filtered in linear light, clamped at the border.
+
+    Args:
+        texture: [T, U, C] uint8; the first row is v = 1.
+        uv: [..., 2], u right and v up; texel centres lie at (i + 0.5) / size.
+        srgb: True for colour textures, which are decoded to linear; False for data.
+
+    Returns:
+        [..., C] in [0, 1], `uv`'s dtype; not differentiable with respect to uv.
+    """
+    height, width, channels = texture.shape
+    codes = torch.arange(256, dtype=torch.float64) / 255.0
+    decoded = (srgb_to_linear(codes) if srgb else codes).to(uv.dtype)
+    texels = torch.from_numpy(np.ascontiguousarray(texture)).reshape(height * width, channels)
+    flat = uv.detach().reshape(-1, 2)
+    x = (flat[:, 0] * width - 0.5).clamp(0.0, width - 1.0)
+    y = ((1.0 - flat[:, 1]) * height - 0.5).clamp(0.0, height - 1.0)
+    left, top = x.floor().long(), y.floor().long()
+    right, bottom = (left + 1).clamp_max(width - 1), (top + 1).clamp_max(height - 1)
+    across, down = (x - left)[:, None], (y - top)[:, None]
+
+    def texel(row: Tensor, column: Tensor) -> Tensor:
+        return decoded[texels.index_select(0, row * width + column).long()]
+
+    upper = texel(top, left) * (1.0 - across) + texel(top, right) * across
+    lower = texel(bottom, left) * (1.0 - across) + texel(bottom, right) * across
+    return (upper * (1.0 - down) + lower * down).reshape(*uv.shape[:-1], channels)
+
+
+def _seen_normals(
+    mesh: Textured, vertices: Tensor, faces: Tensor, fragments: Fragments, camera: Camera
+) -> Tensor:
+    """Smooth normals across texture seams [H, W, 3], turned to the viewer on faces seen from behind."""
+    welded, representative = (torch.from_numpy(x) for x in weld(np.asarray(mesh.vertices), np.asarray(mesh.faces)))
+    normals = vertex_normals(vertices, welded).index_select(0, representative)
+    seen = torch.nn.functional.normalize(interpolate(fragments, faces, normals), dim=-1)
+    outward = face_normals(vertices, faces)
+    eye = torch.from_numpy(np.asarray(camera.position(), dtype=np.float32))
+    behind = ((eye - vertices.index_select(0, faces[:, 0])) * outward).sum(-1) < 0.0
+    turned = behind[fragments.triangle.clamp_min(0)] & fragments.mask
+    return torch.where(turned[..., None], -seen, seen)
+
+
+def _rotate(vectors: Tensor, rotation: Tensor) -> Tensor:
+    """[..., 3] by a [3, 3] matrix, element by element: no matrix library, whose sums depend on its threads."""
+    x, y, z = vectors[..., 0:1], vectors[..., 1:2], vectors[..., 2:3]
+    return x * rotation[:, 0] + y * rotation[:, 1] + z * rotation[:, 2]
+
+
+def _shrink(image: Tensor, factor: int) -> Tensor:
+    """Mean over blocks of `factor`² pixels: [H f, W f, C] to [H, W, C]."""
+    height, width, channels = image.shape[0] // factor, image.shape[1] // factor, image.shape[2]
+    return image.reshape(height, factor, width, factor, channels).mean(dim=(1, 3))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
