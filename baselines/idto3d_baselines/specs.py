@@ -1,4 +1,4 @@
-"""The table of methods, readable without importing any of them: what each is, was given, and how it came here."""
+"""The table of methods, readable without importing any: what each is, was given, and how it came here."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MethodSpec:
     conditioned_on: tuple[str, ...]
     """What it receives of the person; "truth" is the person's own parameters."""
     knows_population: bool
-    """Whether it knows the generating family (its topology, axes or action presets): such rows stand apart."""
+    """Whether it knows the generating family (topology, axes or action presets): such rows stand apart."""
     licence: str
     commit: str | None
     """The pinned commit of foreign code; None where the code is this package's."""

@@ -27,7 +27,7 @@ EXIT_INTERRUPTED = 130
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options that every command shares; `main` reads --debug itself, since it also rules errors of parsing."""
+    """Options that every command shares; `main` reads --debug, which rules errors of parsing too."""
 
 
 @app.command()
@@ -46,7 +46,7 @@ def run(
 
 
 def main() -> None:
-    """Run the command line: an error is one sentence on stderr and exit code 2, no traceback unless --debug."""
+    """Run the command line: an error is one sentence on stderr and exit code 2, a traceback on --debug."""
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     _mount_commands()

@@ -73,7 +73,7 @@ def parse_protocol(text: str, source: str) -> Protocol:
 
 
 class _ProtocolLoader(yaml.SafeLoader):
-    """Safe loading that makes tuples of lists, since the schema is strict, and refuses repeated keys and aliases."""
+    """Safe loading: makes tuples of lists (the schema is strict) and refuses repeated keys and aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):

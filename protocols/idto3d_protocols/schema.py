@@ -74,7 +74,7 @@ class MethodRow(Model):
     parameters: dict[Name, Parameter] = {}
     budget: BudgetChange = BudgetChange()
     photos_of: Literal["own", "next"] = "own"
-    """Whose photos condition it: "next" takes those of the next identity in the list, the last takes the first's."""
+    """Whose photos condition it: "next" takes those of the next identity in the list, round its end."""
 
 
 class CameraView(Model):
