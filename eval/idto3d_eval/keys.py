@@ -1,0 +1,110 @@
+"""Content keys: one sha256 over everything that can change a job's result, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1  # raised when the meaning of an artefact's files changes
+
+
+@dataclass(frozen=True)
+class KeyInputs:
+    """Everything that can change the result of one job; times, worker counts and folders cannot."""
+
+    stage: str
+    protocol: Mapping[str, Any]  # the protocol's name, version and the fields this stage reads
+    method: Mapping[str, Any] = field(default_factory=dict)  # the method's spec, {} for stages without one
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)  # file name -> sha256
+    identity: str = ""
+    seed: int = 0
+    repeat: int = 0
+    inputs: Mapping[str, str] = field(default_factory=dict)  # upstream job -> digest of its files
+    code: str = ""  # see `code_version.code_version`
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 0  # 0 where the thread count cannot matter
+    schema: int = SCHEMA_VERSION
+
+    def key(self) -> str:
+        """The sha256, in hexadecimal, of these inputs as canonical JSON."""
+        return content_key(asdict(self))
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal text on every machine.
+
+    Raises:
+        TypeError: for anything that is not a mapping, sequence, string, number, bool, None or path.
+        ValueError: for NaN and infinities, which have no JSON text.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def content_key(value: Any) -> str:
+    """sha256, in hexadecimal, of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """sha256, in hexadecimal, of a file's bytes.
+
+    Raises:
+        OSError: when the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path, exclude: Iterable[str] = ()) -> str:
+    """sha256 over the relative names and contents of all files under a folder (or of one file).
+
+    Args:
+        folder: what to read; a plain file is its own digest.
+        exclude: relative names that do not count.
+    """
+    if folder.is_file():
+        return file_sha256(folder)
+    skipped = set(exclude)
+    files = {
+        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    return content_key({name: file_sha256(path) for name, path in files.items() if name not in skipped})
+
+
+def weights_sha256(paths: Iterable[Path]) -> dict[str, str]:
+    """sha256 of each weight file, by file name; a folder stands for every file in it.
+
+    Two files of one name in different folders are told apart by their parents' names.
+    """
+    hashes: dict[str, str] = {}
+    for path in sorted(set(paths)):
+        members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for member in members:
+            name = f"{path.name}/{member.relative_to(path).as_posix()}" if path.is_dir() else path.name
+            hashes[name] = file_sha256(member)
+    return hashes
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types; -0.0 becomes 0.0 and whole floats stay floats."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"found {value} in a content key, expected a finite number")
+        return value + 0.0
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(_plain(item) for item in value)
+    raise TypeError(f"found a {type(value).__name__} in a content key, expected JSON's own types")

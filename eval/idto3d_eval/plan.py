@@ -1,0 +1,219 @@
+"""From a protocol to jobs: what has to be made, from what, and everything that can change the result.
+
+    identity ─► generate ─► render ─► read ─┐
+       └──────► photos ─────────────────────┼─► score (one a method row)
+    gallery, reference ─────────────────────┘
+
+A stage receives what its key covers and nothing else, so a result cannot depend on an input that the key
+does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from idto3d.errors import UserError
+from idto3d_baselines.specs import METHODS, MethodSpec
+from idto3d_eval.code_version import code_version, library_versions
+from idto3d_eval.keys import KeyInputs, weights_sha256
+from idto3d_eval.stage import Stage
+from idto3d_eval.stages import STAGES
+from idto3d_protocols.schema import MethodRow, Protocol
+
+
+@dataclass(frozen=True)
+class Job:
+    """One artefact to make; its name is its folder under the run's."""
+
+    name: str
+    stage: str
+    key_inputs: KeyInputs  # all but the digests of what it needs
+    needs: tuple[str, ...] = ()
+    label: str = ""  # the method row it belongs to
+    threads: int = 1
+
+    def key(self, digests: Mapping[str, str]) -> str:
+        """The content key, once the digests of all that the job needs are known."""
+        return replace(self.key_inputs, inputs={need: digests[need] for need in self.needs}).key()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a protocol, each after those that it needs."""
+
+    protocol: Protocol
+    jobs: tuple[Job, ...]
+    specs: Mapping[str, MethodSpec]  # by the label of the row
+    weights: Path
+
+    def of_stage(self, stage: str) -> tuple[Job, ...]:
+        """The jobs of one stage, in the plan's order."""
+        return tuple(job for job in self.jobs if job.stage == stage)
+
+
+def plan_run(
+    protocol: Protocol,
+    weights: Path,
+    methods: Mapping[str, MethodSpec] = METHODS,
+    stages: Mapping[str, Stage] = STAGES,
+) -> Plan:
+    """Lays out a protocol's jobs; reads weights' bytes and code, imports nothing heavy.
+
+    Args:
+        protocol: what to run.
+        weights: folder of the weights that methods and readers use.
+        methods: the table that the protocol's method names refer to.
+        stages: what each stage runs.
+
+    Raises:
+        UserError: a method that is unknown, does not exist in the protocol's profile, or needs a truth that
+            the population does not have.
+    """
+    specs = {row.label: _spec_of(row, protocol, methods) for row in protocol.methods}
+    hashes = weights_sha256(path for path in [weights] if path.exists())
+    laying = _Layer(protocol, stages, hashes)
+    identities = protocol.population.identities
+    jobs = [laying.job("identity", f"identities/{name}", identity=name) for name in identities]
+    jobs += [
+        laying.job("photos", f"photos/{name}", needs=(f"identities/{name}",), identity=name)
+        for name in identities
+    ]
+    for row in protocol.methods:
+        for name in identities:
+            for seed in protocol.seeds:
+                jobs += _head_jobs(laying, protocol, row, specs[row.label], name, seed)
+    common = tuple(job.name for job in jobs if job.stage == "photos")
+    if protocol.population.label == "synthetic":
+        references = [
+            laying.job("reference", f"references/{name}", needs=(f"photos/{name}",), identity=name)
+            for name in identities
+        ]
+        jobs += [laying.job("gallery", "gallery"), *references]
+        common += ("gallery", *(job.name for job in references))
+    jobs += [
+        laying.job(
+            "score",
+            f"scores/{row.label}",
+            needs=(
+                *(job.name for job in jobs if job.label == row.label and job.stage in {"generate", "read"}),
+                *common,
+            ),
+            label=row.label,
+            parameters={"label": row.label},
+        )
+        for row in protocol.methods
+    ]
+    return Plan(protocol, tuple(jobs), specs, weights)
+
+
+def _head_jobs(
+    laying: _Layer, protocol: Protocol, row: MethodRow, spec: MethodSpec, identity: str, seed: int
+) -> list[Job]:
+    """Generate, render and read one head."""
+    place = f"{row.label}/{identity}/seed-{seed}"
+    heads = laying.job(
+        "generate",
+        f"heads/{place}",
+        needs=(f"identities/{protocol.conditioning_identity(row, identity)}",),
+        identity=identity,
+        label=row.label,
+        seed=seed,
+        method=_method_fields(spec),
+        parameters={
+            "parameters": dict(row.parameters),
+            "budget": protocol.budget_of(row).model_dump(),
+            "photos_of": row.photos_of,
+        },
+        code=spec.entry.partition(":")[0],
+        threads=protocol.budget_of(row).threads,
+    )
+    views = laying.job(
+        "render", f"views/{place}", needs=(heads.name,), identity=identity, label=row.label, seed=seed
+    )
+    features = laying.job(
+        "read", f"features/{place}", needs=(views.name,), identity=identity, label=row.label, seed=seed
+    )
+    return [heads, views, features]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Fills in what all jobs of a stage have in common."""
+
+    protocol: Protocol
+    stages: Mapping[str, Stage]
+    hashes: Mapping[str, str]
+
+    def job(
+        self,
+        stage: str,
+        name: str,
+        needs: tuple[str, ...] = (),
+        identity: str = "",
+        label: str = "",
+        seed: int = 0,
+        method: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        code: str = "",
+        threads: int | None = None,
+    ) -> Job:
+        table = self.stages[stage]
+        pinned = self.protocol.budget.threads if threads is None else threads
+        modules = sorted({*table.code, *([code] if code else [])})
+        inputs = KeyInputs(
+            stage=stage,
+            protocol={
+                "name": self.protocol.name,
+                "version": self.protocol.version,
+                **protocol_fields(self.protocol, table.fields),
+            },
+            method=method or {},
+            parameters=parameters or {},
+            weights={file: sha for file, sha in self.hashes.items() if table.reads_weights(file)},
+            identity=identity,
+            seed=seed,
+            code=" ".join(code_version(module) for module in modules),
+            libraries=library_versions(),
+            threads=pinned,
+        )
+        return Job(name, stage, inputs, needs, label, pinned)
+
+
+def protocol_fields(protocol: Protocol, fields: Iterable[str]) -> dict[str, Any]:
+    """The named fields of a protocol in JSON's types; a dotted name reaches into a part."""
+    whole = protocol.model_dump(mode="json")
+    found: dict[str, Any] = {}
+    for name in fields:
+        value: Any = whole
+        for part in name.split("."):
+            value = value[part]
+        found[name] = value
+    return found
+
+
+def _method_fields(spec: MethodSpec) -> dict[str, Any]:
+    """What of a spec can change a head: not its summary nor where it is cited from."""
+    fields = asdict(spec)
+    return {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on")}
+
+
+def _spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpec]) -> MethodSpec:
+    if row.method not in methods:
+        raise UserError(
+            f"Protocol {protocol.name} names the method {row.method!r}, expected one of {', '.join(methods)}."
+        )
+    spec = methods[row.method]
+    if protocol.profile not in spec.profiles:
+        raise UserError(
+            f"Protocol {protocol.name} asks for {row.method!r} in the profile {protocol.profile!r}, expected "
+            f"{' or '.join(spec.profiles)}; take the row out."
+        )
+    if spec.needs_truth and protocol.population.label != "synthetic":
+        raise UserError(
+            f"Method {row.method!r} needs the true heads, found a population of "
+            f"{protocol.population.label}, expected a synthetic one; take the row out."
+        )
+    return spec

@@ -1,0 +1,107 @@
+"""How far a run is: a bar with an estimate on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from idto3d_eval.plan import Job
+from idto3d_eval.stage import Stage
+from idto3d_eval.store import Record
+
+_PLAIN_EVERY = 20.0  # seconds between two lines where there is no terminal
+
+
+class RunProgress:
+    """Shows a run's jobs. Estimates come from what jobs of a kind took so far, in this run or before."""
+
+    def __init__(
+        self, console: Console, jobs: tuple[Job, ...], stages: Mapping[str, Stage], workers: int, shown: bool
+    ) -> None:
+        self._console, self._workers = console, workers
+        self._shown = shown
+        self._live = shown and console.is_terminal
+        self._kinds = {job.name: f"{job.stage} {job.label}".rstrip() for job in jobs}
+        self._seconds = {self._kinds[job.name]: stages[job.stage].seconds for job in jobs}
+        self._measured: dict[str, list[float]] = defaultdict(list)
+        self._waiting = {job.name for job in jobs}
+        self._total = len(jobs)
+        self._fractions: dict[str, float] = {}
+        self._last_line = time.monotonic()
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._overall: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> RunProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def settled(self, job: str, record: Record) -> None:
+        """A job is over, now or in an earlier run."""
+        self._waiting.discard(job)
+        self._fractions.pop(job, None)
+        if record.seconds > 0:
+            self._measured[self._kinds[job]].append(record.seconds)
+        if job in self._tasks:
+            self._bars.remove_task(self._tasks.pop(job))
+
+    def started(self, job: str) -> None:
+        """A worker took a job."""
+        self._fractions[job] = 0.0
+        if self._live:
+            self._tasks[job] = self._bars.add_task(f"  {job}", total=None, note="")
+
+    def moved(self, job: str, done: int, total: int, what: str) -> None:
+        """A job told how far it is."""
+        if job in self._fractions and total > 0:
+            self._fractions[job] = min(1.0, done / total)
+            if job in self._tasks:
+                note = f"{done}/{total} {what}"
+                self._bars.update(self._tasks[job], completed=done, total=total, note=note)
+
+    def show(self) -> None:
+        """Brings the overall line up to date."""
+        if not self._shown:
+            return
+        done = self._total - len(self._waiting)
+        note = f"{done}/{self._total} jobs, {spoken(self.remaining())} left"
+        if self._live:
+            if self._overall is None:
+                self._overall = self._bars.add_task("[bold]run", total=self._total, note=note)
+            self._bars.update(self._overall, completed=done + sum(self._fractions.values()), note=note)
+        elif time.monotonic() - self._last_line >= _PLAIN_EVERY:
+            self._last_line = time.monotonic()
+            self._console.print(note, highlight=False)
+
+    def remaining(self) -> float:
+        """Estimated seconds to the end, all workers busy."""
+        work = 0.0
+        for job in self._waiting:
+            times = self._measured[self._kinds[job]]
+            expected = sum(times) / len(times) if times else self._seconds[self._kinds[job]]
+            work += expected * (1.0 - self._fractions.get(job, 0.0))
+        return work / self._workers
+
+
+def spoken(seconds: float) -> str:
+    """A duration as one would say it."""
+    if seconds < 60:
+        return f"about {max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} min"
+    return f"about {seconds / 3600:.1f} h"

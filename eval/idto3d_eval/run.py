@@ -1,0 +1,153 @@
+"""Runs a protocol: plan, jobs, tables, report. The same command again goes on where it was; a finished run is
+a no-op that shows its table."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+from rich.console import Console
+
+import idto3d
+from idto3d.errors import UserError
+from idto3d_baselines.specs import METHODS, MethodSpec
+from idto3d_eval.plan import Plan, plan_run
+from idto3d_eval.pool import Pool
+from idto3d_eval.progress import RunProgress
+from idto3d_eval.results import finish
+from idto3d_eval.schedule import Schedule
+from idto3d_eval.stage import Stage
+from idto3d_eval.store import Record, Store
+from idto3d_eval.terminal import result_table
+from idto3d_protocols.schema import Protocol
+
+STAGE_TABLE = "idto3d_eval.stages:STAGES"
+PROTOCOL_FILE = "protocol.json"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run's results lie, and how its jobs ended."""
+
+    root: Path
+    done: int
+    failed: int
+    computed: int  # jobs that this call ran; 0 for a run that was finished
+
+
+def run_protocol(
+    protocol: Protocol,
+    root: Path,
+    *,
+    progress: bool = True,
+    workers: int | None = None,
+    weights: Path | None = None,
+    methods: Mapping[str, MethodSpec] = METHODS,
+    stages: str = STAGE_TABLE,
+    console: Console | None = None,
+) -> RunResult:
+    """Makes, draws and scores every head of a protocol, and writes tables and report into the run's folder.
+
+    A head that fails is NaN with its reason in the scores, and the others go on.
+
+    Args:
+        protocol: what to run.
+        root: the run's folder, `runs/<name>`.
+        progress: whether to show how far it is.
+        workers: processes at once; by default as many as the cores allow with the protocol's threads. Their
+            number changes no bit of the result.
+        weights: folder of weights; the shipped ones by default.
+        methods: what the protocol's method names refer to.
+        stages: `module:name` of the table of stages.
+        console: where to print.
+
+    Raises:
+        UserError: the folder holds another protocol, another process is at work on it, a method does not fit
+            the protocol, or every head of a method failed (tables and report are written all the same).
+        DiskFull: no room is left; finished jobs are kept.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM; workers are ended, finished jobs are kept.
+    """
+    console = console or Console()
+    module, name = stages.split(":")
+    table = cast(Mapping[str, Stage], getattr(import_module(module), name))
+    plan = plan_run(protocol, weights or shipped_weights(), methods, table)
+    store = Store(root)
+    with _terminate_as_interrupt(), store.locked():
+        _claim(store, protocol)
+        threads = protocol.budget.threads
+        size = workers or max(1, (os.cpu_count() or 1) // threads)
+        with RunProgress(console, plan.jobs, table, size, progress) as shown:
+            schedule = Schedule(plan, store, table, shown)
+            if not schedule.recall():
+                with Pool(size, threads, stages, root / "logs" / "workers.log") as pool:
+                    schedule.work(pool)
+        summary = finish(plan, store, schedule.settled)
+    console.print(result_table(summary))
+    console.print(f"Report: {root / 'report.html'}", highlight=False, soft_wrap=True)
+    failed = sum(not record.done for record in schedule.settled.values())
+    _refuse_methods_without_heads(plan, schedule.settled, root)
+    return RunResult(root, len(schedule.settled) - failed, failed, schedule.computed)
+
+
+def shipped_weights() -> Path:
+    """The folder of the weights that come with the package."""
+    return Path(idto3d.__file__).parent / "weights"
+
+
+def _claim(store: Store, protocol: Protocol) -> None:
+    """Says whose run this folder is; a folder of another protocol, or another version of it, is refused."""
+    path = store.root / PROTOCOL_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        other = (found["name"], found["version"])
+    except FileNotFoundError:
+        other = None
+    except (ValueError, KeyError, TypeError):
+        other = ("unreadable", 0)
+    if other is not None and other != (protocol.name, protocol.version):
+        raise UserError(
+            f"Found a run of {other[0]} version {other[1]} in {store.root}, expected one of {protocol.name} "
+            f"version {protocol.version}; name the run otherwise with --name, or remove the folder."
+        )
+    text = protocol.model_dump_json(indent=1) + "\n"
+    if other is None or path.read_text(encoding="utf-8") != text:
+        store.write(PROTOCOL_FILE, text)
+
+
+def _refuse_methods_without_heads(plan: Plan, settled: Mapping[str, Record], root: Path) -> None:
+    """A method that made nothing is an error of the run; one that failed now and then is a row of its report."""
+    for label in plan.specs:
+        heads = [settled[job.name] for job in plan.of_stage("generate") if job.label == label]
+        views = [settled[job.name] for job in plan.of_stage("render") if job.label == label]
+        if heads and not any(record.done for record in views):
+            reason = next(record.reason for record in (*heads, *views) if not record.done)
+            raise UserError(
+                f"Found no head by {label} that could be drawn, expected {len(heads)}: {reason.rstrip('.')}; "
+                f"see {root / 'report.html'} and {root / 'logs'}."
+            )
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Makes SIGTERM end a run as tidily as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,130 @@
+"""Works off a plan's jobs: what is finished stays, what is ready goes to a worker, what failed is written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from idto3d_eval.keys import content_key
+from idto3d_eval.plan import Job, Plan
+from idto3d_eval.pool import Message, Pool
+from idto3d_eval.progress import RunProgress
+from idto3d_eval.stage import Stage
+from idto3d_eval.store import Record, Store, disk_full
+
+
+class Schedule:
+    """The state of a run's jobs. A job is settled when its record, done or failed, is of today's key."""
+
+    def __init__(self, plan: Plan, store: Store, stages: Mapping[str, Stage], shown: RunProgress) -> None:
+        self._plan, self._store, self._stages, self._shown = plan, store, stages, shown
+        self._protocol = plan.protocol.model_dump_json()
+        self.settled: dict[str, Record] = {}
+        self.computed = 0
+        self._running: dict[str, tuple[Job, str, Path]] = {}  # job -> what it is, its key, its partial folder
+        self._waiting = list(plan.jobs)
+
+    def recall(self) -> bool:
+        """Settles all that earlier runs finished; returns whether that was everything."""
+        for job in tuple(self._waiting):
+            if all(need in self.settled for need in job.needs):
+                record = self._store.current(job.name, self._key(job))
+                if record is not None:
+                    self._settle(job, record)
+        return not self._waiting
+
+    def work(self, pool: Pool) -> None:
+        """Runs what is left.
+
+        Raises:
+            DiskFull: when no room is left.
+            KeyboardInterrupt: when told to stop; the caller ends the pool.
+        """
+        while self._waiting or self._running:
+            self._hand_out(pool)
+            for message in pool.messages(seconds=0.2):
+                self._hear(message)
+            self._shown.show()
+
+    def _hand_out(self, pool: Pool) -> None:
+        """Gives ready jobs to idle workers, in the plan's order."""
+        idle = pool.idle()
+        for job in tuple(self._waiting):
+            if not idle:
+                return
+            if job.name in self._running or any(need not in self.settled for need in job.needs):
+                continue
+            key = self._key(job)
+            record = self._store.current(job.name, key)
+            broken = [need for need in job.needs if not self.settled[need].done]
+            if record is not None:
+                self._settle(job, record)
+            elif broken and not self._stages[job.stage].tolerates_failures:
+                reason = self.settled[broken[0]].reason
+                self._settle(job, self._failure(job, key, reason, retry=self.settled[broken[0]].retry))
+            else:
+                partial = self._store.partial()
+                pool.submit(idle.pop(0), self._request(job, partial))
+                self._running[job.name] = (job, key, partial)
+                self._shown.started(job.name)
+
+    def _hear(self, message: Message) -> None:
+        if message.status == "progress":
+            fields = message.fields
+            self._shown.moved(message.job, fields["done"], fields["total"], fields["what"])
+            return
+        if message.job not in self._running:
+            return
+        job, key, partial = self._running.pop(message.job)
+        if message.status == "full_disk":
+            raise disk_full(self._store.root)
+        self.computed += 1
+        if message.status == "done":
+            facts = dict(message.fields["facts"])
+            calls = int(facts.pop("guidance_calls", 0) or 0)
+            record = Record(job.name, key, "done", "", guidance_calls=calls, facts=facts, **_costs(job, message))
+            self._settle(job, self._store.commit(partial, record))
+            return
+        retry = message.status == "died" or bool(message.fields.get("retry"))
+        reason = str(message.fields["reason"])
+        self._settle(job, self._failure(job, key, reason, retry=retry, **_costs(job, message)))
+
+    def _settle(self, job: Job, record: Record) -> None:
+        self.settled[job.name] = record
+        self._waiting.remove(job)
+        self._shown.settled(job.name, record)
+
+    def _failure(self, job: Job, key: str, reason: str, *, retry: bool, **costs: Any) -> Record:
+        digest = content_key(["failed", reason])
+        return self._store.fail(Record(job.name, key, "failed", digest, reason, retry, **costs))
+
+    def _key(self, job: Job) -> str:
+        return job.key({need: self.settled[need].digest for need in job.needs})
+
+    def _request(self, job: Job, partial: Path) -> dict[str, Any]:
+        """A job as a worker gets it: what its key covers, and the folders of what it needs."""
+        done = [need for need in job.needs if self.settled[need].done]
+        return {
+            "job": job.name,
+            "stage": job.stage,
+            "label": job.label,
+            "key_inputs": json.loads(json.dumps(asdict(job.key_inputs), default=list)),
+            "protocol": self._protocol,
+            "inputs": {need: str(self._store.artefact(need).absolute()) for need in done},
+            "failures": {need: self.settled[need].reason for need in job.needs if need not in done},
+            "weights": str(self._plan.weights.absolute()),
+            "out": str(partial.absolute()),
+            "log": str(self._store.log(job.name).absolute()),
+        }
+
+
+def _costs(job: Job, message: Message) -> dict[str, Any]:
+    """What a job cost, as a record keeps it; a worker that died could not tell."""
+    return {
+        "seconds": round(float(message.fields.get("seconds", 0.0)), 3),
+        "peak_memory_mib": float(message.fields.get("peak_memory_mib", 0.0)),
+        "threads": job.threads,
+    }

@@ -1,0 +1,254 @@
+"""A run's folder: finished artefacts, one index record a job, and writes that survive a kill at any byte.
+
+An artefact is written into `.partial/`, fsynced, renamed into place, and only then indexed. A job counts as
+finished when its record carries the key of today's inputs and its files are there; anything else is redone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from idto3d.errors import UserError
+from idto3d_eval.keys import folder_digest
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class DiskFull(UserError):
+    """No room is left for an artefact; what was finished before is untouched."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the index remembers of one job."""
+
+    job: str
+    key: str
+    status: str  # "done" or "failed"
+    digest: str  # of the artefact's files; for a failed job, of its reason
+    reason: str = ""
+    retry: bool = False  # a failure of the machine rather than of the method: the next run tries again
+    seconds: float = 0.0
+    peak_memory_mib: float = 0.0
+    guidance_calls: int = 0
+    threads: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)  # what else the stage reported
+
+    @property
+    def done(self) -> bool:
+        """Whether the artefact is there to be used."""
+        return self.status == "done"
+
+
+class Store:
+    """The folder of one run. Only the process that holds `locked()` writes through it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._partial = root / ".partial"
+
+    def artefact(self, job: str) -> Path:
+        """Where a finished job's files lie."""
+        return self.root / job
+
+    def log(self, job: str) -> Path:
+        """Where a job's output and its traceback lie."""
+        return self.root / "logs" / f"{job}.log"
+
+    def record(self, job: str) -> Record | None:
+        """What is known of a job; None when it never finished, or its record cannot be read."""
+        try:
+            found = Record(**json.loads(self._record_path(job).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        if found.done and not self.artefact(job).exists():
+            return None
+        return found
+
+    def current(self, job: str, key: str) -> Record | None:
+        """The record of a job when it is finished for exactly this key, else None."""
+        found = self.record(job)
+        return found if found is not None and found.key == key and not found.retry else None
+
+    def partial(self) -> Path:
+        """A new empty folder on the same disk, to write an artefact into before `commit`.
+
+        Raises:
+            DiskFull: when there is no room for it.
+        """
+        folder = self._partial / uuid.uuid4().hex
+        with full_disk_is_told(self.root):
+            folder.mkdir(parents=True)
+        return folder
+
+    def commit(self, partial: Path, record: Record) -> Record:
+        """Puts a written artefact in its place and indexes it; a kill in between leaves it unfinished.
+
+        Args:
+            partial: the folder from `partial()`, with the artefact's files.
+            record: all but the digest, which is computed here.
+
+        Raises:
+            DiskFull: when there is no room; nothing finished before is touched.
+        """
+        with full_disk_is_told(self.root):
+            _sync_tree(partial)
+            complete = Record(**{**asdict(record), "digest": folder_digest(partial)})
+            self._record_path(record.job).unlink(missing_ok=True)
+            target = self.artefact(record.job)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists():
+                target.rename(self._partial / uuid.uuid4().hex)
+            partial.rename(target)
+            _sync_folder(target.parent)
+            self._write_record(complete)
+        return complete
+
+    def fail(self, record: Record) -> Record:
+        """Indexes a job that failed, so that a finished run stays finished.
+
+        Raises:
+            DiskFull: when there is no room for the record.
+        """
+        with full_disk_is_told(self.root):
+            self._write_record(record)
+        return record
+
+    def write(self, name: str, content: bytes | str) -> Path:
+        """Writes one file of the run's root atomically.
+
+        Raises:
+            DiskFull: when there is no room; the file that was there stays.
+        """
+        path = self.root / name
+        with full_disk_is_told(self.root):
+            write_atomically(path, content.encode() if isinstance(content, str) else content)
+        return path
+
+    def broken(self, jobs: Mapping[str, str]) -> list[str]:
+        """The jobs, of {job: digest}, whose files on disk are not those that were indexed."""
+        return [job for job, digest in jobs.items() if folder_digest(self.artefact(job)) != digest]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for this process; leftovers of a killed one are swept away.
+
+        Raises:
+            UserError: when another process is at work on the same run.
+            DiskFull: when the folder cannot be made.
+        """
+        with full_disk_is_told(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            handle = (self.root / ".lock").open("a+")
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"Found another process at work on {self.root}, expected one at a time; "
+                    "wait for it, or stop it and run the same command again."
+                ) from None
+            shutil.rmtree(self._partial, ignore_errors=True)
+            try:
+                yield
+            finally:
+                shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _record_path(self, job: str) -> Path:
+        return self.root / "index" / f"{job}.json"
+
+    def _write_record(self, record: Record) -> None:
+        text = json.dumps(asdict(record), sort_keys=True, indent=1)
+        write_atomically(self._record_path(record.job), text.encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that after a kill or a power cut it is the old one or the new one, whole.
+
+    Raises:
+        OSError: when it cannot be written; the old file stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def full_disk_is_told(folder: Path) -> Iterator[None]:
+    """Turns the system's "no space left" into one sentence.
+
+    Raises:
+        DiskFull: in place of an OSError that says the disk or the quota is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise disk_full(folder) from error
+
+
+def disk_full(folder: Path) -> DiskFull:
+    """The sentence for a full disk, with what is left of it."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free / 2**20
+    return DiskFull(
+        f"Found {free:.1f} MiB free on the disk that holds {folder}, expected room for the next artefact; "
+        "everything finished is kept, so free some space and run the same command again."
+    )
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a full disk lies behind an exception, however many libraries wrapped it."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        if isinstance(current, DiskFull):
+            return True
+        if isinstance(current, OSError) and current.errno in FULL_DISK:
+            return True
+        if "no space left on device" in str(current).lower():
+            return True
+        current = current.__cause__ or current.__context__
+    return False
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            _sync_file(path)
+        else:
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    _sync_file(folder)
