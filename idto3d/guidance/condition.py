@@ -1,0 +1,126 @@
+"""What a denoiser is told about a picture: who, which expression, from where, and in which words.
+
+Absence is a value, so that one batch can hold conditioned and unconditioned rows (classifier-free guidance,
+Ho & Salimans 2022): a zero identity or camera, and -1 for an expression or an attribute, mean "not told".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idto3d.attributes import Attributes
+from idto3d.render.camera import HEAD_CENTRE, Camera
+
+CAMERA_FEATURES = 8
+# The head's apparent size that gives a zero feature: 250 mm fill the picture's side.
+REFERENCE_EXTENT = 250.0  # mm
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A batch of conditions; rows are independent of each other.
+
+    identity: [B, D] float32, unit rows, or zero rows for nobody
+    expression: [B] int64 index in `idto3d.expressions.EXPRESSIONS`, -1 = not told
+    camera: [B, 8] float32 of `camera_features`, zero rows = not told
+    attributes: [B, G] int64 of `Attributes.indices()`, -1 = not told
+    """
+
+    identity: Tensor
+    expression: Tensor
+    camera: Tensor
+    attributes: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        identity: NDArray[np.floating] | None,
+        expression: int | None,
+        cameras: Iterable[Camera],
+        attributes: Attributes | None,
+        *,
+        dimension: int = 128,
+    ) -> Condition:
+        """One person and expression seen by each camera; `None` = not told.
+
+        `dimension` is the identity's length where it is not told.
+        """
+        camera = torch.from_numpy(np.stack([camera_features(c) for c in cameras]))  # [B, 8]
+        count = len(camera)
+        vector = torch.zeros(dimension) if identity is None else torch.tensor(np.asarray(identity, np.float32))
+        words = [-1] * len(Attributes.GROUPS) if attributes is None else attributes.indices().tolist()
+        return cls(
+            identity=vector.expand(count, -1).clone(),
+            expression=torch.full((count,), -1 if expression is None else expression),
+            camera=camera,
+            attributes=torch.tensor(words).expand(count, -1).clone(),
+        )
+
+    def without_identity(self) -> Condition:
+        """The same rows, told nothing of who it is."""
+        return replace(self, identity=torch.zeros_like(self.identity))
+
+    def without_text(self) -> Condition:
+        """The same rows, told nothing that words say: neither expression nor attributes."""
+        return replace(
+            self,
+            expression=torch.full_like(self.expression, -1),
+            attributes=torch.full_like(self.attributes, -1),
+        )
+
+    def rows(self, index: Tensor | slice) -> Condition:
+        """The chosen rows, as indexing a tensor would choose them."""
+        return Condition(
+            self.identity[index], self.expression[index], self.camera[index], self.attributes[index]
+        )
+
+    def to(self, device: torch.device | str) -> Condition:
+        """The same conditions on another device."""
+        return Condition(
+            self.identity.to(device), self.expression.to(device), self.camera.to(device), self.attributes.to(device)
+        )
+
+    def __len__(self) -> int:
+        return len(self.expression)
+
+    @staticmethod
+    def concatenate(parts: Iterable[Condition]) -> Condition:
+        """All rows of all parts, in order."""
+        listed = list(parts)
+        return Condition(
+            torch.cat([p.identity for p in listed]),
+            torch.cat([p.expression for p in listed]),
+            torch.cat([p.camera for p in listed]),
+            torch.cat([p.attributes for p in listed]),
+        )
+
+
+def camera_features(camera: Camera) -> NDArray[np.float32]:
+    """[8] float32: sin and cos of yaw, sin and cos of pitch, roll (rad), log apparent scale, offset x, offset y.
+
+    Scale and offset are those of the head's centre in the picture (sides of the image, x right, y down), so that
+    two cameras that take the same picture have nearly the same features, whatever they aim at.
+    """
+    centre = np.asarray(HEAD_CENTRE)
+    depth = float(-((centre - camera.position()) @ camera.rotation().T)[2])  # mm
+    offset = camera.project(centre) / camera.resolution - 0.5  # [2]
+    scale = REFERENCE_EXTENT * camera.focal / camera.resolution / depth
+    return np.array(
+        [
+            np.sin(camera.yaw),
+            np.cos(camera.yaw),
+            np.sin(camera.pitch),
+            np.cos(camera.pitch),
+            camera.roll,
+            np.log(scale),
+            offset[0],
+            offset[1],
+        ],
+        np.float32,
+    )

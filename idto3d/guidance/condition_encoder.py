@@ -1,0 +1,100 @@
+"""The tiny base model's condition encoder: identity, expression, camera and attributes become tokens.
+
+Cross-attention reads the tokens (as IP-Adapter, Ye et al. 2023, does with face embeddings); their pooled
+projection is added to the timestep embedding, where every residual block hears it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from idto3d.errors import UserError
+from idto3d.guidance.condition import CAMERA_FEATURES, Condition
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the denoiser reads: tokens [B, T, W], and a pooled vector [B, P] where the denoiser takes one."""
+
+    tokens: Tensor
+    pooled: Tensor | None
+
+
+@dataclass(frozen=True)
+class ConditionEncoderConfig:
+    """The encoder's vocabulary and sizes; `attributes` is group name -> number of words."""
+
+    expressions: tuple[str, ...]
+    attributes: Mapping[str, int]
+    identity_dimension: int = 128
+    identity_tokens: int = 4
+    camera_dimension: int = CAMERA_FEATURES
+    width: int = 128
+    pooled: int = 256
+
+
+class ConditionEncoder(nn.Module):
+    """Tokens in the order identity, expression, camera, one for each attribute group."""
+
+    def __init__(self, config: ConditionEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, spread = config.width, config.identity_tokens * config.width
+        self.identity = nn.Sequential(nn.Linear(config.identity_dimension, 256), nn.SiLU(), nn.Linear(256, spread))
+        self.identity_null = nn.Parameter(torch.randn(spread))
+        self.camera = nn.Sequential(nn.Linear(config.camera_dimension, 64), nn.SiLU(), nn.Linear(64, width))
+        self.camera_null = nn.Parameter(torch.randn(width))
+        # The last row of each table is the null: index -1 finds it.
+        self.expression = nn.Embedding(len(config.expressions) + 1, width)
+        self.attributes = nn.ModuleList(nn.Embedding(count + 1, width) for count in config.attributes.values())
+        self.tokens = config.identity_tokens + 2 + len(config.attributes)
+        self.pool = nn.Linear(self.tokens * width, config.pooled)
+
+    def forward(self, condition: Condition) -> Encoded:
+        """Tokens [B, T, W] and pooled [B, P]; rows do not see each other."""
+        count, width = len(condition), self.config.width
+        if condition.identity.shape[1] != self.config.identity_dimension:
+            raise UserError(
+                f"Found an identity embedding of {condition.identity.shape[1]} numbers, expected "
+                f"{self.config.identity_dimension}; use the recogniser that this base model was trained with."
+            )
+        # A unit vector of D numbers has entries near 1/sqrt(D); networks like entries near 1.
+        identity = self.identity(condition.identity * self.config.identity_dimension**0.5)
+        identity = torch.where(_told(condition.identity), identity, self.identity_null)
+        camera = torch.where(_told(condition.camera), self.camera(condition.camera), self.camera_null)
+        words = [
+            table(column % table.num_embeddings)
+            for table, column in zip(self.attributes, condition.attributes.unbind(1), strict=True)
+        ]
+        expression = self.expression(condition.expression % self.expression.num_embeddings)
+        parts = [identity.view(count, -1, width), *(part[:, None] for part in (expression, camera, *words))]
+        tokens = torch.cat(parts, 1)  # [B, T, W]
+        return Encoded(tokens, self.pool(tokens.flatten(1)))
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write `config.json` and `model.safetensors` (half precision) into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        weights = {name: tensor.detach().half().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> ConditionEncoder:
+        """Read what `save_pretrained` wrote; float32, evaluation mode."""
+        raw = json.loads((folder / "config.json").read_text())
+        raw["expressions"] = tuple(raw["expressions"])
+        encoder = cls(ConditionEncoderConfig(**raw))
+        encoder.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
+        return encoder.eval()
+
+
+def _told(values: Tensor) -> Tensor:
+    """Which rows [B, 1] are not all zero."""
+    return values.abs().sum(1, keepdim=True) > 0

@@ -1,0 +1,61 @@
+"""Low-rank adapters (Hu et al. 2021) that turn the base model into a prior: added, counted, saved, fused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diffusers import UNet2DConditionModel
+from peft import LoraConfig
+from torch import nn
+
+from idto3d.errors import UserError
+
+PRIORS = ("geometry", "texture")
+# Attention alone, as is usual for a base of 860 M parameters.
+ATTENTION_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
+# A base of a few million parameters that never saw a normal map needs more of its layers turned.
+ALL_LAYERS = (
+    *ATTENTION_LAYERS,
+    *("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
+    *("conv1", "conv2", "conv_shortcut", "conv_in", "conv_out", "conv"),
+    *("time_emb_proj", "linear_1", "linear_2"),
+)
+
+
+def add_lora(unet: UNet2DConditionModel, *, rank: int, targets: tuple[str, ...] = ALL_LAYERS) -> list[nn.Parameter]:
+    """Freeze the denoiser, add one adapter of this rank to the named layers, and return its parameters."""
+    unet.requires_grad_(False)
+    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), init_lora_weights="gaussian"))
+    return [parameter for parameter in unet.parameters() if parameter.requires_grad]
+
+
+def trainable_share(unet: nn.Module, *others: nn.Module) -> float:
+    """Everything with `requires_grad` over the base denoiser's parameters (adapters are not of the base)."""
+    base = sum(p.numel() for name, p in unet.named_parameters() if "lora_" not in name)
+    trainable = sum(p.numel() for module in (unet, *others) for p in module.parameters() if p.requires_grad)
+    return trainable / base
+
+
+def lora_folder(folder: Path, prior: str) -> Path:
+    """Where a model folder keeps the adapter of a prior."""
+    if prior not in PRIORS:
+        raise UserError(f"Found prior '{prior}', expected one of {', '.join(PRIORS)}; choose one of these.")
+    return folder / f"lora_{prior}"
+
+
+def save_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
+    """Write the active adapter in diffusers' layout (`pytorch_lora_weights.safetensors`)."""
+    unet.save_lora_adapter(lora_folder(folder, prior))
+
+
+def fuse_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
+    """Load the adapter of a prior and add it into the weights, so that it costs nothing at inference."""
+    source = lora_folder(folder, prior)
+    if not source.is_dir():
+        raise UserError(
+            f"Found no adapter for the prior '{prior}' in '{folder}', expected a folder '{source.name}'; "
+            "train one with `idto3d-eval train`."
+        )
+    unet.load_lora_adapter(source, prefix=None)
+    unet.fuse_lora()
+    unet.unload_lora()

@@ -1,0 +1,104 @@
+"""The pictures that guidance is trained on, as memory-mapped arrays, drawn in batches from one generator.
+
+A folder holds `photograph.npy`, `normals.npy` and `shaded.npy` (uint8 [N, 64, 64, 3]), `person.npy` (int32 [N]),
+`expression.npy` (int64 [N]), `camera.npy` (float32 [N, 8], `camera_features`), `attributes.npy` (int64 [N, G])
+and `embeddings.npy` (float32 [P, M, 128]: M embedded photos of each person, unit rows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idto3d.errors import UserError
+from idto3d.guidance.condition import Condition
+
+HELD_OUT_PEOPLE = 0.05  # share of people, the last ones, that training never draws
+
+
+@dataclass(frozen=True)
+class GuidanceData:
+    """The arrays of one kind of picture; `train` and `heldout` index rows and share no person."""
+
+    images: NDArray[np.uint8]
+    person: NDArray[np.int64]
+    expression: NDArray[np.int64]
+    camera: NDArray[np.float32]
+    attributes: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    train: NDArray[np.int64]
+    heldout: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, folder: Path, kind: str) -> GuidanceData:
+        """Map the arrays of `folder`; `kind` is photograph, normals or shaded."""
+        path = folder / f"{kind}.npy"
+        if not path.is_file():
+            raise UserError(f"Found no '{path}', expected the training pictures; draw the guidance data set first.")
+        images = np.load(path, mmap_mode="r")
+        person = np.load(folder / "person.npy").astype(np.int64)
+        embeddings = np.load(folder / "embeddings.npy")
+        people = int(person.max()) + 1
+        if people > len(embeddings) or len(images) != len(person):
+            raise UserError(
+                f"Found {len(images)} pictures, {len(person)} person numbers up to {people - 1} and embeddings of "
+                f"{len(embeddings)} people in '{folder}', expected them to agree; draw the data set again."
+            )
+        first_held_out = people - max(1, int(HELD_OUT_PEOPLE * people))
+        return cls(
+            images=images,
+            person=person,
+            expression=np.load(folder / "expression.npy").astype(np.int64),
+            camera=np.load(folder / "camera.npy").astype(np.float32),
+            attributes=np.load(folder / "attributes.npy").astype(np.int64),
+            embeddings=embeddings.astype(np.float32),
+            train=np.flatnonzero(person < first_held_out),
+            heldout=np.flatnonzero(person >= first_held_out),
+        )
+
+    def batch(self, rows: NDArray[np.int64], random: np.random.Generator | None) -> tuple[Tensor, Condition]:
+        """Images [B, 3, 64, 64] in [-1, 1] and their conditions.
+
+        The identity is the normalised mean of a random subset of the person's own photos (all of them where
+        `random` is None), as one to many casual photos will be given later.
+        """
+        images = torch.from_numpy(np.stack([self.images[row] for row in rows])).permute(0, 3, 1, 2)
+        photos = self.embeddings[self.person[rows]]  # [B, M, D]
+        keep = np.ones(photos.shape[:2], bool)
+        if random is not None:
+            order = random.random(photos.shape[:2]).argsort(1)
+            keep = order < random.integers(1, photos.shape[1] + 1, (len(rows), 1))
+        mean = (photos * keep[..., None]).sum(1)
+        mean /= np.linalg.norm(mean, axis=1, keepdims=True) + 1e-8
+        condition = Condition(
+            identity=torch.from_numpy(mean.astype(np.float32)),
+            expression=torch.from_numpy(self.expression[rows]),
+            camera=torch.from_numpy(self.camera[rows]),
+            attributes=torch.from_numpy(self.attributes[rows]),
+        )
+        return images.float() / 127.5 - 1.0, condition
+
+
+def drop_conditions(condition: Condition, random: np.random.Generator) -> Condition:
+    """Forget parts of some rows, so that the null of each part is learned too (classifier-free guidance).
+
+    Identity 15 %, expression 10 %, each attribute 30 %, all attributes a further 30 %, camera 5 %; everything 3 %.
+    """
+    count, groups = condition.attributes.shape
+    everything = random.random(count) < 0.03
+    identity = everything | (random.random(count) < 0.15)
+    expression = everything | (random.random(count) < 0.10)
+    camera = everything | (random.random(count) < 0.05)
+    words = everything | (random.random(count) < 0.30)
+    attributes = words[:, None] | (random.random((count, groups)) < 0.30)
+    return Condition(
+        identity=condition.identity * torch.from_numpy(~identity)[:, None],
+        expression=condition.expression.masked_fill(torch.from_numpy(expression), -1),
+        camera=condition.camera * torch.from_numpy(~camera)[:, None],
+        attributes=condition.attributes.masked_fill(torch.from_numpy(attributes), -1),
+    )
