@@ -1,0 +1,123 @@
+"""The recognisers' architectures, small enough for two CPU cores: 25 M multiply-adds a face.
+
+Both shrink the image fourfold in the first layer and pool with a global depthwise convolution
+(MobileFaceNet, Chen 2018, sec. 3.2), which keeps where on the face a feature was seen.
+"""
+
+import warnings
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+OPSET = 17
+
+
+class Recogniser112(nn.Module):
+    """float32 [N, 3, 112, 112] in [-1, 1] -> float32 [N, 128], not normalised."""
+
+    body: nn.Sequential
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Embed a batch."""
+        return cast(torch.Tensor, self.body(image))
+
+
+class ResidualRecogniser(Recogniser112):
+    """Plain 3 x 3 convolutions with residuals (He 2016), recogniser A."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_convolution(3, 32, 7, 4),  # 28 x 28
+            *_convolution(32, 64, 3, 2),  # 14 x 14
+            _Residual(64),
+            *_convolution(64, 128, 3, 2),  # 7 x 7
+            _Residual(128),
+            *_embedding(128),
+        )
+
+
+class SeparableRecogniser(Recogniser112):
+    """Depthwise-separable inverted residuals (MobileFaceNet, Chen 2018), recogniser B."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_convolution(3, 32, 4, 4),  # 28 x 28
+            _Separable(32, 1),
+            *_convolution(32, 64, 2, 2),  # 14 x 14
+            _Separable(64, 2),
+            _Separable(64, 2),
+            *_convolution(64, 128, 2, 2),  # 7 x 7
+            _Separable(128, 2),
+            _Separable(128, 2),
+            *_embedding(128),
+        )
+
+
+def export_onnx(network: nn.Module, path: Path, outputs: list[str]) -> None:
+    """Write `network` as ONNX: input "input" [batch, 3, 112, 112], the named outputs, any batch."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    network.eval()
+    with warnings.catch_warnings():  # the TorchScript exporter needs no further package, and says it is old
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, 112, 112),),
+            str(partial),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["input"],
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in ["input", *outputs]},
+        )
+    partial.replace(path)
+
+
+def _convolution(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:
+    padding = size // 2 if size % 2 else 0
+    return [
+        nn.Conv2d(inputs, outputs, size, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def _embedding(channels: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(channels, channels, 7, groups=channels, bias=False),  # global depthwise: 7 x 7 -> 1 x 1
+        nn.BatchNorm2d(channels),
+        nn.Flatten(),
+        nn.Linear(channels, 128, bias=False),
+        nn.BatchNorm1d(128),
+    ]
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.norm(self.convolution(x)))
+
+
+class _Separable(nn.Module):
+    def __init__(self, channels: int, expansion: int) -> None:
+        super().__init__()
+        wide = channels * expansion
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.Conv2d(channels, wide, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + cast(torch.Tensor, self.body(x))

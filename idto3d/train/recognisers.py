@@ -1,0 +1,340 @@
+"""Training of the two face recognisers: A (ArcFace, Deng 2019, eq. 3) and B (CosFace, Wang 2018, eq. 4).
+
+Two architectures, losses, seeds and sets of people, so that what conditions a method never scores it.
+Both read aligned faces of 112 x 112 as (x - 127.5) / 127.5, RGB, and give a 128-d embedding.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from idto3d.errors import UserError
+from idto3d.train.cards import write_card
+from idto3d.train.loops import Budget, epoch_batch, fit, generator
+from idto3d.train.networks import Recogniser112, ResidualRecogniser, SeparableRecogniser, export_onnx
+
+BATCH = 128
+PEAK_RATE = 4e-3
+WEIGHT_DECAY = 0.05
+MARGIN_RISE = (0.05, 0.5)  # share of the run over which the margin grows from 0; a full one stalls at first
+VALIDATION_PEOPLE = 100  # held out of the training set where no validation folder is given
+WARPED = 0.5  # share of faces that are shifted, scaled and turned
+CUT_OUT = 0.3  # share of faces with a rectangle painted over
+FLIP = 0.25  # below one half: moles make faces asymmetric, and the side they are on is identity
+
+
+@dataclass(frozen=True)
+class RecogniserRecipe:
+    """What tells one recogniser's training from the other's."""
+
+    network: type[Recogniser112]
+    loss: str  # "arcface": angle + margin; "cosface": cosine - margin
+    scale: float
+    margin: float
+    seed: int
+
+
+RECIPES = {
+    "recogniser_a": RecogniserRecipe(ResidualRecogniser, "arcface", scale=32.0, margin=0.4, seed=11),
+    "recogniser_b": RecogniserRecipe(SeparableRecogniser, "cosface", scale=32.0, margin=0.3, seed=22),
+}
+
+
+class MarginClassifier(nn.Module):
+    """A linear classifier on the unit sphere, whose right class is made harder by a margin."""
+
+    def __init__(self, people: int, recipe: RecogniserRecipe, dimension: int = 128) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(people, dimension) * 0.05)
+        self.recipe = recipe
+
+    def forward(self, embedding: torch.Tensor, person: torch.Tensor, margin: float) -> torch.Tensor:
+        """Cross-entropy of `embedding` [N, D] for class indices `person` [N] at `margin`."""
+        cosine = functional.normalize(embedding) @ functional.normalize(self.weight).T  # [N, people]
+        own = cosine.gather(1, person[:, None])
+        hard = arcface(own, margin) if self.recipe.loss == "arcface" else own - margin
+        logits = cosine.scatter(1, person[:, None], hard) * self.recipe.scale
+        return functional.cross_entropy(logits, person)
+
+
+def arcface(cosine: torch.Tensor, margin: float) -> torch.Tensor:
+    """cos(theta + margin), continued linearly where theta + margin would pass pi (Deng 2019, eq. 3)."""
+    sine = (1.0 - cosine.square()).clamp(min=1e-6).sqrt()
+    turned = cosine * math.cos(margin) - sine * math.sin(margin)
+    return torch.where(
+        cosine > math.cos(math.pi - margin), turned, cosine - math.sin(math.pi - margin) * margin
+    )
+
+
+def train_recogniser(
+    name: str,
+    data_folder: Path,
+    out_folder: Path,
+    *,
+    minutes: float,
+    seed: int | None = None,
+    resume: bool = True,
+    steps: int | None = None,
+    validation_folder: Path | None = None,
+    threads: int = 2,
+) -> Path:
+    """Train one recogniser, export it to ONNX and write its card beside it.
+
+    Args:
+        name: "recogniser_a" or "recogniser_b".
+        data_folder: holds aligned.npy (uint8 [N, 112, 112, 3] RGB) and person.npy (int [N]), or faces.npz.
+        out_folder: gets NAME.onnx, NAME.card.json and NAME.checkpoint.
+        minutes: training time, measuring not counted; ignored where `steps` is given.
+        seed: of initialisation, batches and augmentation; the recipe's own where None.
+        resume: go on from the checkpoint where there is one.
+        steps: optimiser steps, for an exact repetition.
+        validation_folder: faces of people outside `data_folder`; else the last people of it are held out.
+        threads: of torch.
+
+    Returns:
+        Path of the ONNX file.
+
+    Raises:
+        UserError: unknown name, missing or malformed arrays, a checkpoint of other settings.
+    """
+    recipe = _recipe(name)
+    seed = recipe.seed if seed is None else seed
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(seed)
+    train, held = _load_split(data_folder, validation_folder)
+    labels = np.unique(train.person, return_inverse=True)[1]
+    people = int(labels.max()) + 1
+    network = recipe.network()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    classifier = MarginClassifier(people, recipe)
+    batch = min(BATCH, len(labels))
+
+    def batch_of(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        index = epoch_batch(seed, step, len(labels), batch)
+        faces = augment(np.asarray(train.aligned[index]), generator(seed, 2, step))
+        return to_input(faces), torch.from_numpy(labels[index])
+
+    def step_loss(batch: tuple[torch.Tensor, torch.Tensor], progress: float) -> torch.Tensor:
+        faces, person = batch
+        low, high = MARGIN_RISE
+        margin = recipe.margin * min(1.0, max(0.0, (progress - low) / (high - low)))
+        return cast(torch.Tensor, classifier(network(faces), person, margin))
+
+    def validate() -> dict[str, float]:
+        return verification_accuracy(embed(network, held.aligned), held.person)
+
+    fitted = fit(
+        name,
+        nn.ModuleDict({"network": network, "classifier": classifier}),
+        batch_of,
+        step_loss,
+        budget=Budget(minutes, steps),
+        peak_rate=PEAK_RATE,
+        weight_decay=WEIGHT_DECAY,
+        checkpoint=out_folder / f"{name}.checkpoint",
+        resume=resume,
+        validate=validate,
+        settings={"name": name, "seed": seed, "people": people, "photos": len(labels), "batch": batch},
+    )
+    path = out_folder / f"{name}.onnx"
+    export_onnx(network, path, ["embedding"])
+    write_card(
+        path,
+        task="recognition",
+        preprocessing={"mean": [127.5] * 3, "std": [127.5] * 3, "colour": "RGB", "mirrored_sum": False},
+        training={
+            "data": data_folder.name,
+            "people": people,
+            "photos": len(labels),
+            "loss": recipe.loss,
+            "scale": recipe.scale,
+            "margin": recipe.margin,
+            "architecture": recipe.network.__name__,
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "embedding": classifier.weight.shape[1],
+            "seed": seed,
+            "batch": batch,
+            "steps": fitted.steps,
+            "epochs": round(fitted.steps * batch / len(labels), 2),
+            "minutes": round(fitted.seconds / 60.0, 2),
+        },
+        measured={"validation": {"people": len(np.unique(held.person)), **validate()}},
+        log=fitted.log,
+    )
+    return path
+
+
+def augment(faces: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Shift, scale, turn, mirror, light and cut out, one draw a face; uint8 [N, 112, 112, 3] in and out."""
+    count, size = len(faces), faces.shape[1]
+    out = np.empty_like(faces)
+    matrices = _small_similarities(count, size, random)
+    warped, cut = random.random(count) < WARPED, random.random(count) < CUT_OUT
+    mirrored = random.random(count) < FLIP
+    corners, extents = random.integers(0, size - 10, (count, 2)), random.integers(10, 45, (count, 2))
+    fills = random.integers(0, 256, (count, 3))
+    tables = _light_tables(count, random)
+    for i, original in enumerate(faces):
+        face = original
+        if warped[i]:
+            face = cv2.warpAffine(face, matrices[i], (size, size), borderMode=cv2.BORDER_REPLICATE)
+        face = cv2.LUT(face, tables[i])
+        if cut[i]:
+            (y, x), (height, width) = corners[i], extents[i]
+            face[y : y + height, x : x + width] = fills[i]
+        out[i] = face[:, ::-1] if mirrored[i] else face
+    return out
+
+
+def to_input(faces: np.ndarray) -> torch.Tensor:
+    """uint8 [N, 112, 112, 3] -> float32 [N, 3, 112, 112] in [-1, 1], channels last in memory."""
+    tensor = torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2)
+    return tensor.to(torch.float32).sub_(127.5).div_(127.5)
+
+
+def embed(network: nn.Module, faces: np.ndarray, batch: int = 256) -> np.ndarray:
+    """Unit embeddings float32 [N, 128] of uint8 faces [N, 112, 112, 3]."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        parts = [
+            functional.normalize(network(to_input(np.asarray(faces[i : i + batch])))).numpy()
+            for i in range(0, len(faces), batch)
+        ]
+    network.train(was_training)
+    return np.concatenate(parts)
+
+
+def verification_accuracy(embeddings: np.ndarray, person: np.ndarray) -> dict[str, float]:
+    """TAR at FAR 1e-2 and 1e-3 over all pairs, and rank-1 of each photo against the rest."""
+    similarity = embeddings @ embeddings.T
+    same = person[:, None] == person[None, :]
+    upper = np.triu(np.ones_like(same), 1)
+    genuine, impostor = similarity[same & upper], np.sort(similarity[~same & upper])
+    found = {}
+    for rate in (1e-2, 1e-3):
+        threshold = impostor[max(0, len(impostor) - 1 - int(rate * len(impostor)))]
+        found[f"tar_at_far_{rate:g}"] = float((genuine > threshold).mean())
+    np.fill_diagonal(similarity, -2.0)
+    found["rank1"] = float((person[similarity.argmax(1)] == person).mean())
+    return found
+
+
+def _small_similarities(count: int, size: int, random: np.random.Generator) -> np.ndarray:
+    """Turns, scales and shifts as large as a landmark reader's errors; [count, 2, 3] about the centre."""
+    turn, scale = random.normal(0.0, 0.05, count), np.exp(random.normal(0.0, 0.05, count))
+    a, b, centre = scale * np.cos(turn), scale * np.sin(turn), size / 2
+    shift = random.normal(0.0, 2.0, (count, 2))  # pixels
+    return np.stack(
+        [
+            np.stack([a, -b, centre * (1 - a + b) + shift[:, 0]], 1),
+            np.stack([b, a, centre * (1 - a - b) + shift[:, 1]], 1),
+        ],
+        1,
+    )
+
+
+def _light_tables(count: int, random: np.random.Generator) -> np.ndarray:
+    """Contrast, brightness and colour gain as lookup tables; uint8 [count, 1, 256, 3]."""
+    levels = np.arange(256, dtype=np.float32)[None, :, None]
+    contrast = np.exp(random.normal(0.0, 0.12, (count, 1, 1)))
+    gain = np.exp(random.normal(0.0, 0.15, (count, 1, 1)) + random.normal(0.0, 0.05, (count, 1, 3)))
+    tables = ((levels - 110.0) * contrast + 110.0) * gain
+    return np.clip(tables, 0, 255).astype(np.uint8)[:, None]
+
+
+@dataclass(frozen=True)
+class _Faces:
+    aligned: np.ndarray  # uint8 [N, 112, 112, 3]
+    person: np.ndarray  # int64 [N]
+
+
+def _load_faces(folder: Path) -> _Faces:
+    if (folder / "aligned.npy").exists():
+        aligned = np.load(folder / "aligned.npy", mmap_mode="r", allow_pickle=False)
+        person = np.load(folder / "person.npy", allow_pickle=False)
+    elif (folder / "faces.npz").exists():
+        with np.load(folder / "faces.npz", allow_pickle=False) as arrays:
+            aligned, person = arrays["aligned"], arrays["person"]
+    else:
+        raise UserError(
+            f"Found neither aligned.npy nor faces.npz in {folder}, expected the faces of a population; "
+            "make them with 'idto3d-eval data'."
+        )
+    if aligned.ndim != 4 or aligned.shape[1:] != (112, 112, 3) or aligned.dtype != np.uint8:
+        raise UserError(
+            f"Found {aligned.dtype} faces of shape {aligned.shape} in {folder}, "
+            "expected uint8 [N, 112, 112, 3]; make the data again."
+        )
+    if len(person) != len(aligned):
+        raise UserError(
+            f"Found {len(person)} labels for {len(aligned)} faces in {folder}, expected one a face; "
+            "make the data again."
+        )
+    return _Faces(aligned, person.astype(np.int64))
+
+
+def _load_split(data_folder: Path, validation_folder: Path | None) -> tuple[_Faces, _Faces]:
+    faces = _load_faces(data_folder)
+    if validation_folder is not None:
+        return faces, _load_faces(validation_folder)
+    names = np.unique(faces.person)
+    held = np.isin(faces.person, names[-min(VALIDATION_PEOPLE, max(2, len(names) // 10)) :])
+    if len(names) < 4:
+        raise UserError(
+            f"Found {len(names)} people in {data_folder}, expected at least 4; make more people's data."
+        )
+    return (
+        _Faces(_Rows(faces.aligned, np.flatnonzero(~held)), faces.person[~held]),  # type: ignore[arg-type]
+        _Faces(np.asarray(faces.aligned[np.flatnonzero(held)]), faces.person[held]),
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A selection of a memory-mapped array's rows, read when indexed."""
+
+    array: np.ndarray
+    rows: np.ndarray
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        return cast(np.ndarray, self.array[self.rows[index]])
+
+
+def _recipe(name: str) -> RecogniserRecipe:
+    if name not in RECIPES:
+        raise UserError(f"Found recogniser '{name}', expected one of {', '.join(RECIPES)}; choose one.")
+    return RECIPES[name]
+
+
+def main() -> None:
+    """Command line: python -m idto3d.train.recognisers NAME --data FOLDER --out FOLDER --minutes 11."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=list(RECIPES))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--validation", type=Path)
+    parser.add_argument("--minutes", type=float, default=11.0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--fresh", action="store_true", help="do not resume from the checkpoint")
+    a = parser.parse_args()
+    path = train_recogniser(
+        a.name, a.data, a.out, minutes=a.minutes, seed=a.seed, resume=not a.fresh, steps=a.steps,
+        validation_folder=a.validation, threads=a.threads,
+    )  # fmt: skip
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
