@@ -3,38 +3,77 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from idto3d.errors import UserError
+from idto3d_eval.catalogue import NOUNS, Noun
 
+EXIT_FAILED_CHECK = 1
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every command."""
+
+    debug: bool = False
+
+
+class Commands(TyperGroup):
+    """The commands, with each error of theirs told as one sentence on stderr; parsing's are typer's."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; exit code 2 and no traceback on an error, unless --debug."""
+        settings = ctx.obj or Settings()
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("Interrupted; nothing is lost, and the same command goes on from here.", err=True)
+            raise SystemExit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:
+            raise  # whoever reads the output has seen enough: typer ends quietly
+        except (UserError, OSError) as error:
+            if settings.debug:
+                raise
+            sentence = _system_sentence(error) if isinstance(error, OSError) else str(error)
+            typer.echo(" ".join(sentence.split()), err=True)
+            raise SystemExit(EXIT_USER_ERROR) from None
+
+
+# Plain help: the boxed one costs a third of the half second that --help may take.
 app = typer.Typer(
     name="idto3d-eval",
+    cls=Commands,
     help="Evaluate methods that make 3D heads from photographs, with ID-to-3D as the reference.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Runs = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
 
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options that every command shares; `main` reads --debug, which rules errors of parsing too."""
+    """Options that every command shares; `main` reads them, so that they may stand anywhere."""
 
 
 @app.command()
 def run(
     protocol: Annotated[str, typer.Option(help="A protocol's name, or the path of a .yaml file.")],
     name: Annotated[str | None, typer.Option(help="The run's name; the protocol's by default.")] = None,
-    runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
 ) -> None:
     """Make, draw and score every head of a protocol; the same command again goes on where it was."""
@@ -45,28 +84,85 @@ def run(
     run_protocol(loaded, runs / (name or loaded.name), progress=progress)
 
 
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="The run's name.")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """Write a run's report and table again from its scores."""
+    from idto3d_eval.report import write_report
+
+    typer.echo(f"Report: {write_report(runs / name)}")
+
+
+@app.command()
+def generate(
+    photos: Annotated[list[Path], typer.Argument(help="Photographs of one person.")],
+    out: Annotated[Path, typer.Option(help="The folder that the heads are written to.")],
+    method: Annotated[str, typer.Option(help="See `idto3d-eval methods ls`.")] = "id_to_3d",
+    expression: Annotated[
+        list[str] | None, typer.Option(help="May be given again; neutral by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="What the drawing of random numbers starts from.")] = 0,
+    protocol: Annotated[str, typer.Option(help="The protocol whose budget is spent.")] = "quickstart",
+    weights: Annotated[
+        Path | None, typer.Option(help="The folder of weights; the shipped ones by default.")
+    ] = None,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Make one person's heads from photographs: one GLB an expression, and asset.json."""
+    from idto3d_eval.single import generate_heads
+
+    asset = generate_heads(
+        photos, out, method, tuple(expression or ["neutral"]), seed, protocol, weights, progress=progress
+    )
+    typer.echo(f"Heads: {asset}")
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check that this machine and installation can run: libraries, weights, disk, threads."""
+    from idto3d_eval.doctor import check_installation
+    from idto3d_eval.show import print_rows
+
+    checks = check_installation()
+    print_rows([check.row() for check in checks], json)
+    if not all(check.passed for check in checks):
+        raise typer.Exit(EXIT_FAILED_CHECK)
+
+
 def main() -> None:
-    """Run the command line: an error is one sentence on stderr and exit code 2, a traceback on --debug."""
-    debug = "--debug" in sys.argv[1:]
+    """Run the command line; --debug may stand anywhere in it."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     _mount_commands()
-    try:
-        code = app(args=arguments, prog_name="idto3d-eval", standalone_mode=False)
-    except UserError as error:
-        if debug:
-            raise
-        code = _complain(str(error))
-    except OSError as error:
-        if debug:
-            raise
-        code = _complain(_system_sentence(error))
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("Interrupted; nothing is lost, and the same command goes on from here.", err=True)
-        code = EXIT_INTERRUPTED
-    sys.exit(code if isinstance(code, int) else 0)
+    app(args=arguments, prog_name="idto3d-eval", obj=Settings(debug=len(arguments) < len(sys.argv) - 1))
+
+
+def _mount_nouns() -> None:
+    """`ls` and `show` for everything that there is to choose from."""
+    for name, noun in NOUNS.items():
+        group = typer.Typer(help=noun.summary, no_args_is_help=True, rich_markup_mode=None)
+        group.command("ls", help=f"List the {name}.")(_ls(noun))
+        group.command("show", help="Show one in full.")(_show(noun))
+        app.add_typer(group, name=name)
+
+
+def _ls(noun: Noun) -> Callable[..., None]:
+    def ls(json: Json = False) -> None:
+        from idto3d_eval.show import print_rows
+
+        print_rows(noun.ls(), json)
+
+    return ls
+
+
+def _show(noun: Noun) -> Callable[..., None]:
+    def show(name: Annotated[str, typer.Argument(help="Its name.")], json: Json = False) -> None:
+        from idto3d_eval.show import print_fields
+
+        print_fields(noun.show(name), json)
+
+    return show
 
 
 def _mount_commands() -> None:
@@ -75,16 +171,13 @@ def _mount_commands() -> None:
         app.add_typer(entry.load(), name=entry.name)
 
 
-def _complain(sentence: str) -> int:
-    typer.echo(" ".join(sentence.split()), err=True)
-    return EXIT_USER_ERROR
-
-
 def _system_sentence(error: OSError) -> str:
     """What the operating system refused (a full disk, a missing permission), as a sentence."""
     where = f" at {error.filename}" if error.filename else ""
-    return f"The system refused{where}: {error.strerror or error}; mend that, and the same command goes on."
+    return f"The system refused{where}: {error.strerror or error}; mend that and give the same command again."
 
+
+_mount_nouns()
 
 if __name__ == "__main__":
     main()

@@ -107,7 +107,7 @@ def test_numbers_in_quotes_are_refused(smoke: str) -> None:
         ("[neutral, smile]", "[smile]", "neutral"),
         ("camera: left20, light: side", "camera: left99, light: side", "left20"),
         ("frontal: true", "frontal: false", "frontal"),
-        ("distance_mm: 900", "distance_mm: .nan", "finite"),
+        ("distance_mm: 1000", "distance_mm: .nan", "finite"),
         ("profile: embedded", "profile: imaginary", "'embedded' or 'paper'"),
         ("schema_version: 1", "schema_version: 2", "schema_version"),
         ("[identity, expression, geometry, cost]", "!!python/object/apply:os.getcwd []", "not YAML"),

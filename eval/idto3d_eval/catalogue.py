@@ -1,0 +1,171 @@
+"""What there is to choose from: protocols, methods, metrics, people and networks, as rows and in full."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from idto3d.errors import UserError
+
+Row = Mapping[str, str]
+LISTED_PEOPLE = 12
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A kind of thing: how all of it is listed, and one of it shown."""
+
+    summary: str
+    ls: Callable[[], list[Row]]
+    show: Callable[[str], Mapping[str, Any] | str]
+
+
+def list_protocols() -> list[Row]:
+    """Shipped protocols with how much each measures."""
+    from idto3d_protocols.loader import load_protocol, protocol_names
+
+    return [
+        {
+            "name": protocol.name,
+            "version": str(protocol.version),
+            "profile": protocol.profile,
+            "population": protocol.population.label,
+            "people": str(len(protocol.population.identities)),
+            "rows": str(len(protocol.methods)),
+            "expressions": str(len(protocol.expressions)),
+            "views": str(len(protocol.views)),
+        }
+        for protocol in map(load_protocol, protocol_names())
+    ]
+
+
+def show_protocol(name: str) -> str:
+    """A shipped protocol's YAML, or a checked file's."""
+    from idto3d_protocols.loader import load_protocol, protocol_names, protocol_text
+
+    if name in protocol_names():
+        return protocol_text(name)
+    load_protocol(name)
+    return Path(name).read_text(encoding="utf-8")
+
+
+def list_methods() -> list[Row]:
+    """The table of methods, one row each."""
+    from idto3d_baselines.specs import METHODS
+
+    return [
+        {
+            "name": spec.name,
+            "kind": spec.kind,
+            "conditioned on": ", ".join(spec.conditioned_on),
+            "knows population": "yes" if spec.knows_population else "no",
+            "summary": spec.summary,
+        }
+        for spec in METHODS.values()
+    ]
+
+
+def show_method(name: str) -> Mapping[str, Any]:
+    """All that is known of a method, without importing it."""
+    from idto3d_baselines.specs import method_spec
+
+    return asdict(method_spec(name))
+
+
+def list_metrics() -> list[Row]:
+    """The metrics with their units and directions."""
+    from idto3d_eval.metrics.table import METRICS
+
+    return [
+        {
+            "name": card.name,
+            "family": card.family,
+            "unit": card.unit,
+            "range": f"{card.low:g} to {card.high:g}",
+            "better": card.better,
+            "title": card.title,
+        }
+        for card in METRICS.values()
+    ]
+
+
+def show_metric(name: str) -> Mapping[str, Any]:
+    """A metric's card: definition, source, unit, range, and how it misleads."""
+    from idto3d_eval.metrics.table import METRICS
+
+    if name not in METRICS:
+        raise UserError(f"Found no metric called {name!r}, expected one of {', '.join(METRICS)}.")
+    return asdict(METRICS[name])
+
+
+def list_identities() -> list[Row]:
+    """The first held-out people with what a photo shows of them."""
+    from idto3d.population.people import draw_person
+
+    people = (draw_person("heldout", index) for index in range(LISTED_PEOPLE))
+    return [
+        {"id": person.id, "split": person.split, "looks": person.attributes.prompt()} for person in people
+    ]
+
+
+def show_identity(name: str) -> Mapping[str, Any]:
+    """A synthetic person by id, such as `heldout-0003`."""
+    from idto3d.population.people import SPLITS, draw_person
+
+    split, _, number = name.rpartition("-")
+    if split not in SPLITS or not number.isdecimal():
+        raise UserError(
+            f"Found the identity {name!r}, expected a split and a number such as heldout-0003; "
+            f"splits are {', '.join(SPLITS)}."
+        )
+    person = draw_person(split, int(number))
+    return {
+        "id": person.id,
+        "split": person.split,
+        "population": "synthetic",
+        "population_seed": person.population_seed,
+        "consent": "not needed: nobody is shown; shapes are drawn from Anny's axes (CC0)",
+        "attributes": asdict(person.attributes),
+        "looks": person.attributes.prompt(),
+    }
+
+
+def model_cards() -> dict[str, dict[str, Any]]:
+    """The cards of the shipped networks, by name."""
+    weights = Path(str(resources.files("idto3d"))) / "weights"
+    cards = sorted(weights.rglob("*.card.json"))
+    return {path.name.removesuffix(".card.json"): json.loads(path.read_text("utf-8")) for path in cards}
+
+
+def list_models() -> list[Row]:
+    """The shipped networks: what each reads and how it was measured."""
+    return [
+        {
+            "name": name,
+            "task": str(card.get("task", "")),
+            "used by": str(card.get("used_by", "")),
+            "sha256": str(card.get("sha256", ""))[:12],
+        }
+        for name, card in model_cards().items()
+    ]
+
+
+def show_model(name: str) -> Mapping[str, Any]:
+    """A shipped network's card: training data, preprocessing, measured accuracy, sha256."""
+    cards = model_cards()
+    if name not in cards:
+        raise UserError(f"Found no shipped network called {name!r}, expected one of {', '.join(cards)}.")
+    return cards[name]
+
+
+NOUNS: dict[str, Noun] = {
+    "protocols": Noun("What is measured, on whom, with which budget.", list_protocols, show_protocol),
+    "methods": Noun("What makes heads.", list_methods, show_method),
+    "metrics": Noun("What is computed, and how it misleads.", list_metrics, show_metric),
+    "identities": Noun("Whose heads are made.", list_identities, show_identity),
+    "models": Noun("The networks that ship with the package.", list_models, show_model),
+}

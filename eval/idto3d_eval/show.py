@@ -1,0 +1,61 @@
+"""How rows and fields are printed: a table on a terminal, JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PIPE_WIDTH = 200  # columns where the output is no terminal and a narrow table would break words
+
+
+def print_rows(rows: Sequence[Mapping[str, str]], as_json: bool = False) -> None:
+    """Print rows that share their columns."""
+    if as_json:
+        print(json.dumps(list(map(dict, rows)), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in rows[0] if rows else ():
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row.values()))
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console.print(table if rows else "There is none.")
+
+
+def print_fields(fields: Mapping[str, Any] | str, as_json: bool = False) -> None:
+    """Print one thing's fields, or a text as it is."""
+    if isinstance(fields, str):
+        print(json.dumps(fields) if as_json else fields.rstrip())
+        return
+    if as_json:
+        print(json.dumps(dict(fields), indent=2, ensure_ascii=False, default=str))
+        return
+    width = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        for index, line in enumerate(_lines(value)):
+            print(f"{name if index == 0 else '':<{width}}  {line}".rstrip())
+
+
+def _lines(value: Any) -> list[str]:
+    """A value as the lines that stand beside its name."""
+    if isinstance(value, Mapping):
+        return [f"{key}: {_inline(item)}" for key, item in value.items()] or ["none"]
+    if isinstance(value, list | tuple):
+        return [_inline(item) for item in value] or ["none"]
+    return [_inline(value)]
+
+
+def _inline(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
