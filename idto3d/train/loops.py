@@ -135,7 +135,7 @@ def fit(
     running = 0.0
     with ThreadPoolExecutor(1) as ahead, _progress() as bar:
         coming = ahead.submit(batch_of, fitted.steps)
-        task = bar.add_task(name, total=1.0, completed=share, detail="")
+        task = bar.add_task(name, total=1.0, detail="")
         while share < 1.0:
             for group in optimiser.param_groups:
                 group["lr"] = peak_rate * one_cycle(share)
