@@ -77,10 +77,11 @@ def run(
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
 ) -> None:
     """Make, draw and score every head of a protocol; the same command again goes on where it was."""
-    from idto3d_eval.run import run_protocol
     from idto3d_protocols.loader import load_protocol
 
     loaded = load_protocol(protocol)
+    from idto3d_eval.run import run_protocol
+
     run_protocol(loaded, runs / (name or loaded.name), progress=progress)
 
 
