@@ -5,7 +5,8 @@ the image when seen from the front), the origin lies between the eyes. Triangles
 from outside, so cross products point outward. Camera space: x right, y up, z toward the viewer (OpenGL).
 
 Cameras. Perspective, square image. Yaw > 0 moves the camera toward +X, pitch > 0 above. Pixel (row r,
-column c) has its centre at x = c + 0.5, y = r + 0.5; x grows to the right, y downward. Arrays are [H, W, ...].
+column c) has its centre at x = c + 0.5, y = r + 0.5; x grows to the right, y downward. Images are
+[H, W, ...].
 
 Units. Lengths in millimetres, angles in radians, depth in millimetres as the camera measures it, infinite
 where nothing was hit. Only `idto3d.asset` knows the metres of a GLB.

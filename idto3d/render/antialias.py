@@ -1,8 +1,8 @@
 """Analytic antialiasing: outlines blend neighbouring pixels by where they cross, which gives them a gradient.
 
 The method of Laine et al., "Modular Primitives for High-Performance Differentiable Rendering", SIGGRAPH Asia
-2020 (their antialiasing operation): between two neighbouring pixel centres of which the nearer surface ends,
-the outline crosses at a fraction d; the pixel on the wrong side of the midpoint takes |d - 1/2| of the other's
+2020 (their antialiasing operation): between two neighbouring pixel centres, where the nearer surface ends,
+the outline crosses at a fraction d; the pixel on the wrong side of the middle takes |d - 1/2| of the other's
 colour. Coverage is exact for a straight outline, and d moves with the projected end points of the edge.
 
 One difference: they look for the edge among those of the nearer pixel's own triangle. Heads at 64² have many
@@ -50,20 +50,14 @@ def antialias(image: Tensor, fragments: Fragments, vertices: Tensor, faces: Tens
     if len(crossings.near) == 0:
         return image
     # The crossing again, now in torch: the fraction carries the gradient to the edge's two end points.
-    ends = torch.from_numpy(crossings.edge)
-    pixels = camera.project_torch(vertices.index_select(0, ends.reshape(-1)))
-    pixels = pixels[:, :2].reshape(-1, 2, 2)  # [N, end, xy]
-    along = torch.from_numpy(crossings.axis)[:, None, None].expand(-1, 2, 1)
-    moving = pixels.gather(2, along).squeeze(2)  # [N, end] coordinate in which the pair's pixels differ
-    fixed = pixels.gather(2, 1 - along).squeeze(2)  # [N, end] coordinate that the pair shares
-    line = torch.from_numpy(crossings.line).to(vertices.dtype)
-    slope = (moving[:, 1] - moving[:, 0]) / (fixed[:, 1] - fixed[:, 0])
-    position = moving[:, 0] + (line - fixed[:, 0]) * slope
-    start = torch.from_numpy(crossings.start).to(vertices.dtype)
-    sign = torch.from_numpy(crossings.sign).to(vertices.dtype)
-    fraction = ((position - start) * sign).clamp(0.0, 1.0)  # 0 at the near pixel's centre, 1 at the far one's
+    ends = torch.from_numpy(crossings.edge).reshape(-1)
+    pixels = camera.project_torch(vertices.index_select(0, ends))[:, :2].reshape(-1, 2, 2)  # [N, end, xy]
+    weights, lean = torch.from_numpy(crossings.weights), torch.from_numpy(crossings.lean)
+    offset = pixels - torch.from_numpy(crossings.start)[:, None]
+    fraction = ((offset * lean[:, None]).sum(-1) * weights).sum(-1).clamp(0.0, 1.0)
     near, far = torch.from_numpy(crossings.near), torch.from_numpy(crossings.far)
-    spill = fraction >= 0.5  # the near surface reaches into the far pixel
+    # 0 is the near pixel's centre, 1 the far one's; past 0.5 the near surface reaches into the far pixel.
+    spill = fraction >= 0.5
     target, source = torch.where(spill, far, near), torch.where(spill, near, far)
     weight = (fraction - 0.5).abs()[:, None].to(image.dtype)
     flat = image.reshape(height * width, -1)
@@ -78,10 +72,21 @@ class _Crossings:
     near: Ints  # flat index of the pixel on the nearer surface, which ends at the crossing
     far: Ints  # flat index of the pixel beyond
     edge: Ints  # [N, 2] the edge's vertices
-    axis: Ints  # 0 where the pair lies side by side, 1 where it lies one above the other
-    line: Floats  # y (or x) of the line through both centres
-    start: Floats  # x (or y) of the near pixel's centre
-    sign: Floats  # +1 where the far pixel has the larger coordinate, else -1
+    start: Floats  # [N, 2] the near pixel's centre, x and y
+    # The fraction is sum_k weights_k lean · (end_k - start): its value and its first derivatives are those of
+    # the quotient that intersects edge and line, without a division that a tiny edge could break.
+    weights: Floats  # [N, 2] where on the edge the crossing lies, as shares of its two ends
+    lean: Floats  # [N, 2] how the fraction grows as the edge moves along x and y
+
+
+_NONE = _Crossings(
+    near=np.zeros(0, dtype=np.int64),
+    far=np.zeros(0, dtype=np.int64),
+    edge=np.zeros((0, 2), dtype=np.int64),
+    start=np.zeros((0, 2)),
+    weights=np.zeros((0, 2)),
+    lean=np.zeros((0, 2)),
+)
 
 
 def _find_crossings(fragments: Fragments, vertices: Tensor, faces: Tensor, camera: Camera) -> _Crossings:
@@ -90,9 +95,8 @@ def _find_crossings(fragments: Fragments, vertices: Tensor, faces: Tensor, camer
     footprint = 2.0 * np.tan(camera.fovy / 2.0) / camera.resolution  # a pixel's width at depth 1
     jump_x, jump_y = _jumps(depth, footprint)
     if not (jump_x.any() or jump_y.any()):
-        return _merge([])
-    active = _active_faces(faces.numpy(), pixels, distance, _around(jump_x, jump_y))
-    edges, inside = _outline_edges(active, pixels)
+        return _NONE
+    edges, inside = _outline_edges(faces.numpy(), pixels, distance)
     found = [
         _walk(edges, inside, pixels, distance, depth, jump, axis) for axis, jump in ((0, jump_x), (1, jump_y))
     ]
@@ -106,7 +110,7 @@ def _project(vertices: Tensor, camera: Camera) -> tuple[Floats, Floats]:
 
 
 def _jumps(depth: Floats, footprint: float) -> tuple[Bools, Bools]:
-    """Neighbours with more than a pixel's width between their depths: [H, W-1] sideways, [H-1, W] downward."""
+    """Neighbours whose depths differ by more than a pixel's width: [H, W-1] sideways, [H-1, W] downward."""
     known = np.where(np.isfinite(depth), depth, 1e12)
 
     def differ(first: Floats, second: Floats) -> Bools:
@@ -116,61 +120,47 @@ def _jumps(depth: Floats, footprint: float) -> tuple[Bools, Bools]:
     return differ(known[:, 1:], known[:, :-1]), differ(known[1:], known[:-1])
 
 
-def _around(jump_x: Bools, jump_y: Bools) -> Bools:
-    """Pixels within two of a jump [H, W]: an edge up to a pixel long that crosses it ends there."""
-    height, width = jump_x.shape[0], jump_y.shape[1]
-    padded = np.zeros((height + 4, width + 4), dtype=bool)
-    inner = np.zeros((height, width), dtype=bool)
-    inner[:, 1:] |= jump_x
-    inner[:, :-1] |= jump_x
-    inner[1:] |= jump_y
-    inner[:-1] |= jump_y
-    for row in range(5):
-        padded[row : row + height, 2 : 2 + width] |= inner
-    spread = padded.copy()
-    for shift in (-2, -1, 1, 2):
-        spread |= np.roll(padded, shift, axis=1)
-    return spread[2:-2, 2:-2]
-
-
-def _active_faces(faces: Ints, pixels: Floats, distance: Floats, around: Bools) -> Ints:
-    """Faces that can own or share an outline edge at a jump: near one, or longer than a pixel."""
-    height, width = around.shape
-    column = np.clip(pixels[:, 0], 0, width - 1).astype(np.int64)
-    row = np.clip(pixels[:, 1], 0, height - 1).astype(np.int64)
-    close = around.reshape(-1)[row * width + column]
-    ahead = distance > 0.0
-    a, b, c = (np.ascontiguousarray(faces[:, corner]) for corner in range(3))
-    keep = close[a] | close[b] | close[c]
-    for first, second in ((a, b), (b, c), (c, a)):
-        step = pixels[first] - pixels[second]
-        keep |= step[:, 0] ** 2 + step[:, 1] ** 2 > 1.0
-    keep &= ahead[a] & ahead[b] & ahead[c]
-    return faces[keep]
-
-
-def _outline_edges(faces: Ints, pixels: Floats) -> tuple[Ints, Floats]:
+def _outline_edges(faces: Ints, pixels: Floats, distance: Floats) -> tuple[Ints, Floats]:
     """Edges [E, 2] whose faces do not lie on both sides of them in the image, and the side they lie on [E].
 
-    The side is the sign of the cross product, in pixel coordinates, of the edge's direction and the way to the
-    face's third vertex.
+    The side is the sign of the cross product, in pixel coordinates, of the edge's direction and the way to
+    the face's third vertex.
     """
-    a, b, c = pixels[faces[:, 0]], pixels[faces[:, 1]], pixels[faces[:, 2]]
-    side = np.sign((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]))
-    starts = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2]])
-    ends = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0]])
-    low, high = np.minimum(starts, ends), np.maximum(starts, ends)
-    sides = np.tile(side, 3) * np.where(starts < ends, 1.0, -1.0)
-    key = low * np.int64(len(pixels)) + high
-    order = np.argsort(key, kind="stable")
-    in_order = key[order]
-    first = np.flatnonzero(np.concatenate([[True], in_order[1:] != in_order[:-1]])[: len(order)])
-    if len(first) == 0:
+    if distance.min() <= 0.0:
+        # What reaches behind the camera has no outline that pixels could place.
+        faces = faces[(distance[faces] > 0.0).all(axis=1)]
+    count = len(pixels)
+    x, y = pixels[:, 0].copy(), pixels[:, 1].copy()
+    a, b, c = (np.ascontiguousarray(faces[:, corner]) for corner in range(3))
+    xa, ya = x.take(a), y.take(a)
+    side = np.sign((x.take(b) - xa) * (y.take(c) - ya) - (y.take(b) - ya) * (x.take(c) - xa)).astype(np.int64)
+    starts, ends = np.concatenate([a, b, c]), np.concatenate([b, c, a])
+    sides = np.concatenate([side, side, side]) * np.where(starts < ends, 1, -1)
+    edge = np.minimum(starts, ends) * count + np.maximum(starts, ends)
+    kept = _unbalanced(edge, sides)
+    if len(kept) == 0:
         return np.zeros((0, 2), dtype=np.int64), np.zeros(0)
-    total = np.add.reduceat(sides[order], first)
-    outline = total != 0.0
-    chosen = order[first[outline]]
-    return np.stack([low[chosen], high[chosen]], axis=1), np.sign(total[outline])
+    order = kept[np.argsort(edge[kept], kind="stable")]
+    edge, sides = edge[order], sides[order]
+    first = np.flatnonzero(np.concatenate([[True], edge[1:] != edge[:-1]]))
+    total = np.add.reduceat(sides, first)
+    edge = edge[first[total != 0]]
+    return np.stack([edge // count, edge % count], axis=1), np.sign(total[total != 0]).astype(np.float64)
+
+
+def _unbalanced(edge: Ints, sides: Ints) -> Ints:
+    """Where the sides of an edge may not cancel: nearly all do, and only the rest is worth sorting.
+
+    Edges share buckets (Fibonacci hashing, Knuth, The Art of Computer Programming 3, section 6.4), in which
+    each side counts with a weight of its edge's own: a bucket of balanced edges sums to exactly 0, and two
+    outlines that meet in one cancel with a chance of about 1e-6.
+    """
+    bits = max(len(edge).bit_length(), 10)
+    mixed = edge.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    bucket = (mixed >> np.uint64(64 - bits)).view(np.int64)
+    weight = (mixed >> np.uint64(20) & np.uint64(0xFFFFF)).view(np.int64) + 1
+    balance = np.bincount(bucket, weights=sides * weight, minlength=1 << bits)
+    return np.flatnonzero(balance.take(bucket))
 
 
 def _walk(
@@ -182,12 +172,12 @@ def _walk(
     # Each edge blends only the pairs that it separates rather than follows; on the diagonal, the rows'.
     steep = np.abs(rise) >= np.abs(run) if axis == 0 else np.abs(rise) > np.abs(run)
     lines = depth.shape[axis]
-    first = np.clip(np.ceil(fixed.min(axis=1) - 0.5), 0, lines).astype(np.int64)
+    top = np.clip(np.ceil(fixed.min(axis=1) - 0.5), 0, lines).astype(np.int64)
     # Half-open, so that two edges that meet on a line cross it once.
-    last = np.clip(np.ceil(fixed.max(axis=1) - 0.5), 0, lines).astype(np.int64)
-    count = np.where(steep, np.maximum(last - first, 0), 0)
+    bottom = np.clip(np.ceil(fixed.max(axis=1) - 0.5), 0, lines).astype(np.int64)
+    count = np.where(steep, np.maximum(bottom - top, 0), 0)
     which = np.repeat(np.arange(len(edges)), count)
-    line = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + first[which]
+    line = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + top[which]
     share = (line + 0.5 - fixed[which, 0]) / rise[which]
     position = moving[which, 0] + share * run[which]
     # Depth along a projected edge is linear in its reciprocal.
@@ -195,7 +185,8 @@ def _walk(
     edge_depth = 1.0 / (inverse[which, 0] + share * (inverse[which, 1] - inverse[which, 0]))
     before = np.floor(position - 0.5).astype(np.int64)
     fits = (before >= 0) & (before < depth.shape[1 - axis] - 1)
-    which, line, position, edge_depth, before = (x[fits] for x in (which, line, position, edge_depth, before))
+    which, line, before = which[fits], line[fits], before[fits]
+    position, share, edge_depth = position[fits], share[fits], edge_depth[fits]
     # The faces lie on the side of growing coordinate where this is positive.
     growing = inside[which] * np.where(axis == 0, -1.0, 1.0) * np.sign(rise[which]) > 0
     near_at, far_at = np.where(growing, before + 1, before), np.where(growing, before, before + 1)
@@ -207,29 +198,25 @@ def _walk(
     fraction = np.abs(position - (near_at + 0.5))
     valid = np.flatnonzero(valid)
     # Of several edges between one pair of pixels the outermost is what the eye sees.
-    ranked = valid[np.lexsort((fraction[valid], near[valid] * np.int64(depth.size) + far[valid]))]
-    pair = near[ranked] * np.int64(depth.size) + far[ranked]
-    outermost = ranked[np.concatenate([pair[1:] != pair[:-1], [True]])[: len(ranked)]]
-    return _Crossings(
-        near=near[outermost],
-        far=far[outermost],
-        edge=edges[which[outermost]],
-        axis=np.full(len(outermost), axis, dtype=np.int64),
-        line=line[outermost] + 0.5,
-        start=near_at[outermost] + 0.5,
-        sign=np.where(growing[outermost], -1.0, 1.0),
-    )
+    pair = near * np.int64(depth.size) + far
+    ranked = valid[np.lexsort((fraction[valid], pair[valid]))]
+    last = pair[ranked][1:] != pair[ranked][:-1]
+    chosen = ranked[np.concatenate([last, [True]])[: len(ranked)]]
+    sign = np.where(growing[chosen], -1.0, 1.0)
+    slope = run[which[chosen]] / rise[which[chosen]]
+    centre, lean = np.stack([near_at + 0.5, line + 0.5], -1)[chosen], np.stack([sign, -sign * slope], -1)
+    if axis == 1:
+        centre, lean = centre[:, ::-1], lean[:, ::-1]
+    weights = np.stack([1.0 - share[chosen], share[chosen]], -1)
+    return _Crossings(near[chosen], far[chosen], edges[which[chosen]], centre.copy(), weights, lean.copy())
 
 
 def _merge(found: list[_Crossings]) -> _Crossings:
-    whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
-    found = [*found, _Crossings(whole, whole, whole.reshape(0, 2), whole, real, real, real)]
     return _Crossings(
         near=np.concatenate([x.near for x in found]),
         far=np.concatenate([x.far for x in found]),
         edge=np.concatenate([x.edge for x in found]),
-        axis=np.concatenate([x.axis for x in found]),
-        line=np.concatenate([x.line for x in found]),
         start=np.concatenate([x.start for x in found]),
-        sign=np.concatenate([x.sign for x in found]),
+        weights=np.concatenate([x.weights for x in found]),
+        lean=np.concatenate([x.lean for x in found]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idto3d.render.antialias import antialias
-from idto3d.render.rasterise import Fragments, interpolate, rasterise
+from idto3d.render.embree import Scene
+from idto3d.render.rasterise import interpolate, rasterise
 
 if TYPE_CHECKING:
     from idto3d.render.camera import Camera
@@ -27,7 +29,8 @@ def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
         [F, 3] mm², not normalised.
     """
     a, b, c = (vertices.index_select(0, faces[:, corner]) for corner in range(3))
-    return torch.linalg.cross(b - a, c - a)
+    normals: Tensor = torch.linalg.cross(b - a, c - a)
+    return normals
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -47,7 +50,9 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     return torch.nn.functional.normalize(total, dim=-1, eps=1e-12)
 
 
-def weld(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def weld(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Faces as if vertices at one position were one, so that normals and outlines ignore texture seams.
 
     Args:
@@ -66,21 +71,6 @@ def weld(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> tuple[ND
     return representative[faces], representative
 
 
-def shading_normals(fragments: Fragments, vertices: Tensor, faces: Tensor) -> Tensor:
-    """Smooth unit normals at every pixel, in the frame of `vertices`.
-
-    Args:
-        fragments: what `rasterise` returned for this mesh, [H, W].
-        vertices: [V, 3] mm.
-        faces: [F, 3] int64.
-
-    Returns:
-        [H, W, 3], unit length where the mask is set and zero elsewhere.
-    """
-    smooth = interpolate(fragments, faces, vertex_normals(vertices, faces))
-    return torch.nn.functional.normalize(smooth, dim=-1, eps=1e-12)
-
-
 def render_normals(vertices: Tensor, faces: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
     """The normal map of a mesh, antialiased, with gradients inside and at the outline.
 
@@ -92,9 +82,29 @@ def render_normals(vertices: Tensor, faces: Tensor, camera: Camera) -> tuple[Ten
     Returns:
         Normals [H, W, 3], camera space, in [-1, 1], background 0; and coverage [H, W] in [0, 1].
     """
-    fragments = rasterise(vertices, faces, camera)
-    rotation = torch.as_tensor(np.asarray(camera.rotation()), dtype=vertices.dtype)
-    normals = shading_normals(fragments, vertices, faces) @ rotation.T
-    layers = torch.cat([normals, fragments.mask[..., None].to(normals.dtype)], dim=-1)
-    layers = antialias(layers, fragments, vertices, faces, camera)
-    return layers[..., :3], layers[..., 3]
+    normals, coverage = render_normal_views(vertices, faces, [camera])
+    return normals[0], coverage[0]
+
+
+def render_normal_views(vertices: Tensor, faces: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor, Tensor]:
+    """The normal maps of one mesh from several cameras of one resolution; tree and normals are made once.
+
+    Args:
+        vertices: [V, 3] mm; differentiable.
+        faces: [F, 3] int64, wound outward.
+        cameras: B cameras.
+
+    Returns:
+        Normals [B, H, W, 3], camera space, in [-1, 1], background 0; and coverage [B, H, W] in [0, 1].
+    """
+    scene = Scene(vertices.detach().numpy(), faces.numpy())
+    smooth = vertex_normals(vertices, faces)
+    views = []
+    for camera in cameras:
+        fragments = rasterise(vertices, faces, camera, scene)
+        world = torch.nn.functional.normalize(interpolate(fragments, faces, smooth), dim=-1, eps=1e-12)
+        local = world @ torch.as_tensor(camera.rotation(), dtype=vertices.dtype).T
+        layers = torch.cat([local, fragments.mask[..., None].to(vertices.dtype)], dim=-1)
+        views.append(antialias(layers, fragments, vertices, faces, camera))
+    images = torch.stack(views)
+    return images[..., :3], images[..., 3]

@@ -43,7 +43,8 @@ def shade(
     cosine = (normal * view_dir).sum(dim=-1, keepdim=True).clamp(0.0, 1.0)
     mirror = 2.0 * (normal * view_dir).sum(dim=-1, keepdim=True) * normal - view_dir
     radiance = prefiltered_radiance(light, mirror, roughness)
-    return diffuse_colour * diffuse_light(light, normal) + radiance * environment_brdf(specular_colour, roughness, cosine)
+    reflected = environment_brdf(specular_colour, roughness, cosine)
+    return diffuse_colour * diffuse_light(light, normal) + radiance * reflected
 
 
 def diffuse_light(light: EnvironmentLight, normal: Tensor) -> Tensor:

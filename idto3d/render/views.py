@@ -81,7 +81,7 @@ def render_view(mesh: Textured, camera: Camera, light: EnvironmentLight, supersa
         ValueError: if supersample is below 1.
     """
     if supersample < 1:
-        raise ValueError(f"Found supersample {supersample}, expected at least 1; pass 2 for the canonical views.")
+        raise ValueError(f"Found supersample {supersample}, expected at least 1; pass 2 as usual.")
     fine = replace(camera, resolution=camera.resolution * supersample)
     with torch.no_grad(), _one_thread():
         vertices = torch.from_numpy(np.array(mesh.vertices, dtype=np.float32))
@@ -129,7 +129,9 @@ def sample_texture(texture: NDArray[np.uint8], uv: Tensor, srgb: bool) -> Tensor
     across, down = (x - left)[:, None], (y - top)[:, None]
 
     def texel(row: Tensor, column: Tensor) -> Tensor:
-        return decoded[texels.index_select(0, row * width + column).long()]
+        codes_at: Tensor = texels.index_select(0, row * width + column).long()
+        values: Tensor = decoded[codes_at]
+        return values
 
     upper = texel(top, left) * (1.0 - across) + texel(top, right) * across
     lower = texel(bottom, left) * (1.0 - across) + texel(bottom, right) * across
@@ -140,8 +142,9 @@ def _seen_normals(
     mesh: Textured, vertices: Tensor, faces: Tensor, fragments: Fragments, camera: Camera
 ) -> Tensor:
     """Smooth normals across texture seams [H, W, 3], turned to the viewer on faces seen from behind."""
-    welded, representative = (torch.from_numpy(x) for x in weld(np.asarray(mesh.vertices), np.asarray(mesh.faces)))
-    normals = vertex_normals(vertices, welded).index_select(0, representative)
+    welded, representative = weld(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+    normals = vertex_normals(vertices, torch.from_numpy(welded))
+    normals = normals.index_select(0, torch.from_numpy(representative))
     seen = torch.nn.functional.normalize(interpolate(fragments, faces, normals), dim=-1)
     outward = face_normals(vertices, faces)
     eye = torch.from_numpy(np.asarray(camera.position(), dtype=np.float32))
@@ -151,7 +154,7 @@ def _seen_normals(
 
 
 def _rotate(vectors: Tensor, rotation: Tensor) -> Tensor:
-    """[..., 3] by a [3, 3] matrix, element by element: no matrix library, whose sums depend on its threads."""
+    """[..., 3] by a [3, 3] matrix, element by element: a matrix library's sums may depend on threads."""
     x, y, z = vectors[..., 0:1], vectors[..., 1:2], vectors[..., 2:3]
     return x * rotation[:, 0] + y * rotation[:, 1] + z * rotation[:, 2]
 
