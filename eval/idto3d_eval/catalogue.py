@@ -78,7 +78,7 @@ def show_method(name: str) -> Mapping[str, Any]:
 
 def list_metrics() -> list[Row]:
     """The metrics with their units and directions."""
-    from idto3d_eval.metrics.table import METRICS
+    from idto3d_eval.metrics import METRICS
 
     return [
         {
@@ -95,7 +95,7 @@ def list_metrics() -> list[Row]:
 
 def show_metric(name: str) -> Mapping[str, Any]:
     """A metric's card: definition, source, unit, range, and how it misleads."""
-    from idto3d_eval.metrics.table import METRICS
+    from idto3d_eval.metrics import METRICS
 
     if name not in METRICS:
         raise UserError(f"Found no metric called {name!r}, expected one of {', '.join(METRICS)}.")
@@ -147,11 +147,22 @@ def list_models() -> list[Row]:
         {
             "name": name,
             "task": str(card.get("task", "")),
-            "used by": str(card.get("used_by", "")),
+            "people": str(card.get("training", {}).get("people", "")),
+            "MiB": f"{card.get('bytes', 0) / 2**20:.1f}",
+            "measured": _measured(card.get("measured", {})),
             "sha256": str(card.get("sha256", ""))[:12],
         }
         for name, card in model_cards().items()
     ]
+
+
+def _measured(measured: Mapping[str, Any]) -> str:
+    """The figures of the last set that a network was measured on: held-out people, where there are any."""
+    for name, figures in reversed(measured.items()):
+        if isinstance(figures, Mapping):
+            numbers = [f"{key} {value:.3g}" for key, value in figures.items() if isinstance(value, float)]
+            return f"{name}: {', '.join(numbers)}"
+    return ""
 
 
 def show_model(name: str) -> Mapping[str, Any]:
