@@ -1,0 +1,154 @@
+"""Does the head make the face it was asked for, and stay the same person while it does."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idto3d_eval.metrics.card import Measurement, MetricCard
+from idto3d_eval.metrics.identity import identity_similarity
+
+Floats = NDArray[np.float64]
+
+CARDS = (
+    MetricCard(
+        name="expression_accuracy",
+        title="Expression accuracy",
+        definition="1 where the preset nearest (L2 over the 52 actions) to the scoring reader's "
+        "coefficients, "
+        "averaged over the head's fixed frontal views, is the expression that was asked for; 13 presets "
+        "stand to "
+        "choose from, whatever number the protocol asks for.",
+        source="Definition of this toolkit.",
+        unit="1",
+        low=0.0,
+        high=1.0,
+        better="higher",
+        family="expression",
+        level="head",
+        failure_modes=(
+            "A reader that is right on true heads may be wrong on another texture: read beside the oracle's.",
+            "A puppet of one face, with the presets played on it, scores as high as the truth: read joint.",
+        ),
+    ),
+    MetricCard(
+        name="expression_error",
+        title="Expression error",
+        definition="L2 distance of the scoring reader's mean coefficients over the frontal views to the "
+        "preset.",
+        source="Definition of this toolkit; the literature's AED is a mean L1 of another regressor's "
+        "coefficients.",
+        unit="1",
+        low=0.0,
+        high=math.sqrt(52.0),
+        better="lower",
+        family="expression",
+        level="head",
+        failure_modes=("Comparable only within one reader, never with AED of a paper.",),
+    ),
+    MetricCard(
+        name="identity_drift",
+        title="Identity drift",
+        definition="1 minus the cosine between the embeddings of an expression and of neutral in the same "
+        "view and "
+        "light, averaged over views.",
+        source="Definition of this toolkit.",
+        unit="1",
+        low=0.0,
+        high=2.0,
+        better="lower",
+        family="expression",
+        level="head",
+        failure_modes=(
+            "A statue scores 0: judge it beside accuracy, and against the true head's own drift.",
+        ),
+    ),
+    MetricCard(
+        name="joint",
+        title="Right face, right person",
+        definition="1 where a head shows the expression that was asked for (expression_accuracy) and is "
+        "found as "
+        "its own person (rank1).",
+        source="Definition of this toolkit: a puppet has the first and a statue the second.",
+        unit="1",
+        low=0.0,
+        high=1.0,
+        better="higher",
+        family="expression",
+        level="head",
+        failure_modes=("Bounded by the readers: the true head's figure is the ceiling.",),
+    ),
+)
+
+
+def mean_actions(actions: NDArray[np.floating]) -> Floats:
+    """Mean of the rows of [V, 52] that were read; NaN [52] where none was."""
+    rows = np.asarray(actions, dtype=np.float64)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    return rows.mean(axis=0) if len(rows) else np.full(np.shape(actions)[1], np.nan)
+
+
+def nearest_expression(actions: Floats, presets: Floats) -> int:
+    """Index of the preset [P, 52] with the least L2 distance to actions [52]; the first of equals.
+
+    Raises:
+        ValueError: NaN among the actions.
+    """
+    if not np.isfinite(actions).all():
+        raise ValueError(
+            "Found actions that were not read (NaN), expected 52 numbers; leave such a head out."
+        )
+    return int(np.argmin(((presets - actions) ** 2).sum(axis=1)))
+
+
+def expression_accuracy(actions: Floats, presets: Floats, asked: int) -> Measurement:
+    """Whether the head's one vote is the expression asked for.
+
+    Args:
+        actions: [V, 52] the reader's coefficients in the frontal views, NaN rows where no face was read.
+        presets: [13, 52] coefficients of all expressions.
+        asked: index into presets.
+
+    Returns:
+        1 or 0; NaN with a reason where no frontal view could be read.
+    """
+    vote = mean_actions(actions)
+    if not np.isfinite(vote).all():
+        return Measurement(math.nan, "no face can be read in any frontal view of the head")
+    return Measurement(float(nearest_expression(vote, presets) == asked))
+
+
+def expression_error(actions: Floats, preset: Floats) -> Measurement:
+    """L2 distance of the mean coefficients of [V, 52] to a preset [52]; NaN, with a reason, if unread."""
+    vote = mean_actions(actions)
+    if not np.isfinite(vote).all():
+        return Measurement(math.nan, "no face can be read in any frontal view of the head")
+    return Measurement(float(np.sqrt(((vote - preset) ** 2).sum())))
+
+
+def identity_drift(expression: NDArray[np.floating], neutral: NDArray[np.floating]) -> Measurement:
+    """One minus the mean cosine between an expression and neutral, view by view.
+
+    Args:
+        expression: [V, D] embeddings, NaN rows where no face was read.
+        neutral: [V, D] embeddings of the neutral head in the same views and lights.
+
+    Returns:
+        In [0, 2]; NaN with a reason where no view was read in both.
+    """
+    paired = np.isfinite(expression).all(axis=1) & np.isfinite(neutral).all(axis=1)
+    if not paired.any():
+        return Measurement(math.nan, "no view has a readable face in both the expression and neutral")
+    cosines = [
+        float(identity_similarity(e, n[None]))
+        for e, n in zip(expression[paired], neutral[paired], strict=True)
+    ]
+    return Measurement(1.0 - float(np.mean(cosines)))
+
+
+def joint(accuracy: Measurement, rank: Measurement) -> Measurement:
+    """Right expression and right person; NaN, with the first reason, where either is undefined."""
+    for part in (accuracy, rank):
+        if math.isnan(part.value):
+            return part
+    return Measurement(float(accuracy.value == 1.0 and rank.value == 1.0))
