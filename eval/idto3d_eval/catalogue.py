@@ -158,7 +158,7 @@ def list_models() -> list[Row]:
 
 def _measured(measured: Mapping[str, Any]) -> str:
     """The figures of the last set that a network was measured on: held-out people, where there are any."""
-    for name, figures in reversed(measured.items()):
+    for name, figures in reversed(list(measured.items())):
         if isinstance(figures, Mapping):
             numbers = [f"{key} {value:.3g}" for key, value in figures.items() if isinstance(value, float)]
             return f"{name}: {', '.join(numbers)}"
