@@ -33,7 +33,9 @@ class Attributes:
     def __post_init__(self) -> None:
         for group, words in self.GROUPS.items():
             if getattr(self, group) not in words:
-                raise ValueError(f"Found {group} '{getattr(self, group)}', expected one of {', '.join(words)}.")
+                raise ValueError(
+                    f"Found {group} '{getattr(self, group)}', expected one of {', '.join(words)}."
+                )
 
     def indices(self) -> NDArray[np.int64]:
         """Class index in each group, in the order of `GROUPS`; [6] int64."""
@@ -42,7 +44,10 @@ class Attributes:
     def vector(self) -> NDArray[np.float32]:
         """One-hot over all groups, concatenated; [dimension] float32."""
         return np.concatenate(
-            [np.eye(len(words), dtype=np.float32)[words.index(getattr(self, g))] for g, words in self.GROUPS.items()]
+            [
+                np.eye(len(words), dtype=np.float32)[words.index(getattr(self, g))]
+                for g, words in self.GROUPS.items()
+            ]
         )
 
     def prompt(self) -> str:

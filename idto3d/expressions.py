@@ -7,17 +7,60 @@ from numpy.typing import NDArray
 
 # Apple ARKit `ARFaceAnchor.BlendShapeLocation`, alphabetical; the order of every 52-vector in this project.
 ARKIT_ACTIONS: tuple[str, ...] = tuple(
-    """
-    browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
-    cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft
-    eyeLookInRight eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight eyeSquintLeft
-    eyeSquintRight eyeWideLeft eyeWideRight jawForward jawLeft jawOpen jawRight mouthClose
-    mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel mouthLeft
-    mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight
-    mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight
-    mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight
-    tongueOut
-    """.split()
+    [
+        "browDownLeft",
+        "browDownRight",
+        "browInnerUp",
+        "browOuterUpLeft",
+        "browOuterUpRight",
+        "cheekPuff",
+        "cheekSquintLeft",
+        "cheekSquintRight",
+        "eyeBlinkLeft",
+        "eyeBlinkRight",
+        "eyeLookDownLeft",
+        "eyeLookDownRight",
+        "eyeLookInLeft",
+        "eyeLookInRight",
+        "eyeLookOutLeft",
+        "eyeLookOutRight",
+        "eyeLookUpLeft",
+        "eyeLookUpRight",
+        "eyeSquintLeft",
+        "eyeSquintRight",
+        "eyeWideLeft",
+        "eyeWideRight",
+        "jawForward",
+        "jawLeft",
+        "jawOpen",
+        "jawRight",
+        "mouthClose",
+        "mouthDimpleLeft",
+        "mouthDimpleRight",
+        "mouthFrownLeft",
+        "mouthFrownRight",
+        "mouthFunnel",
+        "mouthLeft",
+        "mouthLowerDownLeft",
+        "mouthLowerDownRight",
+        "mouthPressLeft",
+        "mouthPressRight",
+        "mouthPucker",
+        "mouthRight",
+        "mouthRollLower",
+        "mouthRollUpper",
+        "mouthShrugLower",
+        "mouthShrugUpper",
+        "mouthSmileLeft",
+        "mouthSmileRight",
+        "mouthStretchLeft",
+        "mouthStretchRight",
+        "mouthUpperUpLeft",
+        "mouthUpperUpRight",
+        "noseSneerLeft",
+        "noseSneerRight",
+        "tongueOut",
+    ]
 )
 
 # Each preset names its actions with their strength; a name without side means left and right alike.
@@ -30,7 +73,13 @@ _PRESETS: dict[str, dict[str, float]] = {
     "fear": {"browInnerUp": 1.0, "browDown": 0.4, "eyeWide": 1.0, "mouthStretch": 1.0, "jawOpen": 0.2},
     "anger": {"browDown": 1.0, "eyeSquint": 0.6, "noseSneer": 0.7, "mouthPress": 0.9, "mouthFrown": 0.5},
     "sadness": {"browInnerUp": 0.9, "mouthFrown": 1.0, "mouthShrugLower": 0.6, "eyeLookDown": 0.5},
-    "disgust": {"noseSneer": 1.0, "mouthUpperUp": 0.9, "browDown": 0.5, "eyeSquint": 0.5, "mouthShrugUpper": 0.5},
+    "disgust": {
+        "noseSneer": 1.0,
+        "mouthUpperUp": 0.9,
+        "browDown": 0.5,
+        "eyeSquint": 0.5,
+        "mouthShrugUpper": 0.5,
+    },
     "shout": {"jawOpen": 1.0, "mouthStretch": 0.6, "browDown": 0.7, "noseSneer": 0.5, "mouthUpperUp": 0.4},
     "kiss": {"mouthPucker": 1.0, "mouthFunnel": 0.4, "jawForward": 0.3},
     "cheek_puff": {"cheekPuff": 1.0, "mouthClose": 0.2, "mouthPress": 0.5},

@@ -73,6 +73,6 @@ class EnvironmentLight:
         directions = generator.normal(size=(count, 3)) + np.array([0.0, 0.6, 0.8])
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         tint = np.clip(1.0 + 0.12 * generator.normal(size=(count, 3)), 0.6, 1.4)
-        colours = tint * generator.uniform(0.15, 0.6, (count, 1))
-        ambient = generator.uniform(0.3, 0.7) * np.clip(1.0 + 0.06 * generator.normal(size=3), 0.8, 1.2)
+        colours = tint * generator.uniform(0.1, 0.75, (count, 1)) / count
+        ambient = generator.uniform(0.35, 0.7) * np.clip(1.0 + 0.06 * generator.normal(size=3), 0.8, 1.2)
         return cls.from_lamps(directions, colours, ambient)

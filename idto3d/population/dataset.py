@@ -1,0 +1,205 @@
+"""Training arrays from the population: aligned faces, loose crops with ground truth, and views for the priors.
+
+Every array is written as a plain `.npy` in a folder; people are drawn by split and index, so that a training run
+is reproduced by its command alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idto3d.expressions import EXPRESSIONS, preset
+from idto3d.population.people import Person, draw_person, person_generator
+from idto3d.population.photos import draw_actions, draw_background, take_photo
+from idto3d.population.surface import Surface, to_srgb
+from idto3d.render.camera import HEAD_CENTRE, Camera
+from idto3d.render.light import EnvironmentLight
+
+Arrays = dict[str, NDArray[np.generic]]
+PHOTO_RESOLUTION = 160
+VIEW_RESOLUTION = 64
+
+
+def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
+    """Photographs aligned to the ArcFace template: `aligned` [112, 112, 3] uint8 and `person`."""
+    from idto3d.identity.align import align
+
+    generator = person_generator(person.split, person.index, person.population_seed, "dataset/faces")
+    for _ in range(photos // 2):
+        expression, actions = draw_actions(generator)
+        surface = Surface(person, actions)
+        for _ in range(2):
+            photo = take_photo(person, generator, PHOTO_RESOLUTION, surface, actions, expression)
+            landmarks = photo.landmarks + generator.normal(0, 0.012, (68, 2)) * np.ptp(photo.landmarks[:, 1])
+            aligned = align(photo.image, landmarks.astype(np.float32))
+            yield {"aligned": aligned, "person": np.array(person.index, np.int32)}
+
+
+def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
+    """Loose crops with their truth: `crops` [112, 112, 3], `landmarks` [68, 2] in [0, 1], `present`, `actions`
+    [52], `attributes` [6]; one row in sixteen is a background without a face."""
+    import cv2
+
+    generator = person_generator(person.split, person.index, person.population_seed, "dataset/readers")
+    for _ in range(photos // 2):
+        expression, actions = draw_actions(generator)
+        if generator.uniform() < 0.3:  # single actions, beyond the presets
+            actions = np.clip(generator.uniform(-1.2, 1.0, 52), 0, 1).astype(np.float32)
+        surface = Surface(person, actions)
+        for _ in range(2):
+            photo = take_photo(person, generator, PHOTO_RESOLUTION, surface, actions, expression)
+            present = bool(generator.uniform() > 1 / 16)
+            image, landmarks = photo.image, photo.landmarks
+            if not present:
+                image = (to_srgb(draw_background(generator, PHOTO_RESOLUTION)) * 255).astype(np.uint8)
+            if generator.uniform() < 0.6:  # a crop around the face, as the second reading sees it
+                low, high = landmarks.min(0), landmarks.max(0)
+                side = float((high - low).max() * generator.uniform(1.15, 2.0))
+                corner = 0.5 * (low + high) - 0.5 * side + generator.normal(0, 0.06, 2) * side
+                warp = np.array(
+                    [[112 / side, 0, -corner[0] * 112 / side], [0, 112 / side, -corner[1] * 112 / side]]
+                )
+            else:
+                warp = np.array([[112 / PHOTO_RESOLUTION, 0, 0], [0, 112 / PHOTO_RESOLUTION, 0]])
+            crop = cv2.warpAffine(
+                image, warp, (112, 112), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+            )
+            yield {
+                "crops": crop,
+                "landmarks": ((landmarks @ warp[:, :2].T + warp[:, 2]) / 112).astype(np.float32),
+                "present": np.array(present),
+                "actions": actions,
+                "attributes": person.attributes.indices() if present else np.full(6, -1, np.int64),
+                "person": np.array(person.index, np.int32),
+            }
+
+
+def view_rows(person: Person, views: int) -> Iterator[Arrays]:
+    """Views for the priors: `photograph`, `normals`, `shaded` [64, 64, 3] uint8 of one camera, with `expression`,
+    `camera` features, `attributes` and `person`."""
+    import cv2
+
+    from idto3d.guidance.condition import camera_features
+
+    generator = person_generator(person.split, person.index, person.population_seed, "dataset/views")
+    side = 2 * VIEW_RESOLUTION
+    for _ in range(views // 2):
+        expression = 0 if generator.uniform() < 0.15 else int(generator.integers(0, len(EXPRESSIONS)))
+        actions = preset(EXPRESSIONS[expression]) * np.float32(generator.uniform(0.85, 1.0))
+        surface = Surface(person, actions)
+        for _ in range(2):
+            camera = draw_view(generator, side)
+            seen = surface.look(camera)
+            light = EnvironmentLight.random(generator)
+            colour = surface.colour(seen, camera, light)
+
+            def picture(
+                background: NDArray[np.floating], pixels: NDArray[np.floating], mask=seen.mask
+            ) -> NDArray[np.uint8]:  # type: ignore[no-untyped-def]
+                canvas = np.array(np.broadcast_to(background, (side, side, 3)), np.float32)
+                canvas[mask] = pixels
+                small = cv2.resize(canvas, (VIEW_RESOLUTION, VIEW_RESOLUTION), interpolation=cv2.INTER_AREA)
+                return (np.clip(small, 0, 1) * 255).round().astype(np.uint8)
+
+            srgb = to_srgb(colour)
+            normal = seen.normal @ camera.rotation().T.astype(np.float32)
+            backdrop = to_srgb(draw_background(generator, side))
+            yield {
+                "photograph": picture(backdrop, srgb),
+                "normals": picture(np.full(3, 0.5), 0.5 + 0.5 * normal),
+                "shaded": picture(np.full(3, 0.5), srgb),
+                "expression": np.array(expression, np.int64),
+                "camera": camera_features(camera),
+                "attributes": person.attributes.indices(),
+                "person": np.array(person.index, np.int32),
+            }
+
+
+def draw_view(generator: np.random.Generator, resolution: int) -> Camera:
+    """A camera as score distillation uses them: mostly in front, sometimes all around, whole head or face."""
+    around = generator.uniform() < 0.2
+    yaw = float(generator.uniform(-np.pi, np.pi) if around else np.clip(generator.normal(0, 0.55), -1.5, 1.5))
+    pitch = float(np.clip(generator.normal(0.03, 0.16), -0.4, 0.5))
+    face = not around and generator.uniform() < 0.5
+    frame = float(generator.uniform(170, 230) if face else generator.uniform(270, 310))  # mm
+    centre = np.array([0.0, -28.0, -20.0]) if face else np.asarray(HEAD_CENTRE)
+    centre = centre + generator.normal(0, 0.02, 3) * frame * np.array([1, 1, 0])
+    distance = 900.0
+    fovy = 2 * float(np.arctan(0.5 * frame / distance))
+    return Camera(yaw, pitch, 0.0, distance, fovy, (centre[0], centre[1], centre[2]), resolution)
+
+
+KINDS: dict[str, Callable[[Person, int], Iterator[Arrays]]] = {
+    "faces": face_rows,
+    "readers": reader_rows,
+    "views": view_rows,
+}
+
+
+def make_dataset(
+    kind: str, split: str, people: int, photos: int, out: Path, *, start: int = 0, population_seed: int = 0,
+    workers: int = 2, progress: Callable[[int, int], None] | None = None,
+) -> Path:  # fmt: skip
+    """Render a data set and write its arrays into a folder; a finished folder is left as it is.
+
+    Args:
+        kind: one of `KINDS`.
+        split: whose people; `start` is the first person's index.
+        people, photos: how many people, and how many rows of each (even).
+        out: the folder.
+        workers: processes; their number changes no byte.
+        progress: called with people done and people in all.
+
+    Returns:
+        The folder.
+    """
+    marker = out / "dataset.json"
+    facts = {
+        "kind": kind,
+        "split": split,
+        "people": people,
+        "photos": photos,
+        "start": start,
+        "seed": population_seed,
+    }
+    if marker.exists() and json.loads(marker.read_text()) == facts:
+        return out
+    out.mkdir(parents=True, exist_ok=True)
+    chunks = [range(start + a, min(start + a + 25, start + people)) for a in range(0, people, 25)]
+    parts: list[Arrays] = []
+    with ProcessPoolExecutor(workers, initializer=_single_thread) as pool:
+        jobs = [
+            pool.submit(_make_chunk, kind, split, list(chunk), photos, population_seed) for chunk in chunks
+        ]
+        for done, job in enumerate(jobs):
+            parts.append(job.result())
+            if progress:
+                progress(min((done + 1) * 25, people), people)
+    for name in parts[0]:
+        np.save(out / f"{name}.npy", np.concatenate([part[name] for part in parts]))
+    temporary = marker.with_suffix(".tmp")
+    temporary.write_text(json.dumps(facts))
+    os.replace(temporary, marker)
+    return out
+
+
+def _single_thread() -> None:
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _make_chunk(kind: str, split: str, indices: list[int], photos: int, population_seed: int) -> Arrays:
+    rows = [
+        row for index in indices for row in KINDS[kind](draw_person(split, index, population_seed), photos)
+    ]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
