@@ -1,8 +1,8 @@
-"""One representation of a head for all its expressions: a shared level set, and displacements driven by codes.
+"""One representation of a head for all its expressions: a shared level set, displaced by latent codes.
 
 The signed distance, and so the topology and the UVs, is shared; expression e moves the grid's vertices by
-Σ_k z_e[k] · D_k, where z_e is its latent code and D a displacement basis (ID-to-3D, section 3.2: one latent code
-per expression over a shared neural representation). Codes between two expressions give heads between them.
+Σ_k z_e[k] · D_k, where z_e is its latent code and D a displacement basis (ID-to-3D, arXiv 2405.16570: one
+latent code per expression over a shared representation). Codes between two expressions give heads between.
 """
 
 import torch
@@ -15,7 +15,7 @@ from idto3d.geometry.tet_grid import TetGrid
 
 NEUTRAL = 0  # index of the expression whose code is zero
 DEFORMATION_LIMIT = 0.5  # cells: half a cell keeps tetrahedra from folding over (DMTet, section 3.1.1)
-START_LIMIT = 2.0  # cells: signed distances are clipped there, so that every vertex near the surface can change sign
+START_LIMIT = 2.0  # cells: signed distances are clipped there, so that vertices near by can change sign
 
 
 class HeadField(nn.Module):
@@ -31,7 +31,7 @@ class HeadField(nn.Module):
         super().__init__()
         if expressions < 1:
             raise UserError(
-                f"Found {expressions} expressions, expected at least the neutral one; name the expressions to make."
+                f"Found {expressions} expressions, expected at least the neutral one; name those to make."
             )
         self.grid = grid
         self.displacement_passes = displacement_passes
@@ -65,7 +65,7 @@ class HeadField(nn.Module):
         return self._surface
 
     def displaced(self, code: Tensor) -> Tensor:
-        """Displacement [V, 3] mm of an expression with code [K]; its gradient reaches basis and code smoothed."""
+        """Displacement [V, 3] mm of an expression with code [K]; its gradient arrives smoothed."""
         total = torch.matmul(code, self.displacement.flatten(1)).reshape(self.grid.points.shape)
         return smoothed_gradient(total, self.grid, self.displacement_passes)
 
@@ -78,7 +78,7 @@ class HeadField(nn.Module):
         """The head with an expression, by its index or by any code [K].
 
         Returns:
-            vertices [N, 3] mm, differentiable in every parameter, and faces [F, 3] int64, wound outward and the
+            vertices [N, 3] mm, differentiable in every parameter; faces [F, 3] int64, wound outward and the
             same for all expressions.
         """
         points = self.grid.points + self.deformed()
@@ -96,7 +96,7 @@ class HeadField(nn.Module):
 
 @torch.no_grad()
 def smooth_gradients(field: HeadField, passes: int = 3) -> None:
-    """Spread the gradients of level set and deformation over the grid, between backward and the optimiser's step.
+    """Spread the gradients of level set and deformation over the grid, after backward and before the step.
 
     The displacement's gradient is spread inside backward, once per expression drawn (`displacement_passes`),
     which spares smoothing every row of the basis.

@@ -90,7 +90,7 @@ def crossings(surface: Surface, points: Tensor, sdf: Tensor) -> Tensor:
 
 @cache
 def _triangle_table() -> Tensor:
-    """[256, 12, 3] int8: the edges of each sign pattern's triangles, as base corner · 8 + direction; -1 = none."""
+    """[256, 12, 3] int8: edges of each sign pattern's triangles, base corner · 8 + direction; -1 = none."""
     place = np.array([[corner >> axis & 1 for axis in range(3)] for corner in range(8)], dtype=np.float64)
     tetrahedra = [
         (0, 1 << p, 1 << p | 1 << q, 7) for p, q, _ in itertools.permutations(range(3))

@@ -65,6 +65,4 @@ def load_mesh(path: Path) -> Mesh:
 
 def save_mesh(path: Path, mesh: Mesh) -> None:
     """Write `mesh` as a compressed NPZ that `load_mesh` reads."""
-    np.savez_compressed(
-        path, vertices=mesh.vertices.astype(np.float32), faces=mesh.faces.astype(np.int32)
-    )
+    np.savez_compressed(path, vertices=mesh.vertices.astype(np.float32), faces=mesh.faces.astype(np.int32))

@@ -1,8 +1,8 @@
 """Gradients that move a surface as a whole: smoothing over the grid, and Adam with one step size per tensor.
 
 Large Steps in Inverse Rendering of Geometry (Nicolet et al. 2021) replaces a gradient g by (I + λL)^-2 g and
-steps with one second moment for all coordinates (its UniformAdam), because a per-coordinate one would undo the
-smoothing. Here L is the lattice's Laplacian, and its inverse is close to repeated separable box filters.
+steps with one second moment for all coordinates (its UniformAdam), because a per-coordinate one would undo
+the smoothing. Here L is the lattice's Laplacian, and its inverse is close to repeated box filters.
 """
 
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ class _SmoothedGradient(torch.autograd.Function):
 
 
 class UniformAdam(torch.optim.Optimizer):
-    """Adam whose second moment is one number per tensor: the largest squared gradient (Nicolet 2021, section 4).
+    """Adam whose second moment is one number per tensor, its largest squared gradient (Nicolet 2021).
 
     Args:
         parameters: tensors, or torch's parameter groups with their own `lr`.
@@ -73,7 +73,7 @@ class UniformAdam(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "betas": betas})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
             decay_1, decay_2 = group["betas"]

@@ -32,7 +32,9 @@ def eikonal_loss(field: HeadField) -> Tensor:
             torch.stack([corners[:, corner | axis] - corners[:, corner] for corner in low], 1).mean(1)
         )
     gradient = torch.stack(slopes, dim=1) / field.grid.cell  # [A, 3]
-    return (gradient.norm(dim=1) - 1.0).square().mean()
+    length = torch.linalg.vector_norm(gradient, dim=1)
+    loss: Tensor = (length - 1.0).square().mean()
+    return loss
 
 
 def dirichlet_loss(field: HeadField, vectors: Tensor) -> Tensor:

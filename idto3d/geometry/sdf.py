@@ -1,4 +1,4 @@
-"""Signed distances in millimetres, negative inside: of a closed mesh (Embree, through Open3D) and of an ellipsoid."""
+"""Signed distances in mm, negative inside: of a closed mesh (Embree, through Open3D) and of an ellipsoid."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from idto3d.errors import UserError
 from idto3d.geometry.mesh import FloatArray, Mesh
 
 SignedDistance = Callable[[FloatArray], FloatArray]
-PARITY_RAYS = 5  # odd number of rays that vote on inside or outside: one ray through an edge cannot flip the sign
+PARITY_RAYS = 5  # odd number of rays that vote on inside or outside: one through an edge cannot flip it
 
 
 def mesh_sdf(mesh: Mesh) -> SignedDistance:
@@ -53,6 +53,7 @@ def ellipsoid_sdf(centre: tuple[float, float, float], radii: tuple[float, float,
         slope = np.linalg.norm(offset / axes**2, axis=-1) / np.maximum(scaled, 1e-9)
         inside = scaled < 1e-6  # the gradient has no direction at the centre
         result = (scaled - 1.0) / np.maximum(slope, 1e-9)
-        return np.where(inside, -axes.min(), result)
+        result[inside] = -axes.min()
+        return np.asarray(result)
 
     return distance

@@ -1,8 +1,8 @@
 """A tetrahedral grid in a narrow band around a start surface: cubic cells, six Kuhn tetrahedra each.
 
-The Kuhn split (Kuhn 1960) cuts a cube along its main diagonal into the six monotone lattice paths from corner
-0 to corner 7; neighbouring cubes then agree on every face diagonal, so the grid is conforming. Every edge of it
-runs from a lattice vertex in one of seven directions, which gives each edge a number without a search.
+The Kuhn split (Kuhn 1960) cuts a cube along its main diagonal into the six monotone lattice paths from
+corner 0 to corner 7; neighbouring cubes then agree on every face diagonal, so the grid is conforming. Every
+edge runs from a lattice vertex in one of seven directions, which gives each edge a number without a search.
 """
 
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def build_tet_grid(
         cell_near &= near[_corner_slice(corner)]
     if not cell_near.any() or not ((start < 0) & near).any():
         raise UserError(
-            f"Found no start surface within {band:g} mm of the box, expected one inside; check the box's millimetres."
+            f"Found no start surface within {band:g} mm of the box, expected one inside; check the units."
         )
 
     # Vertices are those of the band's cells; a vertex with fewer than eight of them lies on the rim.
@@ -101,7 +101,7 @@ def build_tet_grid(
         step = [mask >> axis & 1 for axis in range(3)]
         here = tuple(slice(0, n - s) for n, s in zip(shape, step, strict=True))
         there = tuple(slice(s, n) for n, s in zip(shape, step, strict=True))
-        neighbours[(*here, mask - 1)] = number[there]
+        neighbours[here[0], here[1], here[2], mask - 1] = number[there]
 
     flat = np.arange(used.size, dtype=np.int64).reshape(tuple(shape))
     return TetGrid(

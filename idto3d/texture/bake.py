@@ -1,4 +1,4 @@
-"""Baking: which surface point each texel shows, a function evaluated there, and colours bled over the seams."""
+"""Baking: the surface point under each texel, a function evaluated there, and colours bled over the seams."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ def bake(
 
 
 def dilate(image: FloatMap, mask: NDArray[np.bool_]) -> FloatMap:
-    """Fill [T, T, C] outside `mask` [T, T] with the nearest value inside it; unchanged where nothing is inside."""
+    """Fill [T, T, C] outside `mask` [T, T] with the nearest value inside; unchanged under an empty mask."""
     if not mask.any():
         return image
     nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)

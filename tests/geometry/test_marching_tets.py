@@ -26,9 +26,10 @@ def _sphere(grid: TetGrid) -> trimesh.Trimesh:
 
 
 def test_sphere_is_closed_outward_and_of_its_volume(grid: TetGrid) -> None:
-    """A sphere's level set is one watertight body whose volume is right within 2 % and normals point outward."""
+    """A sphere's level set is one watertight body, right in volume within 2 %, with normals outward."""
     sphere = _sphere(grid)
-    assert sphere.is_watertight and sphere.is_winding_consistent
+    assert sphere.is_watertight
+    assert sphere.is_winding_consistent
     assert sphere.body_count == 1
     assert sphere.volume == pytest.approx(4 / 3 * np.pi * RADIUS**3, rel=0.02)
     large = sphere.area_faces > 1e-6
