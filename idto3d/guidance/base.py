@@ -6,6 +6,9 @@ network predicts the clean picture (prediction type "sample"; Salimans & Ho 2022
 
 from __future__ import annotations
 
+import copy
+import json
+from pathlib import Path
 from typing import Any
 
 from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -72,3 +75,15 @@ def model_index() -> dict[str, Any]:
         "codec": ["idto3d.guidance.codec", "PatchCodec"],
         "condition_encoder": ["idto3d.guidance.condition_encoder", "ConditionEncoder"],
     }
+
+
+def write(
+    folder: Path, unet: UNet2DConditionModel, scheduler: DDIMScheduler, codec: PatchCodec, encoder: ConditionEncoder
+) -> None:
+    """Write the model in diffusers' folder format, weights in half precision."""
+    half = copy.deepcopy(unet).half()
+    half.save_pretrained(folder / "unet", safe_serialization=True)
+    scheduler.save_pretrained(folder / "scheduler")
+    codec.save_pretrained(folder / "codec")
+    encoder.save_pretrained(folder / "condition_encoder")
+    (folder / "model_index.json").write_text(json.dumps(model_index(), indent=2) + "\n")

@@ -1,0 +1,149 @@
+"""One contract around every diffusion model: `denoise(z, t, condition) -> x0_hat`.
+
+The tiny base model of the embedded profile and a Stable Diffusion 1.5 folder are read into the same class; what
+differs (patches or an autoencoder, our condition encoder or a text encoder, what the network predicts) is
+decided by what the folder holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import Tensor
+
+from idto3d.errors import UserError
+from idto3d.guidance.codec import AutoencoderCodec, Codec, PatchCodec
+from idto3d.guidance.condition import Condition
+from idto3d.guidance.condition_encoder import ConditionEncoder, Encoded
+from idto3d.guidance.lora import fuse_lora
+from idto3d.guidance.text_encoder import TextConditionEncoder
+
+PREDICTIONS = ("sample", "epsilon", "v_prediction")
+
+
+class Encoder(Protocol):
+    """Conditions in, what the denoiser's attention reads out."""
+
+    def __call__(self, condition: Condition, /) -> Encoded:
+        """Tokens, and a pooled vector where the denoiser takes one."""
+        ...
+
+
+class Guidance:
+    """A denoiser with its noise schedule, its latent space and its condition encoder.
+
+    `calls` counts images × network evaluations, the unit of a method's budget.
+    """
+
+    def __init__(
+        self, unet: UNet2DConditionModel, scheduler: DDIMScheduler, codec: Codec, encoder: Encoder
+    ) -> None:
+        self.unet = unet
+        self.codec = codec
+        self.encoder = encoder
+        self.scheduler = scheduler
+        self.prediction = str(scheduler.config["prediction_type"])
+        if self.prediction not in PREDICTIONS:
+            raise UserError(
+                f"Found prediction type '{self.prediction}' in the scheduler, expected one of "
+                f"{', '.join(PREDICTIONS)}; use another model folder."
+            )
+        self.alphas_cumprod: Tensor = scheduler.alphas_cumprod.float().to(self.device)  # [T]
+        self.calls = 0
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path,
+        prior: str | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Guidance:
+        """Read a diffusers-format folder; `prior` ("geometry", "texture") fuses the adapter of that name.
+
+        Raises `UserError` where the folder is no such model or lacks the adapter.
+        """
+        folder = Path(folder)
+        if not (folder / "model_index.json").is_file():
+            raise UserError(
+                f"Found no model_index.json in '{folder}', expected a model folder in diffusers' format; "
+                "name a folder that a diffusers pipeline or `idto3d-eval train` wrote."
+            )
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype)
+        if prior is not None:
+            fuse_lora(unet, folder, prior)
+        unet = unet.eval().requires_grad_(False).to(device)
+        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+        codec: Codec
+        if (folder / "vae").is_dir():
+            vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype)
+            codec = AutoencoderCodec(vae.eval().requires_grad_(False).to(device))
+        else:
+            codec = PatchCodec.from_pretrained(folder / "codec")
+        encoder: Encoder
+        if (folder / "condition_encoder").is_dir():
+            encoder = ConditionEncoder.from_pretrained(folder / "condition_encoder").to(device).requires_grad_(False)
+        else:
+            encoder = TextConditionEncoder.from_pretrained(folder, device=device, dtype=dtype)
+        return cls(unet, scheduler, codec, encoder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the denoiser lives."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images, in pixels."""
+        return int(self.unet.config["sample_size"]) * self.codec.factor
+
+    @property
+    def timesteps(self) -> int:
+        """T, the number of training timesteps."""
+        return len(self.alphas_cumprod)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents z_0 of images [B, 3, R, R] in [-1, 1]; differentiable."""
+        if images.shape[1:] != (3, self.resolution, self.resolution):
+            raise ValueError(
+                f"Found images of shape {tuple(images.shape)}, expected [B, 3, {self.resolution}, {self.resolution}]."
+            )
+        return self.codec.encode(images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images [B, 3, R, R] of latents; may leave [-1, 1] slightly."""
+        return self.codec.decode(latents)
+
+    def add_noise(self, z0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """z_t = alpha_t z_0 + sigma_t noise, with t [B] int64 (Ho et al. 2020, eq. 4)."""
+        alpha, sigma = self.alpha_sigma(t)
+        return alpha * z0 + sigma * noise
+
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha_t and sigma_t, each [B, 1, 1, 1]; alpha² + sigma² = 1."""
+        squared = self.alphas_cumprod[t].view(-1, 1, 1, 1)
+        return squared.sqrt(), (1 - squared).sqrt()
+
+    def denoise(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """x0_hat: the clean latents [B, C, h, w] that the network believes z_t came from, whatever it predicts.
+
+        z [B, C, h, w] float32, t [B] int64, condition of B rows. Rows do not see each other.
+        """
+        encoded = self.encoder(condition)
+        dtype = self.unet.dtype
+        pooled = None if encoded.pooled is None else encoded.pooled.to(dtype)
+        predicted = self.unet(z.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled).sample.to(z.dtype)
+        self.calls += len(z)
+        alpha, sigma = self.alpha_sigma(t)
+        if self.prediction == "sample":
+            x0_hat: Tensor = predicted
+        elif self.prediction == "epsilon":
+            x0_hat = (z - sigma * predicted) / alpha
+        else:
+            # v = alpha_t eps - sigma_t x_0 (Salimans & Ho 2022, appendix D)
+            x0_hat = alpha * z - sigma * predicted
+        return x0_hat

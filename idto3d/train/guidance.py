@@ -1,0 +1,176 @@
+"""Training of the guidance models: a base on photographs, then one adapter each for geometry and texture.
+
+    python -m idto3d.train.guidance base     --data DATA --out MODEL --minutes 35
+    python -m idto3d.train.guidance geometry --data DATA --out MODEL --minutes 12
+    python -m idto3d.train.guidance texture  --data DATA --out MODEL --minutes 12
+
+The model folder is in diffusers' format (`idto3d.guidance.Guidance.from_folder` reads it). The same command with
+`--resume` goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from idto3d.errors import UserError
+from idto3d.guidance import base
+from idto3d.guidance.condition import Condition
+from idto3d.guidance.condition_encoder import ConditionEncoder
+from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.lora import add_lora, lora_folder, save_lora, trainable_share
+from idto3d.guidance.sample import Scales, sample_ddim, to_uint8, write_contact_sheet
+from idto3d.train.guidance_data import GuidanceData
+from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, identity_gain
+
+PICTURES = {"base": "photograph", "geometry": "normals", "texture": "shaded"}
+RANK = 24
+SHEET_EXPRESSIONS = ("neutral", "smile", "surprise", "anger", "kiss")
+
+
+def train_base(
+    data_folder: Path,
+    out_folder: Path,
+    *,
+    minutes: float,
+    seed: int = 0,
+    resume: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Train the base model on `photograph.npy` and write it to `out_folder`; returns the last report."""
+    torch.manual_seed(seed)
+    data = GuidanceData.open(data_folder, PICTURES["base"])
+    encoder = base.make_encoder()
+    unet = base.make_unet(encoder.config)
+    guidance = Guidance(unet, base.make_scheduler(), base.make_codec(), encoder)
+    parameters = [*unet.parameters(), *encoder.parameters()]
+    print(f"base: {sum(p.numel() for p in unet.parameters()):,} parameters, {len(data.train):,} pictures")
+    sheets = out_folder / "training"
+    state = fit(
+        guidance,
+        parameters,
+        data,
+        sheets / "base.pt",
+        LoopOptions(minutes=minutes, seed=seed, **{"learning_rate": 6e-4, **options}),
+        resume=resume,
+        report=lambda state: _look(guidance, data, sheets / f"base_{state.step:06d}.png"),
+    )
+    base.write(out_folder, unet, guidance.scheduler, guidance.codec, encoder)
+    return _finish(state, sheets / "base.json")
+
+
+def train_lora(
+    kind: str,
+    data_folder: Path,
+    out_folder: Path,
+    *,
+    minutes: float,
+    seed: int = 0,
+    resume: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Train the adapter `kind` (geometry on normals, texture on shaded colour) of the base in `out_folder`."""
+    folder = lora_folder(out_folder, kind)
+    torch.manual_seed(seed)
+    data = GuidanceData.open(data_folder, PICTURES[kind])
+    guidance = Guidance.from_folder(out_folder)
+    assert isinstance(guidance.encoder, ConditionEncoder)
+    parameters = add_lora(guidance.unet, rank=int(options.pop("rank", RANK)))
+    share = trainable_share(guidance.unet, guidance.encoder)
+    print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
+    sheets = out_folder / "training"
+    state = fit(
+        guidance,
+        parameters,
+        data,
+        sheets / f"{kind}.pt",
+        LoopOptions(
+            minutes=minutes,
+            seed=seed,
+            **{"learning_rate": 2e-3, "weight_decay": 0.0, "warm_up": 100, **options},
+        ),
+        resume=resume,
+        report=lambda state: _look(guidance, data, sheets / f"{kind}_{state.step:06d}.png"),
+    )
+    save_lora(guidance.unet, out_folder, kind)
+    summary = {**_finish(state, sheets / f"{kind}.json"), "trainable_share": share}
+    (folder / "trainable_share.json").write_text(json.dumps({"trainable_share": share}) + "\n")
+    return summary
+
+
+def _look(guidance: Guidance, data: GuidanceData, path: Path) -> dict[str, Any]:
+    """Held-out errors, and a sheet: each row a held-out person's picture, its re-drawing, then expressions."""
+    people = np.unique(data.person[data.heldout])[:5]
+    rows = np.array([data.heldout[data.person[data.heldout] == person][0] for person in people])
+    images, condition = data.batch(rows, None)
+    assert isinstance(guidance.encoder, ConditionEncoder)
+    names = guidance.encoder.config.expressions
+    untold = torch.full_like(condition.attributes, -1)
+    columns = [condition.expression] + [
+        torch.full_like(condition.expression, names.index(name)) for name in SHEET_EXPRESSIONS
+    ]
+    asked = Condition.concatenate(
+        Condition(condition.identity, expression, condition.camera, untold) for expression in columns
+    )
+    generator = torch.Generator().manual_seed(0)
+    drawn = to_uint8(sample_ddim(guidance, asked, generator=generator, steps=12, scales=Scales(2.0, 2.0)))
+    grid = drawn.reshape(len(columns), len(rows), *drawn.shape[1:]).swapaxes(
+        0, 1
+    )  # [people, columns, R, R, 3]
+    true = to_uint8(images)
+    write_contact_sheet(path, [[true[i], *grid[i]] for i in range(len(rows))])
+    return {name: round(value, 5) for name, value in identity_gain(guidance, data).items()}
+
+
+def _finish(state: LoopState, path: Path) -> dict[str, Any]:
+    path.write_text(json.dumps(state.log, indent=1) + "\n")
+    return dict(state.log[-1])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line of this module."""
+    parser = argparse.ArgumentParser(description="Train the guidance models.")
+    parser.add_argument("what", choices=sorted(PICTURES))
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of arrays (see idto3d.train.guidance_data)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="model folder to write, or to add an adapter to"
+    )
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--resume", action="store_true")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    options: dict[str, Any] = {"batch": given.batch}
+    if given.learning_rate is not None:
+        options["learning_rate"] = given.learning_rate
+    try:
+        if given.what == "base":
+            train_base(
+                given.data, given.out, minutes=given.minutes, seed=given.seed, resume=given.resume, **options
+            )
+        else:
+            train_lora(
+                given.what,
+                given.data,
+                given.out,
+                minutes=given.minutes,
+                seed=given.seed,
+                resume=given.resume,
+                **options,
+            )
+    except UserError as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""The loop that fits a denoiser to pictures: noise, loss, optimiser, moving average, checkpoint and log."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from idto3d.guidance.condition import Condition
+from idto3d.guidance.guidance import Guidance
+from idto3d.train.guidance_data import GuidanceData, drop_conditions
+
+REPORTED_T = (300, 500, 700, 900)
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How long and how fast; `minutes` counts this loop's own time, resumed runs included."""
+
+    minutes: float
+    seed: int
+    learning_rate: float
+    batch: int = 32
+    warm_up: int = 200  # steps
+    ema_decay: float = 0.998
+    weight_decay: float = 0.01
+    report_every: float = 120.0  # s
+    steps: int | None = None  # an upper bound, for tests
+
+
+@dataclass
+class LoopState:
+    """What a checkpoint holds besides tensors."""
+
+    step: int = 0
+    seconds: float = 0.0
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+def loss_weight(guidance: Guidance, t: Tensor) -> Tensor:
+    """[B]: SNR clipped to [1, 5], for a loss on x0.
+
+    From below as in the truncated-SNR weighting of Salimans & Ho (2022, section 4), so that high noise, where the
+    condition speaks, counts fully; from above as in Min-SNR with gamma = 5 (Hang et al. 2023, eq. 8).
+    """
+    squared = guidance.alphas_cumprod[t]
+    return (squared / (1 - squared)).clamp(1.0, 5.0)
+
+
+def draw_timesteps(count: int, random: np.random.Generator, total: int = 1000) -> Tensor:
+    """[B] int64: 75 % uniform in the noisier 70 % of the schedule, the others in the rest."""
+    low = int(0.3 * total)
+    noisy = random.random(count) < 0.75
+    t = np.where(noisy, random.integers(low, total, count), random.integers(0, low, count))
+    return torch.from_numpy(t)
+
+
+def denoising_loss(
+    guidance: Guidance, images: Tensor, condition: Condition, random: np.random.Generator
+) -> Tensor:
+    """Weighted mean square error of x0_hat on one batch, with everything random drawn from `random`."""
+    z0 = guidance.encode(images)
+    t = draw_timesteps(len(z0), random, guidance.timesteps)
+    noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32))
+    x0_hat = guidance.denoise(guidance.add_noise(z0, noise, t), t, drop_conditions(condition, random))
+    return (loss_weight(guidance, t) * (x0_hat - z0).square().mean((1, 2, 3))).mean()
+
+
+def fit(
+    guidance: Guidance,
+    parameters: list[nn.Parameter],
+    data: GuidanceData,
+    checkpoint: Path,
+    options: LoopOptions,
+    *,
+    resume: bool,
+    report: Callable[[LoopState], dict[str, Any]],
+    say: Callable[[str], None] = print,
+) -> LoopState:
+    """Train `parameters` for the given minutes; they end as their moving average.
+
+    `report` is called now and then with the averaged weights in place; what it returns goes to the log. Every
+    report is also a checkpoint, from which `resume` continues with the same batches.
+    """
+    optimiser = torch.optim.AdamW(
+        parameters, lr=options.learning_rate, betas=(0.9, 0.99), weight_decay=options.weight_decay
+    )
+    average = [parameter.detach().clone() for parameter in parameters]
+    state = LoopState()
+    if resume and checkpoint.is_file():
+        state = _load(checkpoint, parameters, average, optimiser)
+        say(f"resumed at step {state.step}, {state.seconds / 60:.1f} minutes")
+    budget, started, reported = 60 * options.minutes, time.monotonic() - state.seconds, state.seconds
+    losses: list[float] = []
+    while state.seconds < budget and (options.steps is None or state.step < options.steps):
+        # One generator a step, so that a resumed run draws what an undisturbed one would.
+        random = np.random.default_rng([options.seed, state.step])
+        rows = data.train[random.integers(0, len(data.train), options.batch)]
+        images, condition = data.batch(rows, random)
+        rate = _rate(state, options, budget)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss = denoising_loss(guidance, images, condition, random)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        decay = min(options.ema_decay, (1 + state.step) / (10 + state.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(average, parameters, 1 - decay)
+        state.step += 1
+        state.seconds = time.monotonic() - started
+        losses.append(float(loss.detach()))
+        if state.seconds - reported > options.report_every:
+            # The clock stops while we report.
+            before = time.monotonic()
+            _report(state, parameters, average, losses, report, say)
+            _save(checkpoint, parameters, average, optimiser, state)
+            started += time.monotonic() - before
+            reported, losses = state.seconds, []
+    _report(state, parameters, average, losses, report, say)
+    _save(checkpoint, parameters, average, optimiser, state)
+    with torch.no_grad():
+        for parameter, mean in zip(parameters, average, strict=True):
+            parameter.copy_(mean)
+    return state
+
+
+@torch.no_grad()
+def identity_gain(guidance: Guidance, data: GuidanceData, count: int = 64) -> dict[str, float]:
+    """x0 error on held-out people at several t, told the right identity and told another's (no attributes)."""
+    random = np.random.default_rng(0)
+    rows = random.choice(data.heldout, count, replace=len(data.heldout) < count)
+    images, condition = data.batch(rows, None)
+    untold = torch.full_like(condition.attributes, -1)
+    right = Condition(condition.identity, condition.expression, condition.camera, untold)
+    # The next row of another person lends its identity.
+    person = data.person[rows]
+    other = [
+        next((j % count for j in range(i + 1, i + count) if person[j % count] != person[i]), i)
+        for i in range(count)
+    ]
+    wrong = Condition(right.identity[other], right.expression, right.camera, untold)
+    z0 = guidance.encode(images)
+    noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32))
+    result = {}
+    for level in REPORTED_T:
+        t = torch.full((count,), level)
+        z = guidance.add_noise(z0, noise, t)
+        for name, told in (("right", right), ("wrong", wrong)):
+            result[f"t{level}_{name}"] = float((guidance.denoise(z, t, told) - z0).square().mean())
+    return result
+
+
+def _rate(state: LoopState, options: LoopOptions, budget: float) -> float:
+    """Linear warm-up, then a cosine over the time budget down to a twentieth."""
+    warm = min(1.0, (state.step + 1) / options.warm_up)
+    progress = min(1.0, state.seconds / budget)
+    return options.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _report(
+    state: LoopState,
+    parameters: list[nn.Parameter],
+    average: list[Tensor],
+    losses: list[float],
+    report: Callable[[LoopState], dict[str, Any]],
+    say: Callable[[str], None],
+) -> None:
+    raw = [parameter.detach().clone() for parameter in parameters]
+    with torch.no_grad():
+        for parameter, mean in zip(parameters, average, strict=True):
+            parameter.copy_(mean)
+        entry = report(state)
+        for parameter, value in zip(parameters, raw, strict=True):
+            parameter.copy_(value)
+    per_step = state.seconds / max(1, state.step)
+    loss = float(np.mean(losses)) if losses else float("nan")
+    entry = {"step": state.step, "minutes": round(state.seconds / 60, 2), "loss": round(loss, 5), **entry}
+    state.log.append(entry)
+    say(f"{json.dumps(entry)}  ({per_step:.3f} s a step)")
+
+
+def _save(
+    path: Path,
+    parameters: list[nn.Parameter],
+    average: list[Tensor],
+    optimiser: torch.optim.Optimizer,
+    state: LoopState,
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "parameters": [parameter.detach() for parameter in parameters],
+        "average": average,
+        "optimiser": optimiser.state_dict(),
+        "step": state.step,
+        "seconds": state.seconds,
+        "log": state.log,
+    }
+    unfinished = path.with_suffix(".unfinished")
+    torch.save(content, unfinished)
+    os.replace(unfinished, path)
+
+
+def _load(
+    path: Path, parameters: list[nn.Parameter], average: list[Tensor], optimiser: torch.optim.Optimizer
+) -> LoopState:
+    content = torch.load(path, weights_only=True)
+    with torch.no_grad():
+        for parameter, value in zip(parameters, content["parameters"], strict=True):
+            parameter.copy_(value)
+        for mean, value in zip(average, content["average"], strict=True):
+            mean.copy_(value)
+    optimiser.load_state_dict(content["optimiser"])
+    return LoopState(content["step"], content["seconds"], content["log"])
