@@ -75,7 +75,7 @@ def test_scoring_readers_are_named_by_the_evaluation_alone(repository: Path) -> 
         f"{path}: {word}"
         for folder in ("baselines", *(f"idto3d/{part}" for part in GENERATOR))
         for path in sources(repository / folder)
-        for word in ("recogniser_b", "reader_b", "scoring_reader")
+        for word in ("recogniser_b", "reader_scoring")
         if word in path.read_text(encoding="utf-8")
     ]
     assert wrong == []

@@ -114,15 +114,9 @@ def list_identities() -> list[Row]:
 
 def show_identity(name: str) -> Mapping[str, Any]:
     """A synthetic person by id, such as `heldout-0003`."""
-    from idto3d.population.people import SPLITS, draw_person
+    from idto3d.population.people import find_person
 
-    split, _, number = name.rpartition("-")
-    if split not in SPLITS or not number.isdecimal():
-        raise UserError(
-            f"Found the identity {name!r}, expected a split and a number such as heldout-0003; "
-            f"splits are {', '.join(SPLITS)}."
-        )
-    person = draw_person(split, int(number))
+    person = find_person(name)
     return {
         "id": person.id,
         "split": person.split,

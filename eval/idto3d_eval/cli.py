@@ -121,6 +121,30 @@ def generate(
 
 
 @app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="A network's name; without one, they are listed.")] = "",
+    out: Annotated[Path, typer.Option(help="The folder that weights are written to.")] = Path("weights"),
+    minutes: Annotated[float | None, typer.Option(help="Training time; the recipe's by default.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Start over instead of going on from the checkpoint.")] = False,
+    threads: Annotated[int, typer.Option(help="Processor threads.")] = 2,
+) -> None:
+    """Train a shipped network again: draws its pictures first; the same command again goes on."""
+    from idto3d_eval.show import drawing_bar, print_rows
+    from idto3d_eval.training import TRAININGS, train_network
+
+    if not name:
+        rows = [
+            {"name": key, "minutes": f"{recipe.minutes:g}", "trains": recipe.summary}
+            for key, recipe in TRAININGS.items()
+        ]
+        print_rows(rows)
+        return
+    with drawing_bar() as told:
+        written = train_network(name, out, minutes=minutes, fresh=fresh, threads=threads, told=told)
+    typer.echo(f"Weights: {written}")
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check that this machine and installation can run: libraries, weights, disk, threads."""
     from idto3d_eval.doctor import check_installation

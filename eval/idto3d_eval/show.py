@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 PIPE_WIDTH = 200  # columns where the output is no terminal and a narrow table would break words
 
@@ -40,6 +44,25 @@ def print_fields(fields: Mapping[str, Any] | str, as_json: bool = False) -> None
     for name, value in fields.items():
         for index, line in enumerate(_lines(value)):
             print(f"{name if index == 0 else '':<{width}}  {line}".rstrip())
+
+
+@contextmanager
+def drawing_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr while pictures are drawn, gone once a set is done; yields what moves it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+            if done >= total:
+                bar.remove_task(tasks.pop(what))
+
+        yield advance
 
 
 def _lines(value: Any) -> list[str]:

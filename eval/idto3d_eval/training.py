@@ -1,0 +1,181 @@
+"""How each shipped network is made: which synthetic people's pictures, how many, and how long on two cores.
+
+The pictures are drawn once into the cache folder and used by every later training of the same recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from idto3d.errors import UserError
+from idto3d_eval.single import shipped_weights
+
+Told = Callable[[str, int, int], None]
+"""Called with (what is being drawn, people done, people in all)."""
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """One set of pictures: `photos` of each of `people` people of a split, from number `start` on."""
+
+    kind: Literal["faces", "readers", "views"]
+    split: str
+    people: int
+    photos: int
+    start: int = 0
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder in the cache; another recipe has another."""
+        return f"{self.kind}-{self.split}-{self.start}-{self.people}x{self.photos}"
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """What one run of `idto3d-eval train` does."""
+
+    summary: str
+    module: Literal["recognisers", "readers", "guidance"]
+    data: DataRecipe
+    minutes: float
+    """Training time on two cores, the drawing of pictures not counted."""
+    seed: int | None = None
+    """None is the module's own."""
+
+
+FACES_A = DataRecipe("faces", "recogniser_a", people=1400, photos=10)
+FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
+CROPS = DataRecipe("readers", "readers", people=2400, photos=10)
+VIEWS = DataRecipe("views", "guidance", people=1200, photos=12)
+GUIDANCE_FACES = DataRecipe("faces", "guidance", people=1200, photos=4)
+VALIDATION = {
+    "recognisers": DataRecipe("faces", "validation", people=200, photos=10),
+    "readers": DataRecipe("readers", "validation", people=200, photos=10),
+}
+
+TRAININGS: dict[str, TrainingRecipe] = {
+    "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 30),
+    "recogniser_b": TrainingRecipe("CosFace, scores", "recognisers", FACES_B, 30),
+    "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 20),
+    "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 20),
+    "base": TrainingRecipe("the diffusion base, on photographs", "guidance", VIEWS, 45, 0),
+    "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 25, 0),
+    "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 25, 0),
+}
+
+
+def train_network(
+    name: str,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    fresh: bool = False,
+    threads: int = 2,
+    told: Told | None = None,
+) -> Path:
+    """Draws what the recipe needs and trains the network; the same call again goes on from its checkpoint.
+
+    Args:
+        name: a name in `TRAININGS`.
+        out: folder of weights that the network is written to.
+        minutes: training time; the recipe's by default.
+        fresh: start over, whatever checkpoint is there.
+        threads: processor threads of the training, and processes of the drawing.
+        told: called while pictures are drawn.
+
+    Returns:
+        The weight file or, for guidance, the model folder.
+
+    Raises:
+        UserError: an unknown name, or a LoRA whose base has not been trained into `out`.
+    """
+    if name not in TRAININGS:
+        raise UserError(f"Found no training called {name!r}, expected one of {', '.join(TRAININGS)}.")
+    recipe = TRAININGS[name]
+    spent = recipe.minutes if minutes is None else minutes
+    if recipe.module == "guidance":
+        return _train_guidance(name, recipe, out / "guidance", spent, fresh, threads, told)
+    data = draw_data(recipe.data, threads, told)
+    validation = draw_data(VALIDATION[recipe.module], threads, told)
+    out.mkdir(parents=True, exist_ok=True)
+    if recipe.module == "recognisers":
+        from idto3d.train.recognisers import train_recogniser as train
+    else:
+        from idto3d.train.readers import train_reader as train
+    return train(
+        name,
+        data,
+        out,
+        minutes=spent,
+        seed=recipe.seed,
+        resume=not fresh,
+        validation_folder=validation,
+        threads=threads,
+    )
+
+
+def draw_data(recipe: DataRecipe, workers: int, told: Told | None = None) -> Path:
+    """The folder of a recipe's arrays in the cache, drawn first if they are not there."""
+    from idto3d.cache import cache_folder
+    from idto3d.population.dataset import make_dataset
+
+    def advance(done: int, total: int) -> None:
+        if told is not None:
+            told(recipe.folder, done, total)
+
+    return make_dataset(
+        recipe.kind,
+        recipe.split,
+        recipe.people,
+        recipe.photos,
+        cache_folder() / "data" / recipe.folder,
+        start=recipe.start,
+        workers=workers,
+        progress=advance,
+    )
+
+
+def _train_guidance(
+    name: str,
+    recipe: TrainingRecipe,
+    out: Path,
+    minutes: float,
+    fresh: bool,
+    threads: int,
+    told: Told | None,
+) -> Path:
+    """The base, or one of its adapters, in `out`; recogniser A embeds its people first."""
+    import torch
+
+    from idto3d.train.guidance import train_base, train_lora
+
+    if name != "base" and not (out / "model_index.json").is_file():
+        raise UserError(f"Found no base model in {out}, expected one to adapt; train it first: train base.")
+    data = draw_data(recipe.data, threads, told)
+    _embed_people(data, draw_data(GUIDANCE_FACES, threads, told), out.parent)
+    torch.set_num_threads(threads)
+    out.mkdir(parents=True, exist_ok=True)
+    seed = recipe.seed or 0
+    if name == "base":
+        train_base(data, out, minutes=minutes, seed=seed, resume=not fresh)
+    else:
+        train_lora(name, data, out, minutes=minutes, seed=seed, resume=not fresh)
+    return out
+
+
+def _embed_people(views: Path, faces: Path, weights: Path) -> None:
+    """Writes `embeddings.npy` [people, photos, D] beside the views: their people's photos, read by A."""
+    import numpy as np
+
+    from idto3d.identity.recogniser import load_recogniser
+
+    own = weights / "recogniser_a.onnx"
+    recogniser = load_recogniser(own if own.is_file() else shipped_weights() / "recogniser_a.onnx")
+    aligned = np.load(faces / "aligned.npy", mmap_mode="r", allow_pickle=False)  # [N, 112, 112, 3] uint8
+    person = np.load(faces / "person.npy", allow_pickle=False)  # [N], in runs of one person
+    embedded = np.concatenate([recogniser.embed(np.asarray(rows)) for rows in np.array_split(aligned, 64)])
+    people = len(np.unique(person))
+    np.save(views / "embeddings.npy", embedded.reshape(people, -1, embedded.shape[1]).astype(np.float32))
