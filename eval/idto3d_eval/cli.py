@@ -89,11 +89,12 @@ def run(
 def report(
     name: Annotated[str, typer.Argument(help="The run's name.")],
     runs: Runs = Path("runs"),
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it whole, as Markdown.")] = False,
 ) -> None:
-    """Write a run's report and table again from its scores."""
-    from idto3d_eval.report import write_report
+    """Show a run's result table again, and where its report lies."""
+    from idto3d_eval.show import print_report
 
-    typer.echo(f"Report: {write_report(runs / name)}")
+    print_report(runs / name, markdown)
 
 
 @app.command()

@@ -6,7 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from idto3d.errors import UserError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -44,6 +47,26 @@ def print_fields(fields: Mapping[str, Any] | str, as_json: bool = False) -> None
     for name, value in fields.items():
         for index, line in enumerate(_lines(value)):
             print(f"{name if index == 0 else '':<{width}}  {line}".rstrip())
+
+
+def print_report(folder: Path, markdown: bool = False) -> None:
+    """Print a finished run's table and its report's path, or the whole report as Markdown.
+
+    Raises:
+        UserError: the folder holds no finished run.
+    """
+    from rich.console import Console
+
+    from idto3d_eval.results import SUMMARY
+    from idto3d_eval.terminal import result_table
+
+    if not (folder / SUMMARY).is_file():
+        raise UserError(f"Found no finished run at {folder}, expected its {SUMMARY}; run its protocol first.")
+    if markdown:
+        print((folder / "report.md").read_text(encoding="utf-8").rstrip())
+        return
+    Console().print(result_table(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))))
+    print(f"Report: {folder / 'report.html'}")
 
 
 @contextmanager

@@ -133,3 +133,17 @@ def test_values_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     assert "[bold]a" in told
     assert "deep  x: [1]" in told
     assert "on    yes" in told
+
+
+def test_report_of_no_run_is_a_sentence(tmp_path: Path) -> None:
+    result = call("report", "none", "--runs", str(tmp_path))
+    assert result.exit_code == 2
+    assert "summary.json" in result.stderr
+
+
+def test_trainings_are_listed_and_an_unknown_one_lists_them(tmp_path: Path) -> None:
+    assert "recogniser_a" in call("train").stdout
+    result = call("train", "recogniser_z", "--out", str(tmp_path / "weights"))
+    assert result.exit_code == 2
+    assert "recogniser_a, recogniser_b" in result.stderr
+    assert list(tmp_path.iterdir()) == []
