@@ -30,11 +30,11 @@ class ResidualRecogniser(Recogniser112):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *_convolution(3, 32, 7, 4),  # 28 x 28
-            *_convolution(32, 64, 3, 2),  # 14 x 14
-            _Residual(64),
-            *_convolution(64, 128, 3, 2),  # 7 x 7
-            _Residual(128),
+            *convolution(3, 32, 7, 4),  # 28 x 28
+            *convolution(32, 64, 3, 2),  # 14 x 14
+            Residual(64),
+            *convolution(64, 128, 3, 2),  # 7 x 7
+            Residual(128),
             *_embedding(128),
         )
 
@@ -45,14 +45,14 @@ class SeparableRecogniser(Recogniser112):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *_convolution(3, 32, 4, 4),  # 28 x 28
-            _Separable(32, 1),
-            *_convolution(32, 64, 2, 2),  # 14 x 14
-            _Separable(64, 2),
-            _Separable(64, 2),
-            *_convolution(64, 128, 2, 2),  # 7 x 7
-            _Separable(128, 2),
-            _Separable(128, 2),
+            *convolution(3, 32, 4, 4),  # 28 x 28
+            Separable(32, 1),
+            *convolution(32, 64, 2, 2),  # 14 x 14
+            Separable(64, 2),
+            Separable(64, 2),
+            *convolution(64, 128, 2, 2),  # 7 x 7
+            Separable(128, 2),
+            Separable(128, 2),
             *_embedding(128),
         )
 
@@ -77,7 +77,8 @@ def export_onnx(network: nn.Module, path: Path, outputs: list[str]) -> None:
     partial.replace(path)
 
 
-def _convolution(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:
+def convolution(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:
+    """Convolution, batch norm, rectifier; an even size is a patch without overlap."""
     padding = size // 2 if size % 2 else 0
     return [
         nn.Conv2d(inputs, outputs, size, stride, padding, bias=False),
@@ -96,17 +97,22 @@ def _embedding(channels: int) -> list[nn.Module]:
     ]
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
+    """One 3 x 3 convolution with a skip."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, H, W] -> the same."""
         return torch.relu(x + self.norm(self.convolution(x)))
 
 
-class _Separable(nn.Module):
+class Separable(nn.Module):
+    """Depthwise 3 x 3, then two pointwise layers, with a skip."""
+
     def __init__(self, channels: int, expansion: int) -> None:
         super().__init__()
         wide = channels * expansion
@@ -120,4 +126,5 @@ class _Separable(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, H, W] -> the same."""
         return x + cast(torch.Tensor, self.body(x))

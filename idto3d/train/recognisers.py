@@ -182,7 +182,7 @@ def augment(faces: np.ndarray, random: np.random.Generator) -> np.ndarray:
     mirrored = random.random(count) < FLIP
     corners, extents = random.integers(0, size - 10, (count, 2)), random.integers(10, 45, (count, 2))
     fills = random.integers(0, 256, (count, 3))
-    tables = _light_tables(count, random)
+    tables = light_tables(count, random)
     for i, original in enumerate(faces):
         face = original
         if warped[i]:
@@ -243,13 +243,14 @@ def _small_similarities(count: int, size: int, random: np.random.Generator) -> n
     )
 
 
-def _light_tables(count: int, random: np.random.Generator) -> np.ndarray:
+def light_tables(count: int, random: np.random.Generator) -> np.ndarray:
     """Contrast, brightness and colour gain as lookup tables; uint8 [count, 1, 256, 3]."""
     levels = np.arange(256, dtype=np.float32)[None, :, None]
     contrast = np.exp(random.normal(0.0, 0.12, (count, 1, 1)))
     gain = np.exp(random.normal(0.0, 0.15, (count, 1, 1)) + random.normal(0.0, 0.05, (count, 1, 3)))
     tables = ((levels - 110.0) * contrast + 110.0) * gain
-    return np.clip(tables, 0, 255).astype(np.uint8)[:, None]
+    clipped: np.ndarray = np.clip(tables, 0, 255).astype(np.uint8)
+    return clipped[:, None]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,383 @@
+"""Training of the two face readers: one for methods, one for scoring, of other people, seed and shape.
+
+A reader takes a square crop, anything from a whole photo to a tight face, and gives the 68 landmarks,
+whether a face is there, the 52 ARKit actions and the text attributes.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from idto3d.attributes import Attributes
+from idto3d.errors import UserError
+from idto3d.expressions import ARKIT_ACTIONS, presets
+from idto3d.train.cards import write_card
+from idto3d.train.loops import Budget, epoch_batch, fit, generator
+from idto3d.train.networks import export_onnx
+from idto3d.train.reader_networks import (
+    OUTPUTS,
+    Reader112,
+    ResidualReader,
+    SeparableReader,
+    attribute_slices,
+    landmarks_of,
+)
+from idto3d.train.recognisers import light_tables, to_input
+
+SIZE = 112  # pixels
+BATCH = 96
+PEAK_RATE = 3e-3
+WEIGHT_DECAY = 0.03
+VALIDATION_SHARE = 0.04  # last rows (whole people where rows are in order) where no validation is given
+# Weights that bring the losses to like size after the first hundred steps.
+LANDMARK_WEIGHT, ACTION_WEIGHT, PRESENCE_WEIGHT, ATTRIBUTE_WEIGHT = 20.0, 20.0, 0.3, 0.1
+
+
+@dataclass(frozen=True)
+class ReaderRecipe:
+    """What tells the scoring reader's training from the methods'."""
+
+    network: Callable[[int], Reader112]  # of the number of attribute logits
+    seed: int
+    people: tuple[float, float]  # share of the people, sorted by number, that this reader is trained on
+
+
+RECIPES = {
+    "reader_methods": ReaderRecipe(ResidualReader, seed=33, people=(0.0, 0.5)),
+    "reader_scoring": ReaderRecipe(SeparableReader, seed=44, people=(0.5, 1.0)),
+}
+
+
+@dataclass(frozen=True)
+class ReaderArrays:
+    """Labelled crops: what a reader trains on."""
+
+    crops: np.ndarray  # uint8 [N, S, S, 3] RGB
+    landmarks: np.ndarray  # float32 [N, 68, 2] in [0, 1] of the crop
+    present: np.ndarray  # bool [N]
+    actions: np.ndarray  # float32 [N, 52] in [0, 1]
+    attributes: np.ndarray  # int64 [N, groups], -1 unknown
+
+    def rows(self, index: np.ndarray) -> "ReaderArrays":
+        """Some of the rows, read into memory."""
+        return ReaderArrays(
+            np.asarray(self.crops[index]),
+            self.landmarks[index],
+            self.present[index],
+            self.actions[index],
+            self.attributes[index],
+        )
+
+
+Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def train_reader(
+    name: str,
+    data_folder: Path,
+    out_folder: Path,
+    *,
+    minutes: float,
+    seed: int | None = None,
+    resume: bool = True,
+    steps: int | None = None,
+    validation_folder: Path | None = None,
+    threads: int = 2,
+) -> Path:
+    """Train one reader, export it to ONNX and write its card beside it.
+
+    Args:
+        name: "reader_methods" or "reader_scoring".
+        data_folder: holds crops.npy, landmarks.npy, present.npy, actions.npy, attributes.npy (see
+            `ReaderArrays`) and, where one folder serves both readers, person.npy (int [N]): each reader
+            then takes its own half of the people.
+        out_folder: gets NAME.onnx, NAME.card.json and NAME.checkpoint.
+        minutes: training time, measuring not counted; ignored where `steps` is given.
+        seed: of initialisation, batches and augmentation; the recipe's own where None.
+        resume: go on from the checkpoint where there is one.
+        steps: optimiser steps, for an exact repetition.
+        validation_folder: crops of other people; else the last rows of the data are held out.
+        threads: of torch.
+
+    Returns:
+        Path of the ONNX file.
+
+    Raises:
+        UserError: unknown name, missing or malformed arrays, a checkpoint of other settings.
+    """
+    if name not in RECIPES:
+        raise UserError(f"Found reader '{name}', expected one of {', '.join(RECIPES)}; choose one.")
+    recipe = RECIPES[name]
+    seed = recipe.seed if seed is None else seed
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(seed)
+    arrays = load_arrays(data_folder)
+    mine = _own_rows(data_folder, recipe, len(arrays.present))
+    if validation_folder is None:
+        cut = len(mine) - max(1, int(len(mine) * VALIDATION_SHARE))
+        mine, held = mine[:cut], arrays.rows(mine[cut:])
+    else:
+        held = load_arrays(validation_folder)
+    network = recipe.network(Attributes.dimension)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batch = min(BATCH, len(mine))
+
+    def batch_of(step: int) -> Tensors:
+        rows = arrays.rows(mine[epoch_batch(seed, step, len(mine), batch)])
+        return to_tensors(augment(rows, generator(seed, 2, step)))
+
+    def step_loss(tensors: Tensors, progress: float) -> torch.Tensor:
+        del progress
+        return reading_loss(network(tensors[0]), tensors)
+
+    fitted = fit(
+        name,
+        network,
+        batch_of,
+        step_loss,
+        budget=Budget(minutes, steps),
+        peak_rate=PEAK_RATE,
+        weight_decay=WEIGHT_DECAY,
+        checkpoint=out_folder / f"{name}.checkpoint",
+        resume=resume,
+        validate=lambda: reading_accuracy(read_crops(network, held.crops), held),
+        settings={"name": name, "seed": seed, "crops": len(mine), "batch": batch},
+    )
+    path = out_folder / f"{name}.onnx"
+    export_onnx(network, path, OUTPUTS)
+    write_card(
+        path,
+        task="reading",
+        preprocessing={"mean": [127.5] * 3, "std": [127.5] * 3, "colour": "RGB", "mirrored_sum": False},
+        training={
+            "data": data_folder.name,
+            "people_share": list(recipe.people),
+            "crops": len(mine),
+            "architecture": type(network).__name__,
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "seed": seed,
+            "batch": batch,
+            "steps": fitted.steps,
+            "epochs": round(fitted.steps * batch / len(mine), 2),
+            "minutes": round(fitted.seconds / 60.0, 2),
+        },
+        measured={"validation": reading_accuracy(read_crops(network, held.crops), held)},
+        log=fitted.log,
+        extra={"outputs": OUTPUTS, "attribute_groups": {k: list(v) for k, v in Attributes.GROUPS.items()}},
+    )
+    return path
+
+
+def reading_loss(outputs: tuple[torch.Tensor, ...], truth: Tensors) -> torch.Tensor:
+    """Weighted sum: landmarks L1 over the extent, actions L2, presence and attributes entropy."""
+    landmarks, presence, actions, attributes = outputs
+    _, true_landmarks, present, true_actions, true_attributes = truth
+    count = present.sum().clamp(min=1.0)
+    extent = (true_landmarks.amax(1) - true_landmarks.amin(1)).amax(1).clamp(min=0.1)
+    error = (landmarks_of(landmarks) - true_landmarks).abs().mean((1, 2)) / extent
+    loss = LANDMARK_WEIGHT * (error * present).sum() / count
+    loss = loss + ACTION_WEIGHT * ((actions - true_actions).square().mean(1) * present).sum() / count
+    loss = loss + PRESENCE_WEIGHT * functional.binary_cross_entropy_with_logits(presence[:, 0], present)
+    for group, where in enumerate(attribute_slices(Attributes.GROUPS)):
+        target = torch.where(present > 0, true_attributes[:, group], -1)
+        entropy = functional.cross_entropy(attributes[:, where], target, ignore_index=-1, reduction="sum")
+        loss = loss + ATTRIBUTE_WEIGHT * entropy / count
+    return loss
+
+
+def augment(rows: ReaderArrays, random: np.random.Generator) -> ReaderArrays:
+    """Crop, scale, turn, mirror, light and cut out, labels going along; crops become 112 x 112."""
+    count, side = len(rows.present), rows.crops.shape[1]
+    crops = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    landmarks, actions = rows.landmarks.copy(), rows.actions.copy()
+    matrices = _crop_matrices(rows, random)
+    mirrored, cut = random.random(count) < 0.5, random.random(count) < 0.3
+    corners, extents = random.integers(0, SIZE - 8, (count, 2)), random.integers(6, 36, (count, 2))
+    fills, tables = random.integers(0, 256, (count, 3)), light_tables(count, random)
+    for i in range(count):
+        matrix = matrices[i].copy()
+        landmarks[i] = landmarks[i] @ matrix[:, :2].T + matrix[:, 2]
+        matrix[:, :2] *= SIZE / side
+        matrix[:, 2] *= SIZE
+        matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV's pixel centres lie at whole numbers
+        crop = cv2.LUT(cv2.warpAffine(rows.crops[i], matrix, (SIZE, SIZE)), tables[i])
+        if cut[i]:
+            (y, x), (height, width) = corners[i], extents[i]
+            crop[y : y + height, x : x + width] = fills[i]
+        crops[i] = crop[:, ::-1] if mirrored[i] else crop
+    landmarks[mirrored] = mirror_landmarks(landmarks[mirrored])
+    actions[mirrored] = actions[mirrored][:, MIRRORED_ACTIONS]
+    return ReaderArrays(crops, landmarks, rows.present, actions, rows.attributes)
+
+
+def mirror_landmarks(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks [N, 68, 2] in [0, 1] of the mirrored crop, each again at its own index."""
+    swapped = landmarks[:, MIRRORED_LANDMARKS].copy()
+    swapped[..., 0] = 1.0 - swapped[..., 0]
+    return swapped
+
+
+def to_tensors(rows: ReaderArrays) -> Tensors:
+    """Arrays of 112 x 112 crops as tensors."""
+    return (
+        to_input(rows.crops),
+        torch.from_numpy(rows.landmarks.astype(np.float32)),
+        torch.from_numpy(rows.present.astype(np.float32)),
+        torch.from_numpy(rows.actions.astype(np.float32)),
+        torch.from_numpy(rows.attributes.astype(np.int64)),
+    )
+
+
+def read_crops(network: nn.Module, crops: np.ndarray, batch: int = 256) -> tuple[np.ndarray, ...]:
+    """The four outputs of `Reader112` as arrays, for uint8 crops [N, S, S, 3]."""
+    parts: list[tuple[np.ndarray, ...]] = []
+    with torch.no_grad():
+        for i in range(0, len(crops), batch):
+            some = np.stack(
+                [
+                    cv2.resize(c, (SIZE, SIZE), interpolation=cv2.INTER_AREA) if len(c) != SIZE else c
+                    for c in np.asarray(crops[i : i + batch])
+                ]
+            )
+            parts.append(tuple(output.numpy() for output in network(to_input(some))))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def reading_accuracy(outputs: tuple[np.ndarray, ...], truth: ReaderArrays) -> dict[str, float]:
+    """Landmark error over the distance of the outer eye corners, presence, actions, presets, attributes."""
+    here = truth.present.astype(bool)
+    landmarks = outputs[0].reshape(-1, 68, 2)[here]
+    true = truth.landmarks[here]
+    between = np.linalg.norm(true[:, 36] - true[:, 45], axis=-1)
+    error = np.linalg.norm(landmarks - true, axis=-1).mean(1) / np.maximum(between, 0.02)
+    found = {
+        "landmark_error": float(np.median(error)),
+        "presence_accuracy": float(((outputs[1][:, 0] > 0) == here).mean()),
+        "action_error": float(np.abs(outputs[2][here] - truth.actions[here]).mean()),
+    }
+    true_preset, read_preset = nearest_preset(truth.actions[here]), nearest_preset(outputs[2][here])
+    exact = np.abs(truth.actions[here] - presets()[true_preset]).max(1) < 0.02
+    if exact.any():
+        found["preset_accuracy"] = float((true_preset == read_preset)[exact].mean())
+    for group, (name, where) in enumerate(
+        zip(Attributes.GROUPS, attribute_slices(Attributes.GROUPS), strict=True)
+    ):
+        known = truth.attributes[here][:, group] >= 0
+        if known.any():
+            right = outputs[3][here][:, where].argmax(1) == truth.attributes[here][:, group]
+            found[f"{name}_accuracy"] = float(right[known].mean())
+    return found
+
+
+def nearest_preset(actions: np.ndarray) -> np.ndarray:
+    """Index of the preset with the least L2 distance; [N, 52] -> int64 [N], in the order of EXPRESSIONS."""
+    return np.asarray(np.linalg.norm(actions[:, None] - presets()[None], axis=-1).argmin(1))
+
+
+def load_arrays(folder: Path) -> ReaderArrays:
+    """Memory-mapped arrays of a folder; UserError where one is missing or of another shape."""
+    loaded: dict[str, Any] = {}
+    for name in ("crops", "landmarks", "present", "actions", "attributes"):
+        path = folder / f"{name}.npy"
+        if not path.exists():
+            raise UserError(
+                f"Found no {path.name} in {folder}, expected crops of a population; make the data."
+            )
+        loaded[name] = np.load(path, mmap_mode="r" if name == "crops" else None, allow_pickle=False)
+    arrays = ReaderArrays(**loaded)
+    count, expected = len(arrays.crops), {"landmarks": (68, 2), "actions": (52,), "present": ()}
+    expected["attributes"] = (len(Attributes.GROUPS),)
+    for name, shape in expected.items():
+        if getattr(arrays, name).shape != (count, *shape):
+            raise UserError(
+                f"Found {name} of shape {getattr(arrays, name).shape} in {folder}, "
+                f"expected {(count, *shape)}; make the data again."
+            )
+    return arrays
+
+
+def _own_rows(folder: Path, recipe: ReaderRecipe, count: int) -> np.ndarray:
+    """Row numbers of this reader's own people, in order."""
+    path = folder / "person.npy"
+    if not path.exists():
+        return np.arange(count)
+    person = np.load(path, allow_pickle=False)
+    names = np.unique(person)
+    low, high = (round(share * len(names)) for share in recipe.people)
+    return np.flatnonzero(np.isin(person, names[low:high]))
+
+
+def _crop_matrices(rows: ReaderArrays, random: np.random.Generator) -> np.ndarray:
+    """Similarities in [0, 1] crop coordinates that move, scale and turn each face; [N, 2, 3]."""
+    count = len(rows.present)
+    low, high = rows.landmarks.min(1), rows.landmarks.max(1)
+    here = rows.present.astype(bool)[:, None]
+    centre = np.where(here, (low + high) / 2, 0.5)
+    zoom = np.exp(random.uniform(-0.25, 0.3, count))
+    extent = np.where(here[:, 0], (high - low).max(1), 0.5)
+    zoom = np.where(extent * zoom > 0.95, np.minimum(zoom, np.maximum(1.0, 0.95 / extent)), zoom)
+    turn = random.normal(0.0, 0.15, count)  # 9 degrees
+    target = (
+        0.5 + (centre - 0.5) * random.uniform(0.4, 1.0, (count, 1)) + random.normal(0.0, 0.04, (count, 2))
+    )
+    a, b = zoom * np.cos(turn), zoom * np.sin(turn)
+    linear = np.stack([np.stack([a, -b], 1), np.stack([b, a], 1)], 1)
+    shift = target - (linear @ centre[..., None])[..., 0]
+    return np.concatenate([linear, shift[..., None]], 2)
+
+
+def _mirrored_landmarks() -> np.ndarray:
+    order = np.arange(68)
+    pairs = [(i, 16 - i) for i in range(8)] + [(17 + i, 26 - i) for i in range(5)]  # jaw, brows
+    pairs += [(31, 35), (32, 34)]  # nostrils
+    pairs += [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]  # eyes
+    pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]  # mouth
+    for i, j in pairs:
+        order[i], order[j] = j, i
+    return order
+
+
+def _mirrored_actions() -> np.ndarray:
+    """jawLeft, mouthLeft and all paired actions change side; the index of each action's mirror image."""
+    swap = {"Left": "Right", "Right": "Left"}
+    names = [
+        next((a.removesuffix(s) + swap[s] for s in swap if a.endswith(s)), a) for a in ARKIT_ACTIONS
+    ]  # fmt: skip
+    return np.array([ARKIT_ACTIONS.index(n) for n in names])
+
+
+MIRRORED_LANDMARKS = _mirrored_landmarks()
+MIRRORED_ACTIONS = _mirrored_actions()
+
+
+def main() -> None:
+    """Command line: python -m idto3d.train.readers NAME --data FOLDER --out FOLDER --minutes 11."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=list(RECIPES))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--validation", type=Path)
+    parser.add_argument("--minutes", type=float, default=11.0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--fresh", action="store_true", help="do not resume from the checkpoint")
+    a = parser.parse_args()
+    path = train_reader(
+        a.name, a.data, a.out, minutes=a.minutes, seed=a.seed, resume=not a.fresh, steps=a.steps,
+        validation_folder=a.validation, threads=a.threads,
+    )  # fmt: skip
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
