@@ -1,4 +1,9 @@
-"""Which code a stage runs: a hash over the syntax trees of a module and of all it imports from this project."""
+"""Which code a result depends on: a hash over the functions, classes and constants that a function reaches.
+
+Read from syntax trees without importing anything, so that a plan stays light and an edit elsewhere, a comment,
+a docstring or a type that only a checker imports re-runs nothing. Names are followed through this project's
+own modules; of other libraries, versions stand in `library_versions`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,12 @@ import ast
 import functools
 import hashlib
 import importlib.util
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("idto3d", "idto3d_protocols", "idto3d_baselines", "idto3d_eval")
+PACKAGES = frozenset({"idto3d", "idto3d_protocols", "idto3d_baselines", "idto3d_eval"})
 
 # Libraries whose version can move a pixel or a weight; others (tables, progress, plots) cannot.
 NUMERIC_LIBRARIES = (
@@ -27,32 +34,24 @@ NUMERIC_LIBRARIES = (
     "xatlas",
 )
 
+WHOLE = "*"  # every symbol of a module
+_Symbol = tuple[str, str]  # module, and a name in it or WHOLE
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
 
 @functools.cache
-def code_version(module: str) -> str:
-    """A hash of the code behind a module: its own syntax tree and those of the project modules it imports.
-
-    Comments, docstrings and layout do not count, so editing them re-runs nothing. Imports inside functions
-    count. Nothing is imported or executed.
+def code_version(entry: str) -> str:
+    """A hash of the code behind an entry and of all that it reaches in this project.
 
     Args:
-        module: dotted name; modules outside the project (a test's own) are hashed alone with what they import.
+        entry: `module:function`, or a module's dotted name for all that is in it.
 
     Returns:
-        The first 16 hexadecimal digits of the sha256; "" for a module whose source cannot be found.
+        The first 16 hexadecimal digits of a sha256; "" where the source cannot be found.
     """
-    seen: dict[str, str] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = _source_of(name)
-        if name in seen or path is None:
-            continue
-        digest, imported = _read_module(path, name)
-        seen[name] = digest
-        waiting.extend(imported)
-    text = "\n".join(f"{name} {digest}" for name, digest in sorted(seen.items()))
-    return hashlib.sha256(text.encode()).hexdigest()[:16] if seen else ""
+    module, _, name = entry.partition(":")
+    reached = sorted(f"{found}:{symbol} {digest}" for (found, symbol), digest in _reach((module, name or WHOLE)))
+    return hashlib.sha256("\n".join(reached).encode()).hexdigest()[:16] if reached else ""
 
 
 @functools.cache
@@ -67,36 +66,124 @@ def library_versions() -> dict[str, str]:
     return versions
 
 
+@dataclass(frozen=True)
+class _Module:
+    """A source file taken apart: what each top-level name is bound to, and what runs on import."""
+
+    name: str
+    symbols: dict[str, tuple[ast.stmt, ...]]
+    imports: dict[str, _Symbol]
+    loose: tuple[ast.stmt, ...]  # statements that bind no name: they count whenever the module is touched
+
+
+def _reach(start: _Symbol) -> Iterator[tuple[_Symbol, str]]:
+    """All symbols that a symbol depends on, itself included, with the digest of each."""
+    waiting, seen = [start], set()
+    while waiting:
+        symbol = waiting.pop()
+        module = _module(symbol[0])
+        if symbol in seen or module is None:
+            continue
+        seen.add(symbol)
+        name = symbol[1]
+        if name == WHOLE:
+            waiting += [(module.name, other) for other in module.symbols]
+            waiting += module.imports.values()
+        elif name in module.symbols:
+            yield symbol, _digest(module.symbols[name])
+            waiting += _needs(module, module.symbols[name])
+        elif name in module.imports:
+            waiting.append(module.imports[name])
+        elif _module(f"{module.name}.{name}") is not None:
+            waiting.append((f"{module.name}.{name}", WHOLE))
+        if (module.name, "") not in seen:
+            seen.add((module.name, ""))
+            yield (module.name, ""), _digest(module.loose)
+            waiting += _needs(module, module.loose)
+
+
+def _needs(module: _Module, statements: Iterable[ast.stmt]) -> list[_Symbol]:
+    """The symbols that statements name: of their own module, or imported at its top or inside them."""
+    found: set[_Symbol] = set()
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id in module.symbols:
+                found.add((module.name, node.id))
+            elif isinstance(node, ast.Name) and node.id in module.imports:
+                found.add(module.imports[node.id])
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                found.update(symbol for _, symbol in _bindings(node))
+    return sorted(found)
+
+
 @functools.cache
-def _read_module(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
-    """The digest of one file's syntax tree, and the project modules it may import."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imported: set[str] = set()
+def _module(name: str) -> _Module | None:
+    path = _source_of(name)
+    if path is None:
+        return None
+    symbols: dict[str, list[ast.stmt]] = {}
+    imports: dict[str, _Symbol] = {}
+    loose: list[ast.stmt] = []
+    for statement in _parse(path).body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            imports.update(_bindings(statement))
+        elif isinstance(statement, _Definition):
+            symbols.setdefault(statement.name, []).append(statement)
+        elif names := _assigned(statement):
+            for bound in names:
+                symbols.setdefault(bound, []).append(statement)
+        elif not _for_checkers(statement):
+            loose.append(statement)
+    return _Module(name, {key: tuple(value) for key, value in symbols.items()}, imports, tuple(loose))
+
+
+def _parse(path: Path) -> ast.Module:
+    """The syntax tree without docstrings; a file that does not parse counts as one string."""
+    source = path.read_bytes()
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ast.Module([ast.Expr(ast.Constant(source))], [])
     for node in ast.walk(tree):
+        if isinstance(node, ast.Module | _Definition):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _bindings(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, _Symbol]]:
+    """What an import binds to what, as far as it is this project's; its imports are absolute."""
+    for alias in node.names:
         if isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, package)
-            imported.add(base)
-            imported.update(f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _drop_docstring(node)
-    ours = tuple(sorted(n for n in imported if n.split(".")[0] in PACKAGES))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours
+            bound, symbol = alias.asname or alias.name.partition(".")[0], (alias.name, WHOLE)
+        else:
+            bound, symbol = alias.asname or alias.name, (node.module or "", alias.name)
+        if symbol[0].partition(".")[0] in PACKAGES:
+            yield bound, symbol
 
 
-def _absolute(node: ast.ImportFrom, package: str) -> str:
-    if node.level == 0:
-        return node.module or ""
-    parts = package.split(".")
-    base = parts[: len(parts) - node.level + 1]
-    return ".".join([*base, *([node.module] if node.module else [])])
+def _assigned(statement: ast.stmt) -> list[str]:
+    """The plain names that an assignment binds."""
+    if isinstance(statement, ast.Assign):
+        targets: list[ast.expr] = statement.targets
+    elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
+        targets = [statement.target]
+    else:
+        return []
+    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
-def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    if node.body and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
-        node.body = node.body[1:] or [ast.Pass()]
+def _for_checkers(statement: ast.stmt) -> bool:
+    """Whether a statement only serves type checkers, or a module that is run as a script."""
+    if not isinstance(statement, ast.If):
+        return False
+    names = {node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)}
+    return bool(names & {"TYPE_CHECKING", "__name__"})
+
+
+def _digest(statements: Iterable[ast.stmt]) -> str:
+    return hashlib.sha256("\n".join(map(ast.dump, statements)).encode()).hexdigest()
 
 
 @functools.cache

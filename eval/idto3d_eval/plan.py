@@ -127,7 +127,7 @@ def _head_jobs(
             "budget": protocol.budget_of(row).model_dump(),
             "photos_of": row.photos_of,
         },
-        code=spec.entry.partition(":")[0],
+        entry=spec.entry,
         threads=protocol.budget_of(row).threads,
     )
     views = laying.job(
@@ -157,12 +157,12 @@ class _Layer:
         seed: int = 0,
         method: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
-        code: str = "",
+        entry: str = "",
         threads: int | None = None,
     ) -> Job:
         table = self.stages[stage]
         pinned = self.protocol.budget.threads if threads is None else threads
-        modules = sorted({*table.code, *([code] if code else [])})
+        entries = [table.entry, *([entry] if entry else [])]
         inputs = KeyInputs(
             stage=stage,
             protocol={
@@ -175,7 +175,7 @@ class _Layer:
             weights={file: sha for file, sha in self.hashes.items() if table.reads_weights(file)},
             identity=identity,
             seed=seed,
-            code=" ".join(code_version(module) for module in modules),
+            code=" ".join(code_version(name) for name in entries),
             libraries=library_versions(),
             threads=pinned,
         )

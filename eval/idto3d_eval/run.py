@@ -27,7 +27,7 @@ from idto3d_eval.results import finish
 from idto3d_eval.schedule import Schedule
 from idto3d_eval.stage import Stage
 from idto3d_eval.store import Record, Store
-from idto3d_eval.terminal import result_table
+from idto3d_eval.terminal import ResultTable
 from idto3d_protocols.schema import Protocol
 
 STAGE_TABLE = "idto3d_eval.stages:STAGES"
@@ -91,7 +91,7 @@ def run_protocol(
                 with Pool(size, threads, stages, root / "logs" / "workers.log") as pool:
                     schedule.work(pool)
         summary = finish(plan, store, schedule.settled)
-    console.print(result_table(summary))
+    console.print(ResultTable(summary))
     console.print(f"Report: {root / 'report.html'}", highlight=False, soft_wrap=True)
     failed = sum(not record.done for record in schedule.settled.values())
     _refuse_methods_without_heads(plan, schedule.settled, root)

@@ -99,7 +99,7 @@ class Schedule:
 
     def _failure(self, job: Job, key: str, reason: str, *, retry: bool, **costs: Any) -> Record:
         digest = content_key(["failed", reason])
-        return self._store.fail(Record(job.name, key, "failed", digest, reason, retry, **costs))
+        return self._store.note(Record(job.name, key, "failed", digest, reason, retry, **costs))
 
     def _key(self, job: Job) -> str:
         return job.key({need: self.settled[need].digest for need in job.needs})

@@ -41,8 +41,8 @@ class Stage:
     """A row of the table of stages.
 
     Attributes:
-        run: does the work in a worker process; imports what it needs.
-        code: modules whose syntax, with all that they import, is part of the key.
+        run: does the work in a worker process; imports what it needs. Its code, with all that it reaches, is
+            part of the key.
         fields: protocol fields that it may read, dotted names for parts.
         reads_weights: whether a weight file, by its name under the weights folder, can change the result.
         tolerates_failures: whether it runs although something that it needs has failed.
@@ -50,11 +50,15 @@ class Stage:
     """
 
     run: Callable[[StageCall], Facts | None]
-    code: tuple[str, ...]
     fields: tuple[str, ...]
     reads_weights: Callable[[str], bool] = lambda _: False
     tolerates_failures: bool = False
     seconds: float = 2.0
+
+    @property
+    def entry(self) -> str:
+        """`module:function` of what it runs."""
+        return f"{self.run.__module__}:{self.run.__name__}"
 
 
 class ProtocolPart:

@@ -114,8 +114,8 @@ class Store:
             self._write_record(complete)
         return complete
 
-    def fail(self, record: Record) -> Record:
-        """Indexes a job that failed, so that a finished run stays finished.
+    def note(self, record: Record) -> Record:
+        """Indexes a job without files of its own: one that failed, or the tables, so that a finished run stays so.
 
         Raises:
             DiskFull: when there is no room for the record.

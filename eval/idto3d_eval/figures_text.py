@@ -1,0 +1,67 @@
+"""How figures are written: the same digits in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+NONE = "–"
+
+
+def number(value: float | None, unit: str) -> str:
+    """A figure with as many digits as it deserves; "–" where there is none."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if unit == "calls":
+        return f"{value:,.0f}"
+    if unit in {"mm", "degrees"}:
+        return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+    return f"{value:.3f}"
+
+
+def interval(cell: Mapping[str, Any], unit: str) -> str:
+    """The interval in brackets, "" where there is none."""
+    if cell["low"] is None or cell["high"] is None:
+        return ""
+    return f"[{number(cell['low'], unit)}, {number(cell['high'], unit)}]"
+
+
+def mark(cell: Mapping[str, Any]) -> str:
+    """"★" for the best of a block, "=" for what cannot be told from it, "★=" for a best that others tie with."""
+    return ("★" if cell["best"] else "") + ("=" if cell["tied"] else "")
+
+
+def valid(cell: Mapping[str, Any]) -> str:
+    """How many of the measurements asked for are behind a figure; "" when all are."""
+    return "" if cell["valid"] == cell["total"] else f"{cell['valid']} of {cell['total']}"
+
+
+def heading(metric: Mapping[str, Any]) -> str:
+    """A column's title with unit and direction."""
+    arrow = {"higher": " ↑", "lower": " ↓", "neither": ""}[metric["better"]]
+    unit = f", {metric['unit']}" if metric["unit"] in {"mm", "degrees"} else ""
+    return f"{metric['title']}{unit}{arrow}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration, short."""
+    if value is None:
+        return NONE
+    if value < 100:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 6000 else f"{value / 3600:.1f} h"
+
+
+def labels(row: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of a row before comparing it."""
+    found = [row["kind"]]
+    if row["photos_of"] == "next":
+        found.append("another person's photos")
+    if row["knows_population"]:
+        found.append("knows the generating family")
+    if row["heads"]["made"] < row["heads"]["total"]:
+        found.append(f"{row['heads']['made']} of {row['heads']['total']} heads")
+    if row["unranked"]:
+        found.append(f"unranked: {row['unranked']}")
+    return found

@@ -1,0 +1,111 @@
+"""The result table as Markdown: the report's twin for a README, an issue or a paper's appendix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from idto3d_eval.figures_text import heading, interval, labels, mark, number, seconds, valid
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """The report in Markdown: headline table, comparisons, failures and how to run it again.
+
+    Args:
+        summary: as `summary.json` holds it.
+    """
+    protocol = summary["protocol"]
+    parts = [
+        f"# {protocol['name']}, version {protocol['version']}",
+        protocol["description"],
+        population_sentence(protocol),
+        headline_table(summary),
+        f"★ best of its block; = cannot be told from the best (paired on identity, Holm over the column); "
+        f"brackets: {protocol['statistics']['level']:.0%} interval, bootstrap over identities.",
+        *_comparison_section(summary),
+        *_failure_section(summary),
+        "## Again",
+        f"    {summary['provenance']['command']}",
+        f"scores.parquet has the sha256 `{summary['provenance']['scores_sha256']}`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def headline_table(summary: Mapping[str, Any]) -> str:
+    """The headline figures alone, one Markdown table with a line above each block."""
+    metrics = [metric for metric in summary["metrics"] if metric["headline"]]
+    lines = [
+        _line(["method", *(heading(metric) for metric in metrics), "seconds a head", "guidance calls"]),
+        _line(["---", *("---:" for _ in metrics), "---:", "---:"]),
+    ]
+    for block, title in summary["blocks"].items():
+        rows = [row for row in summary["rows"] if row["block"] == block]
+        if rows:
+            lines.append(_line([f"*{title}*", *("" for _ in metrics), "", ""]))
+        for row in rows:
+            figures = [_cell(row["cells"].get(metric["name"]), metric["unit"]) for metric in metrics]
+            costs = row["costs"]
+            spent = [seconds(costs["seconds_a_head"]), number(costs["guidance_calls_a_head"], "calls")]
+            lines.append(_line([f"**{row['label']}** ({', '.join(labels(row))})", *figures, *spent]))
+    return "\n".join(lines)
+
+
+def population_sentence(protocol: Mapping[str, Any]) -> str:
+    """Who was measured, with the label that synthetic results carry wherever they show."""
+    people = protocol["population"]
+    return (
+        f"Population: {people['label']}, split {people['split']}, {len(people['identities'])} identities, "
+        f"{len(protocol['expressions'])} expressions, {len(protocol['views'])} views, "
+        f"{len(protocol['seeds'])} {'seed' if len(protocol['seeds']) == 1 else 'seeds'}; "
+        f"{people['conditioning_photos']} photos condition, {people['scoring_photos']} others score."
+    )
+
+
+def titles(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Metric name -> its entry in the summary."""
+    return {metric["name"]: metric for metric in summary["metrics"]}
+
+
+def _comparison_section(summary: Mapping[str, Any]) -> list[str]:
+    found: Sequence[Mapping[str, Any]] = summary["comparisons"]
+    if not found:
+        return []
+    known = titles(summary)
+    level = f"{summary['protocol']['statistics']['level']:.0%}"
+    lines = [
+        _line(["metric", "difference", f"{level} interval", "p (Holm)", "identities"]),
+        _line(["---", "---:", "---:", "---:", "---:"]),
+    ]
+    for gap in found:
+        metric = known[gap["metric"]]
+        cells = [
+            f"{metric['title']}: {gap['first']} − {gap['second']}",
+            number(gap["value"], metric["unit"]),
+            interval(gap, metric["unit"]),
+            number(gap["p_holm"], "1"),
+            str(gap["identities"]),
+        ]
+        lines.append(_line(cells))
+    return [f"## {found[0]['first']} against the others, paired on identity", "\n".join(lines)]
+
+
+def _failure_section(summary: Mapping[str, Any]) -> list[str]:
+    if not summary["failures"]:
+        return []
+    lines = [f"- `{failure['job']}`: {_one_line(failure['reason'])}" for failure in summary["failures"]]
+    return ["## Failed", "\n".join(lines)]
+
+
+def _cell(cell: Mapping[str, Any] | None, unit: str) -> str:
+    if cell is None:
+        return ""
+    parts = [f"{mark(cell)} {number(cell['value'], unit)}".strip(), interval(cell, unit), valid(cell)]
+    return " ".join(part for part in parts if part)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_one_line(cell) for cell in cells) + " |"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,78 @@
+"""What a method row is scored from, loaded from a run's artefacts: its heads, the references, the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from idto3d_eval.features import load_features, load_photo_embeddings, load_templates
+from idto3d_eval.reference import Gallery, Reference, load_reference
+from idto3d_eval.score import Head
+from idto3d_eval.stage import StageCall
+from idto3d_eval.views import view_specs
+
+FEATURES_FILE = "features.npz"
+
+
+def heads_of(call: StageCall, references: Mapping[str, Reference]) -> list[Head]:
+    """One head an identity and seed; where a job failed, the reason stands in place of the features."""
+    views = view_specs(call.protocol)
+    heads = []
+    for identity in call.protocol.population.identities:
+        for seed in call.protocol.seeds:
+            place = f"{call.label}/{identity}/seed-{seed}"
+            asset, features = call.inputs.get(f"heads/{place}"), call.inputs.get(f"features/{place}")
+            failure = _failure(call, f"features/{place}", f"heads/{place}", *_measures(identity))
+            if asset is None or features is None or len(references[identity].photos) == 0:
+                heads.append(Head(identity, seed, None, failure or "the identity has no readable photo"))
+                continue
+            calls, share = _manifest_figures(call, f"heads/{place}")
+            heads.append(
+                Head(
+                    identity,
+                    seed,
+                    load_features(features / FEATURES_FILE),
+                    asset=asset,
+                    views=views,
+                    guidance_calls=calls,
+                    trainable_share=share,
+                )
+            )
+    return heads
+
+
+def references_of(call: StageCall) -> dict[str, Reference]:
+    """Identity -> reference; photos alone where no true head exists, no photo where none could be read."""
+    found: dict[str, Reference] = {}
+    for identity in call.protocol.population.identities:
+        photos, reference = (call.inputs.get(name) for name in _measures(identity))
+        if reference is not None:
+            found[identity] = load_reference(reference / FEATURES_FILE)
+        elif photos is not None:
+            found[identity] = Reference(load_photo_embeddings(photos / FEATURES_FILE))
+        else:
+            found[identity] = Reference(np.zeros((0, 1), dtype=np.float32))
+    return found
+
+
+def gallery_of(call: StageCall) -> Gallery | None:
+    """The people among whom heads are looked for; None where the population has none."""
+    folder = call.inputs.get("gallery")
+    return None if folder is None else Gallery(*load_templates(folder / FEATURES_FILE))
+
+
+def _measures(identity: str) -> tuple[str, str]:
+    return f"photos/{identity}", f"references/{identity}"
+
+
+def _failure(call: StageCall, *jobs: str) -> str:
+    return next((call.failures[job] for job in jobs if job in call.failures), "")
+
+
+def _manifest_figures(call: StageCall, job: str) -> tuple[int, float | None]:
+    """Guidance calls and trainable share, as the method declared them in its manifest."""
+    from idto3d.asset import read_manifest
+
+    manifest = read_manifest(call.inputs[job])
+    return manifest.guidance_calls, manifest.trainable_share

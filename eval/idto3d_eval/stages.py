@@ -1,0 +1,261 @@
+"""The table of stages: what each runs, what it may read of the protocol, and which weights are its own.
+
+Functions import what they need when they run, so that planning stays light.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from idto3d.errors import UserError
+from idto3d_eval.keys import content_key, file_sha256
+from idto3d_eval.stage import Facts, Stage, StageCall
+
+CONDITIONING, SCORING = "conditioning", "scoring"
+IDENTITY_FILE = "identity.json"
+FEATURES_FILE = "features.npz"
+FIRST_SCORING_PHOTO = 1000  # photo numbers of the two sets never meet, however many a protocol asks for
+JPEG_QUALITY = 95  # the photo was compressed as its camera would when it was drawn; this adds nothing visible
+VIEWS = ("expressions", "cameras", "lights", "views", "resolution")
+
+
+def make_identity(call: StageCall) -> Facts | None:
+    """Draws a synthetic person's photos: conditioning and scoring ones, in folders of their own."""
+    from PIL import Image
+
+    from idto3d.population.people import find_person
+    from idto3d.population.photos import draw_photo
+
+    person = find_person(call.identity, call.protocol.population.population_seed)
+    population = call.protocol.population
+    sets = {
+        CONDITIONING: range(population.conditioning_photos),
+        SCORING: range(FIRST_SCORING_PHOTO, FIRST_SCORING_PHOTO + population.scoring_photos),
+    }
+    photos: dict[str, dict[str, str]] = {}
+    total, done = sum(map(len, sets.values())), 0
+    for name, numbers in sets.items():
+        (call.out / name).mkdir()
+        photos[name] = {}
+        for place, number in enumerate(numbers):
+            path = call.out / name / f"{place:02d}.jpg"
+            Image.fromarray(draw_photo(person, number).image).save(
+                path, quality=JPEG_QUALITY, subsampling=0
+            )
+            photos[name][path.name] = file_sha256(path)
+            done += 1
+            call.progress(done, total, "photos")
+    facts = {
+        "id": call.identity,
+        "split": person.split,
+        "index": person.index,
+        "population_seed": population.population_seed,
+        "population": population.label,
+        "consent": "not needed: drawn, not photographed",
+        "licence": "CC0-1.0",
+        "photos_sha256": photos,
+    }
+    (call.out / IDENTITY_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    return None
+
+
+def generate_head(call: StageCall) -> Facts | None:
+    """Lets a method make one identity's head from the conditioning photos; what it writes is not trusted."""
+    from idto3d.asset import read_manifest
+    from idto3d_baselines.specs import GenerateRequest, PersonReference
+    from idto3d_protocols.schema import Budget
+
+    identity = call.only_input()
+    facts = json.loads((identity / IDENTITY_FILE).read_text(encoding="utf-8"))
+    knows = "truth" in call.method["conditioned_on"]
+    truth = PersonReference(facts["split"], facts["index"], facts["population_seed"]) if knows else None
+    module, function = call.method["entry"].split(":")
+    generate = getattr(import_module(module), function)
+    _seed_global_generators(call)
+    call.out.rmdir()
+    generate(
+        GenerateRequest(
+            identity=call.identity,
+            photos=tuple(sorted((identity / CONDITIONING).iterdir())),
+            expressions=tuple(call.protocol.expressions),
+            seed=call.seed,
+            budget=Budget.model_validate(call.parameters["budget"]),
+            weights=call.weights,
+            out=call.out,
+            parameters=call.parameters["parameters"],
+            truth=truth,
+            progress=call.progress,
+        )
+    )
+    manifest = read_manifest(call.out)
+    missing = [name for name in call.protocol.expressions if name not in manifest.expressions]
+    if missing:
+        raise UserError(
+            f"Found a head with the expressions {', '.join(manifest.expressions)}, expected {missing[0]} among "
+            "them; mend the method."
+        )
+    return {"guidance_calls": int(getattr(manifest, "guidance_calls", 0) or 0)}
+
+
+def render_views(call: StageCall) -> Facts | None:
+    """Draws a head in the protocol's views."""
+    from idto3d_eval.views import render_asset, view_specs
+
+    render_asset(call.only_input(), view_specs(call.protocol), call.out)
+    return None
+
+
+def read_views(call: StageCall) -> Facts | None:
+    """Reads embeddings, landmarks and actions in a head's views, with the networks that score."""
+    from idto3d_eval.features import read_features
+
+    read_features(call.only_input(), _scoring_models(call.weights), call.out / FEATURES_FILE)
+    return None
+
+
+def read_photos(call: StageCall) -> Facts | None:
+    """Reads the embeddings of an identity's scoring photos."""
+    from idto3d_eval import features
+
+    paths = sorted((call.only_input() / SCORING).iterdir())
+    images = [_image(path) for path in paths]
+    models = _scoring_models(call.weights)
+    features.read_photos(images, [path.name for path in paths], models, call.out / FEATURES_FILE)
+    return None
+
+
+def read_gallery(call: StageCall) -> Facts | None:
+    """Reads one template each of people that no network was trained on."""
+    from idto3d.population.people import draw_person
+    from idto3d_eval.reference import build_gallery
+
+    seed = call.protocol.population.population_seed
+    people = [draw_person("gallery", index, seed) for index in range(call.protocol.statistics.gallery)]
+    photos = call.protocol.population.scoring_photos
+    build_gallery(people, photos, _scoring_models(call.weights), call.out / FEATURES_FILE, call.progress)
+    return None
+
+
+def read_reference(call: StageCall) -> Facts | None:
+    """Reads an identity's own true head (ceiling) and matched impostors' (floor) in the protocol's views."""
+    from idto3d.population.people import find_person, matched_impostors
+    from idto3d_eval.features import load_photo_embeddings
+    from idto3d_eval.reference import build_reference
+    from idto3d_eval.views import view_specs
+
+    person = find_person(call.identity, call.protocol.population.population_seed)
+    build_reference(
+        person,
+        load_photo_embeddings(call.only_input() / FEATURES_FILE),
+        call.protocol.expressions,
+        view_specs(call.protocol),
+        matched_impostors(person, call.protocol.statistics.impostors),
+        _scoring_models(call.weights),
+        call.out / FEATURES_FILE,
+        call.progress,
+    )
+    return None
+
+
+def score_row(call: StageCall) -> Facts | None:
+    """Scores all heads of a method row; a head that is missing is NaN with the reason of its failure."""
+    from idto3d_eval.score import score_method
+    from idto3d_eval.scoring_inputs import gallery_of, heads_of, references_of
+    from idto3d_eval.tables import write_rows
+
+    references = references_of(call)
+    heads = heads_of(call, references)
+    rows = score_method(heads, references, gallery_of(call), call.protocol.expressions, call.protocol.metrics)
+    write_rows(call.out, rows)
+    return None
+
+
+def scores_only(file: str) -> bool:
+    """Whether a weight file belongs to a network that scores; methods never read those."""
+    return any(part in file for part in ("recogniser_b", "scoring"))
+
+
+def makes_heads(file: str) -> bool:
+    """Whether a weight file may be read by a method."""
+    return not scores_only(file)
+
+
+def _scoring_models(weights: Path) -> Any:
+    """The networks that score, loaded once a process."""
+    key = str(weights)
+    if key not in _MODELS:
+        from idto3d_eval.features import load_scoring_models
+
+        _MODELS[key] = load_scoring_models(weights)
+    return _MODELS[key]
+
+
+_MODELS: dict[str, Any] = {}
+
+
+def _image(path: Path) -> Any:
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def _seed_global_generators(call: StageCall) -> None:
+    """Pins generators that a foreign method may draw from, so that job order and worker count change no bit."""
+    seed = int(content_key([call.method["name"], call.identity, call.seed])[:8], 16)
+    random.seed(seed)
+    for name, function in (("numpy.random", "seed"), ("torch", "manual_seed")):
+        try:
+            getattr(import_module(name), function)(seed)
+        except ImportError:
+            continue
+
+
+STAGES: dict[str, Stage] = {
+    "identity": Stage(
+        make_identity,
+        fields=(
+            "population.label",
+            "population.population_seed",
+            "population.conditioning_photos",
+            "population.scoring_photos",
+        ),
+        seconds=5.0,
+    ),
+    "generate": Stage(
+        generate_head,
+        fields=("expressions",),
+        reads_weights=makes_heads,
+        seconds=30.0,
+    ),
+    "render": Stage(render_views, code=("idto3d_eval.views",), fields=VIEWS, seconds=4.0),
+    "read": Stage(
+        read_views, code=("idto3d_eval.features",), fields=(), reads_weights=scores_only, seconds=2.0
+    ),
+    "photos": Stage(
+        read_photos, code=("idto3d_eval.features",), fields=(), reads_weights=scores_only, seconds=1.0
+    ),
+    "gallery": Stage(
+        read_gallery,
+        fields=("population.population_seed", "population.scoring_photos", "statistics.gallery"),
+        reads_weights=scores_only,
+        seconds=60.0,
+    ),
+    "reference": Stage(
+        read_reference,
+        fields=("population.population_seed", "statistics.impostors", *VIEWS),
+        reads_weights=scores_only,
+        seconds=30.0,
+    ),
+    "score": Stage(
+        score_row,
+        fields=("metrics", "population.label", "population.identities", "seeds", *VIEWS),
+        tolerates_failures=True,
+        seconds=20.0,
+    ),
+}

@@ -1,0 +1,169 @@
+"""`summary.json`: everything the report, the terminal table and a dashboard show, from one place."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import idto3d
+from idto3d_baselines.specs import MethodSpec
+from idto3d_eval.aggregate import HEADLINE, Figures, aggregate, plain
+from idto3d_eval.code_version import library_versions
+from idto3d_eval.keys import file_sha256, weights_sha256
+from idto3d_eval.metrics import METRICS
+from idto3d_eval.plan import Plan
+from idto3d_eval.store import Record
+
+if TYPE_CHECKING:
+    import polars
+
+SUMMARY_SCHEMA = 1
+
+BLOCKS = {
+    "photos": "From photos alone",
+    "family": "Knows the generating family",
+    "reference": "References",
+}
+
+
+def summarise(
+    plan: Plan,
+    settled: Mapping[str, Record],
+    scores: polars.DataFrame,
+    costs: polars.DataFrame,
+    scores_file: Path,
+) -> dict[str, Any]:
+    """The whole result of a run in JSON's types; NaN is null, with a reason beside it."""
+    protocol = plan.protocol
+    blocks = {name: [label for label, spec in plan.specs.items() if block_of(spec) == name] for name in BLOCKS}
+    figures = aggregate(scores, list(blocks.values()), protocol.metrics, protocol.statistics)
+    rows = [
+        _row(plan, settled, costs, figures, label, name) for name, labels in blocks.items() for label in labels
+    ]
+    shown = [card for card in METRICS.values() if any(card.name in row["cells"] for row in rows)]
+    summary = {
+        "schema_version": SUMMARY_SCHEMA,
+        "protocol": {
+            **protocol.model_dump(mode="json", include={"name", "version", "profile", "description"}),
+            **protocol.model_dump(mode="json", include={"expressions", "seeds", "statistics", "budget"}),
+            "population": protocol.population.model_dump(mode="json"),
+            "views": [view.name for view in protocol.views],
+        },
+        "blocks": BLOCKS,
+        "metrics": [
+            {
+                "name": card.name,
+                "title": card.title,
+                "unit": card.unit,
+                "better": card.better,
+                "family": card.family,
+                "definition": card.definition,
+                "headline": card.name in HEADLINE,
+            }
+            for card in sorted(shown, key=lambda card: _headline_rank(card.name))
+        ],
+        "rows": rows,
+        "comparisons": figures.comparisons,
+        "failures": _failures(plan, settled),
+        "provenance": _provenance(plan, scores_file),
+    }
+    result: dict[str, Any] = plain(summary)
+    return result
+
+
+def block_of(spec: MethodSpec) -> str:
+    """Which block of the table a method stands in: rows that know answers stand apart from those that do not."""
+    if spec.kind in {"bracket", "ceiling"} or spec.needs_truth:
+        return "reference"
+    return "family" if spec.knows_population else "photos"
+
+
+def _row(
+    plan: Plan,
+    settled: Mapping[str, Record],
+    costs: polars.DataFrame,
+    figures: Figures,
+    label: str,
+    block: str,
+) -> dict[str, Any]:
+    spec = plan.specs[label]
+    heads = [job for job in plan.of_stage("read") if job.label == label]
+    own = costs.filter(costs["method"] == label)
+    generate = own.filter(own["stage"] == "generate")
+    return {
+        "label": label,
+        "method": spec.name,
+        "kind": spec.kind,
+        "summary": spec.summary,
+        "block": block,
+        "conditioned_on": list(spec.conditioned_on),
+        "knows_population": spec.knows_population,
+        "reproduction": spec.reproduction,
+        "licence": spec.licence,
+        "source": spec.source,
+        "photos_of": plan.protocol.row(label).photos_of,
+        "budget": plan.protocol.budget_of(plan.protocol.row(label)).model_dump(),
+        "heads": {"made": sum(settled[job.name].done for job in heads), "total": len(heads)},
+        "unranked": figures.unranked.get(label, ""),
+        "cells": figures.cells[label],
+        "costs": {
+            "seconds_a_head": _median(generate["seconds"]),
+            "seconds_total": float(own["seconds"].sum()),
+            "peak_memory_mib": _largest(generate["peak_memory_mib"]),
+            "guidance_calls_a_head": _median(generate["guidance_calls"]),
+            "threads": int(generate["threads"].max() or 0),  # type: ignore[arg-type]
+        },
+    }
+
+
+def _failures(plan: Plan, settled: Mapping[str, Record]) -> list[dict[str, Any]]:
+    """Where a failure began; what depends on it is not listed again."""
+    failed = {job.name for job in plan.jobs if not settled[job.name].done}
+    return [
+        {
+            "job": job.name,
+            "stage": job.stage,
+            "method": job.label,
+            "identity": job.key_inputs.identity,
+            "seed": job.key_inputs.seed,
+            "reason": settled[job.name].reason,
+        }
+        for job in plan.jobs
+        if job.name in failed and not failed & set(job.needs)
+    ]
+
+
+def _provenance(plan: Plan, scores_file: Path) -> dict[str, Any]:
+    """What it takes to get the same bytes again, and how to ask for them."""
+    return {
+        "command": f"idto3d-eval run --protocol {plan.protocol.name}",
+        "version": idto3d.__version__,
+        "scores_sha256": file_sha256(scores_file),
+        "weights_sha256": weights_sha256([plan.weights]) if plan.weights.exists() else {},
+        "libraries": library_versions(),
+        "code": {job.stage: job.key_inputs.code for job in plan.jobs if job.stage != "generate"},
+        "methods_code": {job.label: job.key_inputs.code for job in plan.of_stage("generate")},
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "threads": plan.protocol.budget.threads,
+    }
+
+
+def _headline_rank(name: str) -> tuple[int, int]:
+    names = list(METRICS)
+    return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), names.index(name))
+
+
+def _median(values: polars.Series) -> float | None:
+    median = values.median()
+    return float(median) if isinstance(median, int | float) else None
+
+
+def _largest(values: polars.Series) -> float | None:
+    largest = values.max()
+    return float(largest) if isinstance(largest, int | float) else None
