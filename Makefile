@@ -10,7 +10,9 @@ STAMP := $(VENV)/.installed
 EXTRAS := dev
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 PACKAGES := idto3d eval baselines dashboard protocols tests
-RUNS := runs
+WEIGHTS := weights
+# In the order in which they need each other.
+NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base geometry texture
 
 .PHONY: help install system demo unseen test lint format types pytest test-slow train clean
 
@@ -58,6 +60,11 @@ pytest: install
 
 test-slow: install ## the tests that take minutes: kills, whole runs
 	@$(BIN)/python -m pytest -m slow
+
+train: $(NETWORKS:%=train-%) ## all networks into $(WEIGHTS)/, each resumable; hours on two cores
+
+train-%: install
+	@$(BIN)/idto3d-eval train $* --out $(WEIGHTS)
 
 clean: ## remove caches; runs and the environment stay
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis

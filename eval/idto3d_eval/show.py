@@ -58,14 +58,14 @@ def print_report(folder: Path, markdown: bool = False) -> None:
     from rich.console import Console
 
     from idto3d_eval.results import SUMMARY
-    from idto3d_eval.terminal import result_table
+    from idto3d_eval.terminal import ResultTable
 
     if not (folder / SUMMARY).is_file():
         raise UserError(f"Found no finished run at {folder}, expected its {SUMMARY}; run its protocol first.")
     if markdown:
         print((folder / "report.md").read_text(encoding="utf-8").rstrip())
         return
-    Console().print(result_table(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))))
+    Console().print(ResultTable(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))))
     print(f"Report: {folder / 'report.html'}")
 
 
