@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,34 +17,11 @@ from idto3d.render.rasterise import Fragments, interpolate, rasterise
 from idto3d.render.shading import linear_to_srgb, shade, srgb_to_linear
 
 if TYPE_CHECKING:
+    from idto3d.asset import TexturedMesh
     from idto3d.render.camera import Camera
     from idto3d.render.light import EnvironmentLight
 
 BACKGROUND = 0.5  # sRGB, all three channels: a grey that favours neither dark nor fair skin
-
-
-class Textured(Protocol):
-    """What a view needs of a mesh; `idto3d.asset.TexturedMesh` has it."""
-
-    @property
-    def vertices(self) -> NDArray[np.floating]:
-        """[V, 3] mm."""
-
-    @property
-    def faces(self) -> NDArray[np.integer]:
-        """[F, 3], wound outward."""
-
-    @property
-    def uvs(self) -> NDArray[np.floating]:
-        """[V, 2] in [0, 1], v up."""
-
-    @property
-    def albedo(self) -> NDArray[np.uint8]:
-        """[T, T, 3] sRGB."""
-
-    @property
-    def roughness_metallic(self) -> NDArray[np.uint8]:
-        """[T, T, 3] linear, G roughness, B metallic."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +39,7 @@ class View:
     mask: NDArray[np.bool_]
 
 
-def render_view(mesh: Textured, camera: Camera, light: EnvironmentLight, supersample: int = 2) -> View:
+def render_view(mesh: TexturedMesh, camera: Camera, light: EnvironmentLight, supersample: int = 2) -> View:
     """Draw a textured head: box-filtered in linear light from `supersample`² samples a pixel.
 
     Runs on one thread, so that the machine's thread count changes no bit. Faces seen from behind (a cut
@@ -129,17 +106,16 @@ def sample_texture(texture: NDArray[np.uint8], uv: Tensor, srgb: bool) -> Tensor
     across, down = (x - left)[:, None], (y - top)[:, None]
 
     def texel(row: Tensor, column: Tensor) -> Tensor:
-        codes_at: Tensor = texels.index_select(0, row * width + column).long()
-        values: Tensor = decoded[codes_at]
-        return values
+        return decoded[texels.index_select(0, row * width + column).long()]
 
     upper = texel(top, left) * (1.0 - across) + texel(top, right) * across
     lower = texel(bottom, left) * (1.0 - across) + texel(bottom, right) * across
-    return (upper * (1.0 - down) + lower * down).reshape(*uv.shape[:-1], channels)
+    filtered: Tensor = upper * (1.0 - down) + lower * down
+    return filtered.reshape(*uv.shape[:-1], channels)
 
 
 def _seen_normals(
-    mesh: Textured, vertices: Tensor, faces: Tensor, fragments: Fragments, camera: Camera
+    mesh: TexturedMesh, vertices: Tensor, faces: Tensor, fragments: Fragments, camera: Camera
 ) -> Tensor:
     """Smooth normals across texture seams [H, W, 3], turned to the viewer on faces seen from behind."""
     welded, representative = weld(np.asarray(mesh.vertices), np.asarray(mesh.faces))
