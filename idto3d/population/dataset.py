@@ -19,7 +19,6 @@ from idto3d.expressions import EXPRESSIONS, preset
 from idto3d.population.people import Person, draw_person, person_generator
 from idto3d.population.photos import draw_actions, draw_background, take_photo
 from idto3d.population.surface import Surface, to_srgb
-from idto3d.render.camera import HEAD_CENTRE, Camera
 from idto3d.render.light import EnvironmentLight
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -86,6 +85,7 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
     `camera` features, `attributes` and `person`."""
     import cv2
 
+    from idto3d.guidance.cameras import draw_view
     from idto3d.guidance.condition import camera_features
 
     generator = person_generator(person.split, person.index, person.population_seed, "dataset/views")
@@ -120,20 +120,6 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
                 "attributes": person.attributes.indices(),
                 "person": np.array(person.index, np.int32),
             }
-
-
-def draw_view(generator: np.random.Generator, resolution: int) -> Camera:
-    """A camera as score distillation uses them: mostly in front, sometimes all around, whole head or face."""
-    around = generator.uniform() < 0.2
-    yaw = float(generator.uniform(-np.pi, np.pi) if around else np.clip(generator.normal(0, 0.55), -1.5, 1.5))
-    pitch = float(np.clip(generator.normal(0.03, 0.16), -0.4, 0.5))
-    face = not around and generator.uniform() < 0.5
-    frame = float(generator.uniform(170, 230) if face else generator.uniform(270, 310))  # mm
-    centre = np.array([0.0, -28.0, -20.0]) if face else np.asarray(HEAD_CENTRE)
-    centre = centre + generator.normal(0, 0.02, 3) * frame * np.array([1, 1, 0])
-    distance = 900.0
-    fovy = 2 * float(np.arctan(0.5 * frame / distance))
-    return Camera(yaw, pitch, 0.0, distance, fovy, (centre[0], centre[1], centre[2]), resolution)
 
 
 KINDS: dict[str, Callable[[Person, int], Iterator[Arrays]]] = {

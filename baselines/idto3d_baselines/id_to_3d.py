@@ -1,0 +1,41 @@
+"""ID-to-3D (arXiv 2405.16570), this project's reference generator: see `idto3d.generate`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from idto3d.generate import GeneratorSettings, Subject, generate_head
+from idto3d.identity.embedding import IdentityEmbedding
+from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.subject import manifest_of, read_photos, subject_of
+
+
+def settings_of(request: GenerateRequest) -> GeneratorSettings:
+    """The generator's defaults with the request's budget and parameters."""
+    settings = GeneratorSettings(
+        geometry_steps=request.budget.geometry_steps,
+        texture_steps=request.budget.texture_steps,
+        geometry_batch=request.budget.geometry_batch,
+        texture_batch=request.budget.texture_batch,
+    )
+    return replace(settings, **request.parameters)  # type: ignore[arg-type]
+
+
+def generate(request: GenerateRequest) -> None:
+    """Optimise a head under the identity's embedding and the attributes read from the photos."""
+    found = read_photos(request)
+    distil(request, "id_to_3d", subject_of(found), found)
+
+
+def distil(request: GenerateRequest, method: str, subject: Subject, found: IdentityEmbedding) -> None:
+    """Run the generator for a subject and write the asset."""
+    generate_head(
+        subject,
+        request.expressions,
+        request.weights,
+        request.out,
+        manifest_of(request, method, found),
+        settings_of(request),
+        request.seed,
+        request.progress,
+    )

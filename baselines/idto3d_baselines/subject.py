@@ -1,0 +1,51 @@
+"""What a method may know of a person: read from the conditioning photos by the methods' own networks.
+
+The readers here are `recogniser_a` and `reader_methods`; the networks that score never appear (decision: no
+network that scores is used by a method).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from idto3d.asset import AssetManifest
+from idto3d.generate import Subject
+from idto3d.identity.embedding import IdentityEmbedding, embed_photos
+from idto3d.identity.reader import load_reader
+from idto3d.identity.recogniser import load_recogniser
+from idto3d_baselines.specs import GenerateRequest
+
+RECOGNISER = "recogniser_a.onnx"
+READER = "reader_methods.onnx"
+
+
+def read_photos(request: GenerateRequest) -> IdentityEmbedding:
+    """Embedding and readings of the request's photos."""
+    reader = load_reader(request.weights / READER)
+    recogniser = load_recogniser(request.weights / RECOGNISER)
+    return embed_photos(request.photos, reader, recogniser)
+
+
+def subject_of(found: IdentityEmbedding) -> Subject:
+    """What the generator is told."""
+    return Subject(found.vector, found.attributes)
+
+
+def manifest_of(request: GenerateRequest, method: str, found: IdentityEmbedding) -> AssetManifest:
+    """A manifest with the photos' and the weights' hashes."""
+    weights = [request.weights / name for name in (RECOGNISER, READER, "mean_head.npz")]
+    weights += sorted((request.weights / "guidance").rglob("*.safetensors"))
+    return AssetManifest(
+        method=method,
+        identity=request.identity,
+        seed=request.seed,
+        expressions=request.expressions,
+        weights={path.relative_to(request.weights).as_posix(): _sha256(path) for path in weights},
+        parameters=dict(request.parameters),
+        photos=tuple(photo.sha256 for photo in found.photos),
+    )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,18 @@
+"""Text-only score distillation (DreamFusion, arXiv 2209.14988) in the same pipeline, with the same budget.
+
+The same priors, renderer and schedules as `id_to_3d`; the identity embedding is left out, so that only the
+attributes read from the photos, in words, tell who it is.
+"""
+
+from __future__ import annotations
+
+from idto3d.generate import without_identity
+from idto3d_baselines.id_to_3d import distil
+from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.subject import read_photos, subject_of
+
+
+def generate(request: GenerateRequest) -> None:
+    """Optimise a head under the attributes alone."""
+    found = read_photos(request)
+    distil(request, "text_sds", without_identity(subject_of(found)), found)

@@ -1,0 +1,99 @@
+"""The mean head that generation starts from: one closed neutral mesh, averaged over guidance-training people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from scipy import ndimage, spatial
+
+from idto3d.expressions import preset
+from idto3d.geometry.head_field import HeadField
+from idto3d.geometry.mesh import Mesh
+from idto3d.geometry.sdf import mesh_sdf
+from idto3d.geometry.tet_grid import build_tet_grid
+from idto3d.population.head_model import PARTS, load_head_model
+from idto3d.population.people import draw_person
+from idto3d.population.surface import person_vertices
+
+PEOPLE = 300
+VOXEL = 2.0  # mm
+FACES = 30_000
+SLIT = 3  # voxels; the closing that shuts the lips before the mouth is filled
+
+
+def mean_vertices() -> NDArray[np.float64]:
+    """Mean of the first guidance-training people, hair and beard included; [V, 3] mm."""
+    people = (draw_person("guidance", index) for index in range(PEOPLE))
+    return np.mean([person_vertices(person, preset("neutral")) for person in people], axis=0, dtype=np.float64)
+
+
+def closed_distance(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Signed distance of the head as a solid: neck capped, eye balls in, mouth and sockets filled.
+
+    Returns:
+        the distance on a lattice [X, Y, Z] mm, negative inside, and the lattice's lowest corner [3] mm.
+    """
+    model = load_head_model()
+    skin = trimesh.Trimesh(vertices, model.faces[np.isin(model.part, [PARTS.index("skin"), PARTS.index("mouth")])])
+    capped = _cap(skin)
+    low, high = vertices.min(0) - 12, vertices.max(0) + 12
+    axes = [np.arange(low[k], high[k], VOXEL) for k in range(3)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+    distance = mesh_sdf(Mesh(np.asarray(capped.vertices), np.asarray(capped.faces)))(points.reshape(-1, 3))
+    for side in (-1, 1):
+        eye = np.unique(model.faces[model.part == PARTS.index("eye")])
+        ball = vertices[eye[side * vertices[eye, 0] > 0]]
+        hull = spatial.ConvexHull(ball)
+        solid = trimesh.convex.convex_hull(ball[hull.vertices])
+        distance = np.minimum(
+            distance, mesh_sdf(Mesh(np.asarray(solid.vertices), np.asarray(solid.faces)))(points.reshape(-1, 3))
+        )
+    distance = distance.reshape(points.shape[:3])
+    ball_shape = np.linalg.norm(np.stack(np.mgrid[-SLIT : SLIT + 1, -SLIT : SLIT + 1, -SLIT : SLIT + 1]), axis=0) <= SLIT
+    inside = ndimage.binary_fill_holes(ndimage.binary_closing(distance < 0, ball_shape))
+    return ndimage.gaussian_filter(np.where(inside & (distance > 0), -VOXEL, distance), 0.6), low
+
+
+def _cap(skin: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Close every boundary loop with a fan around its centre."""
+    edges = skin.edges_sorted
+    rows = trimesh.grouping.group_rows(edges, require_count=1)
+    boundary = skin.edges[rows]
+    vertices, faces = [np.asarray(skin.vertices)], [np.asarray(skin.faces)]
+    loops = trimesh.graph.connected_components(boundary)
+    for loop in loops:
+        centre = np.asarray(skin.vertices)[loop].mean(0)
+        index = sum(len(v) for v in vertices)
+        chosen = boundary[np.isin(boundary[:, 0], loop)]
+        vertices.append(centre[None])
+        faces.append(np.stack([chosen[:, 1], chosen[:, 0], np.full(len(chosen), index)], 1))
+    return trimesh.Trimesh(np.concatenate(vertices), np.concatenate(faces), process=False)
+
+
+def make_mean_head(out: Path, resolution: int = 96) -> Path:
+    """Write `mean_head.npz` (vertices [V, 3] float32 mm, faces [F, 3] int32), a closed mesh, and return its path."""
+    lattice, low = closed_distance(mean_vertices())
+
+    def distance(points: NDArray[np.floating]) -> NDArray[np.float64]:
+        sampled = ndimage.map_coordinates(lattice, ((points - low) / VOXEL).T, order=1, mode="nearest")
+        return np.asarray(sampled, np.float64)
+
+    high = low + VOXEL * (np.array(lattice.shape) - 1)
+    grid = build_tet_grid(distance, tuple(low + 12), tuple(high - 12), resolution, band=10.0)
+    vertices, faces = HeadField(grid, 1).mesh(0)
+    mesh = trimesh.Trimesh(vertices.detach().numpy(), faces.numpy())
+    mesh = max(mesh.split(only_watertight=False), key=lambda part: len(part.faces))
+    import open3d as o3d
+
+    dense = o3d.geometry.TriangleMesh(
+        o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(np.asarray(mesh.faces, np.int32))
+    )
+    light = dense.simplify_quadric_decimation(FACES)
+    mesh = trimesh.Trimesh(np.asarray(light.vertices), np.asarray(light.triangles))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "mean_head.npz"
+    np.savez_compressed(path, vertices=mesh.vertices.astype(np.float32), faces=mesh.faces.astype(np.int32))
+    return path
