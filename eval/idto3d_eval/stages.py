@@ -233,12 +233,12 @@ STAGES: dict[str, Stage] = {
         reads_weights=makes_heads,
         seconds=30.0,
     ),
-    "render": Stage(render_views, code=("idto3d_eval.views",), fields=VIEWS, seconds=4.0),
+    "render": Stage(render_views, fields=VIEWS, seconds=4.0),
     "read": Stage(
-        read_views, code=("idto3d_eval.features",), fields=(), reads_weights=scores_only, seconds=2.0
+        read_views, fields=(), reads_weights=scores_only, seconds=2.0
     ),
     "photos": Stage(
-        read_photos, code=("idto3d_eval.features",), fields=(), reads_weights=scores_only, seconds=1.0
+        read_photos, fields=(), reads_weights=scores_only, seconds=1.0
     ),
     "gallery": Stage(
         read_gallery,
