@@ -74,8 +74,10 @@ def _cap(skin: trimesh.Trimesh) -> trimesh.Trimesh:
 
 
 def make_mean_head(out: Path, resolution: int = 96) -> Path:
-    """Write `mean_head.npz` (vertices [V, 3] float32 mm, faces [F, 3] int32), a closed mesh, and return its path."""
-    lattice, low = closed_distance(mean_vertices())
+    """Write `mean_head.npz` and return its path: vertices [V, 3] float32 mm and faces [F, 3] int32 of a
+    closed mesh, landmarks [68, 3] float32 mm."""
+    vertices_of_mean = mean_vertices()
+    lattice, low = closed_distance(vertices_of_mean)
 
     def distance(points: NDArray[np.floating]) -> NDArray[np.float64]:
         sampled = ndimage.map_coordinates(lattice, ((points - low) / VOXEL).T, order=1, mode="nearest")
@@ -95,5 +97,10 @@ def make_mean_head(out: Path, resolution: int = 96) -> Path:
     mesh = trimesh.Trimesh(np.asarray(light.vertices), np.asarray(light.triangles))
     out.mkdir(parents=True, exist_ok=True)
     path = out / "mean_head.npz"
-    np.savez_compressed(path, vertices=mesh.vertices.astype(np.float32), faces=mesh.faces.astype(np.int32))
+    np.savez_compressed(
+        path,
+        vertices=mesh.vertices.astype(np.float32),
+        faces=mesh.faces.astype(np.int32),
+        landmarks=vertices_of_mean[load_head_model().landmark_index].astype(np.float32),
+    )
     return path
