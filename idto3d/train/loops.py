@@ -149,7 +149,7 @@ def fit(
                     "resume from the last checkpoint with a lower rate."
                 )
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(module.parameters(), clip)
             optimiser.step()
             fitted.steps += 1
