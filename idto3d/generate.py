@@ -30,7 +30,7 @@ from idto3d.geometry.tet_grid import TetGrid, build_tet_grid
 from idto3d.guidance.cameras import draw_view
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.guidance import Guidance
-from idto3d.guidance.sds import sds_loss
+from idto3d.guidance.sds import annealed_range, sds_loss
 from idto3d.render.antialias import antialias
 from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
@@ -45,6 +45,8 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 GENERATOR_VERSION = "1"
+# `sds_loss` is a mean over a picture's 12,288 numbers; this makes it a sum, which regularisers are weighed against.
+SDS_WEIGHT = 12_288.0
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,6 @@ class GeneratorSettings:
     faces: int = 16_000
     texture_size: int = 512
     identity_scale: float = 1.0  # 0 drops the identity embedding: text alone
-
-
-def timestep_range(progress: float) -> tuple[float, float]:
-    """Shares of the noise schedule to draw from, annealed (HumanNorm and Fantasia3D lower t late in the run).
-
-    Below 0.3 the embedded denoiser hears no identity, above 0.95 it sees no picture: measured in small trials.
-    """
-    return 0.6 - 0.3 * progress, 0.95 - 0.35 * progress
 
 
 def learning_rate(progress: float) -> float:
@@ -149,11 +143,11 @@ def sculpt(
         cameras = [draw_view(numbers, guidance.resolution) for _ in range(settings.geometry_batch)]
         vertices, faces = field.mesh(index)
         normals, _ = render_normal_views(vertices, faces, cameras)
-        loss = sds_loss(
+        loss = SDS_WEIGHT * sds_loss(
             guidance,
             normals.permute(0, 3, 1, 2),
             condition_of(subject, expressions[index], cameras),
-            timestep_range(share),
+            annealed_range(share),
             settings.guidance_scale,
             noise,
         )
@@ -223,11 +217,11 @@ def paint(
             image[fragments.mask] = 2.0 * colour - 1.0
             images.append(antialias(image, fragments, vertices, faces, camera))
             points.append(seen[:, :3])
-        loss = sds_loss(
+        loss = SDS_WEIGHT * sds_loss(
             guidance,
             torch.stack(images).permute(0, 3, 1, 2),
             condition_of(subject, name, cameras),
-            timestep_range(share),
+            annealed_range(share),
             settings.texture_guidance_scale,
             noise,
         )
