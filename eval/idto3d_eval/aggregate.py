@@ -228,7 +228,7 @@ def _comparisons(
     """The first method against every other, over the headline metrics that have identities; Holm over all."""
     asked: list[tuple[MetricCard, str, Difference]] = []
     for card in cards:
-        if card.name in HEADLINE and card.statistic != "pooled":
+        if card.name in HEADLINE and card.name != COVERAGE and card.statistic != "pooled":
             for other in labels[1:]:
                 if _told(rows[labels[0]], card) and _told(rows[other], card):
                     asked.append((card, other, difference(rows, card, labels[0], other, settings)))

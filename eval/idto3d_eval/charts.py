@@ -85,7 +85,9 @@ def legend(names: Sequence[str], shown: Mapping[str, int]) -> str:
 
 def axis(low: float, high: float) -> tuple[float, float, list[float]]:
     """Bounds that end on round numbers, and the ticks between them."""
-    span = high - low or abs(high) or 1.0
+    if high == low:
+        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
+    span = high - low
     raw = span / 5
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+    Font = FreeTypeFont | ImageFont
 
 CELL = 128  # pixels of a picture's side
-_LABEL_WIDTH = 190
+_SIDE = 84  # pixels of the column of expressions' names
+_PHOTO_COLUMNS = 2
 _HEADER = 30
 _GAP = 4
 _PAPER, _INK, _FAINT = (250, 250, 248), (35, 38, 42), (140, 142, 146)
@@ -70,41 +75,52 @@ def thumbnail(path: Path, side: int = CELL) -> bytes:
 
 
 def contact_sheet_png(plan: Plan, store: Store, settled: Mapping[str, Record]) -> bytes:
-    """One PNG of all people: photos on the left, expressions in columns, methods in rows."""
+    """One PNG of all people: photos on the left, methods in columns, expressions in rows."""
     from PIL import Image, ImageDraw, ImageFont
 
     sheets = person_sheets(plan, store, settled)
     expressions = plan.protocol.expressions
     step = CELL + _GAP
-    photo_columns = 2
-    left = photo_columns * step + _GAP
-    width = left + _LABEL_WIDTH + len(expressions) * step
-    heights = [_HEADER + max(len(sheet.strips), 2) * step + 3 * _GAP for sheet in sheets]
-    canvas = Image.new("RGB", (width, sum(heights)), _PAPER)
+    left = _PHOTO_COLUMNS * step + _GAP + _SIDE
+    height = _HEADER + max(len(expressions), 2) * step + 3 * _GAP
+    canvas = Image.new("RGB", (left + len(plan.protocol.methods) * step, height * len(sheets)), _PAPER)
     draw = ImageDraw.Draw(canvas)
     large, small = ImageFont.load_default(17), ImageFont.load_default(13)
-    top = 0
-    for sheet, height in zip(sheets, heights, strict=True):
-        draw.text((_GAP, top + 7), sheet.identity, fill=_INK, font=large)
-        for column, expression in enumerate(expressions):
-            draw.text((left + _LABEL_WIDTH + column * step, top + 9), expression, fill=_FAINT, font=small)
+    for number, sheet in enumerate(sheets):
+        top = number * height
+        draw.text((_GAP, top + 6), sheet.identity, fill=_INK, font=large)
         for index, photo in enumerate(sheet.photos):
-            spot = (_GAP + index % photo_columns * step, top + _HEADER + index // photo_columns * step)
+            spot = (
+                _GAP + index % _PHOTO_COLUMNS * step,
+                top + _HEADER + index // _PHOTO_COLUMNS * step,
+            )
             canvas.paste(_square(photo, CELL), spot)
-        for index, strip in enumerate(sheet.strips):
-            y = top + _HEADER + index * step
-            draw.text((left + _GAP, y + CELL // 2 - 8), strip.label, fill=_INK, font=small)
-            for column, path in enumerate(strip.images):
-                x = left + _LABEL_WIDTH + column * step
+        for row, expression in enumerate(expressions):
+            y = top + _HEADER + row * step + CELL // 2 - 8
+            draw.text((left - _SIDE + _GAP, y), expression, fill=_FAINT, font=small)
+        for column, strip in enumerate(sheet.strips):
+            x = left + column * step
+            label = _shortened(draw, strip.label, small, CELL)
+            draw.text((x, top + 8), label, fill=_INK, font=small)
+            for row, path in enumerate(strip.images):
+                y = top + _HEADER + row * step
                 if path is not None:
                     canvas.paste(_square(path, CELL), (x, y))
                 else:
-                    draw.rectangle((x, y, x + CELL, y + CELL), outline=_FAINT)
+                    draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline=_FAINT)
                     draw.text((x + 34, y + CELL // 2 - 8), "no head", fill=_FAINT, font=small)
-        top += height
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _shortened(draw: ImageDraw, text: str, font: Font, width: int) -> str:
+    """A text that fits, with an ellipsis where it had to be cut."""
+    if draw.textlength(text, font=font) <= width:
+        return text
+    while text and draw.textlength(text + "…", font=font) > width:
+        text = text[:-1]
+    return text + "…"
 
 
 def _square(path: Path, side: int) -> Image:

@@ -20,6 +20,12 @@ def number(value: float | None, unit: str) -> str:
     return f"{value:.3f}"
 
 
+def signed(value: float | None, unit: str) -> str:
+    """A difference with its sign, minus as a minus."""
+    text = number(value, unit)
+    return text if value is None or value < 0 else f"+{text}"
+
+
 def interval(cell: Mapping[str, Any], unit: str) -> str:
     """The interval in brackets, "" where there is none."""
     if cell["low"] is None or cell["high"] is None:

@@ -53,17 +53,27 @@ def headline_table(summary: Mapping[str, Any]) -> str:
 def population_sentence(protocol: Mapping[str, Any]) -> str:
     """Who was measured, with the label that synthetic results carry wherever they show."""
     people = protocol["population"]
+    counts = ", ".join(
+        [
+            _counted(len(people["identities"]), "identity", "identities"),
+            _counted(len(protocol["expressions"]), "expression", "expressions"),
+            _counted(len(protocol["views"]), "view", "views"),
+            _counted(len(protocol["seeds"]), "seed", "seeds"),
+        ]
+    )
     return (
-        f"Population: {people['label']}, split {people['split']}, {len(people['identities'])} identities, "
-        f"{len(protocol['expressions'])} expressions, {len(protocol['views'])} views, "
-        f"{len(protocol['seeds'])} {'seed' if len(protocol['seeds']) == 1 else 'seeds'}; "
-        f"{people['conditioning_photos']} photos condition, {people['scoring_photos']} others score."
+        f"Population: {people['label']}, split {people['split']}, {counts}; photos of each person: "
+        f"{people['conditioning_photos']} to make heads from, {people['scoring_photos']} others to score against."
     )
 
 
 def titles(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Metric name -> its entry in the summary."""
     return {metric["name"]: metric for metric in summary["metrics"]}
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _comparison_section(summary: Mapping[str, Any]) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from idto3d_eval.aggregate import ALPHA, COVERAGE
 from idto3d_eval.charts import interval_chart, share_chart
 from idto3d_eval.contact_sheet import PersonSheet, Strip, person_sheets, thumbnail
-from idto3d_eval.figures_text import heading, interval, labels, mark, number, seconds, valid
+from idto3d_eval.figures_text import heading, interval, labels, mark, number, seconds, signed, valid
 from idto3d_eval.plan import Plan
 from idto3d_eval.report import population_sentence, titles
 from idto3d_eval.report_style import CSS
@@ -125,29 +126,32 @@ def _cell(cell: Mapping[str, Any] | None, unit: str) -> str:
 def _people(sheets: Sequence[PersonSheet], expressions: Sequence[str]) -> str:
     shown = "".join(_person(sheet, expressions) for sheet in sheets[:_SPLIT_AFTER])
     rest = "".join(_person(sheet, expressions) for sheet in sheets[_SPLIT_AFTER:])
-    folded = f"<details><summary>{len(sheets) - _SPLIT_AFTER} more people</summary>{rest}</details>" if rest else ""
+    more = f"Others: {len(sheets) - _SPLIT_AFTER}"
+    folded = f"<details><summary>{more}</summary>{rest}</details>" if rest else ""
     return f"<p class='faint'>Left: the photos that the heads were made from.</p>{shown}{folded}"
 
 
 def _person(sheet: PersonSheet, expressions: Sequence[str]) -> str:
+    """Photos on the left, methods in columns, expressions in rows."""
     photos = "".join(_picture(path, f"photo of {sheet.identity}") for path in sheet.photos)
-    columns = f"grid-template-columns:minmax(84px,150px) repeat({len(expressions)}, minmax(64px,132px))"
-    top = "".join(f'<span class="top">{escape(name)}</span>' for name in expressions)
-    strips = "".join(_strip(strip, sheet.identity, expressions) for strip in sheet.strips)
+    columns = f"grid-template-columns:minmax(52px,80px) repeat({len(sheet.strips)}, minmax(68px,132px))"
+    top = "".join(f'<span class="top">{escape(strip.label)}</span>' for strip in sheet.strips)
+    rows = "".join(
+        f'<span class="side">{escape(expression)}</span>'
+        + "".join(_head(strip, index, sheet.identity, expression) for strip in sheet.strips)
+        for index, expression in enumerate(expressions)
+    )
     return (
         f'<div class="person"><h3>{escape(sheet.identity)}</h3><div class="sides"><div class="photos">{photos}</div>'
-        f'<div class="heads" style="{columns}"><span></span>{top}{strips}</div></div></div>'
+        f'<div class="heads" style="{columns}"><span></span>{top}{rows}</div></div></div>'
     )
 
 
-def _strip(strip: Strip, identity: str, expressions: Sequence[str]) -> str:
-    cells = [f"<span>{escape(strip.label)}</span>"]
-    for path, expression in zip(strip.images, expressions, strict=True):
-        if path is None:
-            cells.append(f'<span class="none" title="{escape(strip.reason)}">no head</span>')
-        else:
-            cells.append(_picture(path, f"{strip.label}, {identity}, {expression}"))
-    return "".join(cells)
+def _head(strip: Strip, index: int, identity: str, expression: str) -> str:
+    path = strip.images[index]
+    if path is None:
+        return f'<span class="none" title="{escape(strip.reason)}">no head</span>'
+    return _picture(path, f"{strip.label}, {identity}, {expression}")
 
 
 def _picture(path: Path, alt: str) -> str:
@@ -159,7 +163,7 @@ def _charts(summary: Mapping[str, Any], scores: polars.DataFrame) -> str:
     rows = summary["rows"]
     figures = []
     for metric in summary["metrics"]:
-        if metric["headline"] and metric["better"] != "neither":
+        if metric["headline"] and metric["name"] != COVERAGE:
             points = [
                 (row["label"], *(_float(row["cells"][metric["name"]][part]) for part in ("value", "low", "high")))
                 for row in rows
@@ -186,26 +190,32 @@ def _identity_values(scores: polars.DataFrame, label: str, metric: str) -> list[
 
 
 def _comparisons(summary: Mapping[str, Any]) -> str:
-    found = summary["comparisons"]
+    """The first method minus each other, a metric a column; bold where Holm lets it stand."""
+    found = {(gap["second"], gap["metric"]): gap for gap in summary["comparisons"]}
     if not found:
         return ""
     known = titles(summary)
+    metrics = [known[name] for name in dict.fromkeys(gap["metric"] for gap in summary["comparisons"])]
+    first = summary["comparisons"][0]["first"]
+    body = []
+    for other in dict.fromkeys(gap["second"] for gap in summary["comparisons"]):
+        cells = [_gap(found.get((other, metric["name"])), metric["unit"]) for metric in metrics]
+        body.append([f"minus <b>{escape(other)}</b>", *cells])
     level = f"{summary['protocol']['statistics']['level']:.0%}"
-    body = [
-        [
-            escape(known[gap["metric"]]["title"]),
-            f"{escape(gap['first'])} − {escape(gap['second'])}",
-            f"<b>{number(gap['value'], known[gap['metric']]['unit'])}</b>",
-            interval(gap, known[gap["metric"]]["unit"]),
-            number(gap["p_holm"], "1"),
-            str(gap["identities"]),
-        ]
-        for gap in found
-    ]
-    heads = ["metric", "difference of", "", f"{level} interval", "p, Holm", "identities"]
-    first = escape(found[0]["first"])
-    note = f"<p class='faint'>{first} minus each other method on the same identities; one Holm correction.</p>"
-    return note + _table(heads, body, text_columns=2)
+    note = (
+        f"<p class='faint'>{escape(first)} minus each other method, paired on identity. Brackets: {level} interval. "
+        f"Bold: p &lt; {ALPHA} after Holm's correction over this whole table.</p>"
+    )
+    return note + _table([escape(first), *(escape(heading(metric)) for metric in metrics)], body, text_columns=1)
+
+
+def _gap(gap: Mapping[str, Any] | None, unit: str) -> str:
+    if gap is None:
+        return ""
+    value = signed(gap["value"], unit)
+    sure = gap["p_holm"] is not None and gap["p_holm"] < ALPHA
+    told = f"<b>{value}</b>" if sure else value
+    return f"{told}<small>{interval(gap, unit)}<br>p {number(gap['p_holm'], '1')}, n {gap['identities']}</small>"
 
 
 def _failures(summary: Mapping[str, Any]) -> str:

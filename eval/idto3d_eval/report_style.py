@@ -34,11 +34,11 @@ td .chips { white-space:normal; }
 .missing { color:var(--warn); }
 .person { background:var(--card); border:1px solid var(--line); border-radius:10px; padding:14px; margin:0 0 14px; }
 .person .sides { display:flex; gap:18px; align-items:flex-start; }
-.photos { display:grid; grid-template-columns:repeat(2, 92px); gap:5px; flex:none; }
+.photos { display:grid; grid-template-columns:repeat(2, 100px); gap:5px; flex:none; }
 .photos img, .heads img { width:100%; display:block; border-radius:5px; background:var(--line); }
 .heads { display:grid; gap:5px; flex:1; min-width:0; overflow-x:auto; align-items:center; }
 .heads span { font-size:12.5px; overflow-wrap:anywhere; }
-.heads .top { color:var(--faint); }
+.heads .top { align-self:end; line-height:1.25; } .heads .side { color:var(--faint); }
 .heads .none { aspect-ratio:1; border:1px dashed var(--line); border-radius:5px; display:flex; align-items:center;
   justify-content:center; color:var(--faint); text-align:center; }
 .charts { display:grid; grid-template-columns:repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap:14px; }
