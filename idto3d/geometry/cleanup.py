@@ -68,7 +68,9 @@ def mesh_health(mesh: Mesh) -> MeshHealth:
 
 
 def largest_component(mesh: Mesh) -> Mesh:
-    """The connected component of the largest area, vertices renumbered; floaters and inner shells go.
+    """The faces of the connected component with the largest area; floaters and inner shells go.
+
+    Vertices keep their numbers, so that the result fits every expression of a shared topology.
 
     Raises:
         UserError: the mesh has no faces.
@@ -79,7 +81,7 @@ def largest_component(mesh: Mesh) -> Mesh:
     label = trimesh.graph.connected_component_labels(shape.edges, node_count=len(mesh.vertices))
     face_label = label[mesh.faces[:, 0]]
     area = np.bincount(face_label, weights=shape.area_faces)
-    return _kept(mesh, face_label == area.argmax())
+    return Mesh(mesh.vertices, mesh.faces[face_label == area.argmax()])
 
 
 def reduce_faces(mesh: Mesh, faces: int) -> Reduced:
@@ -93,9 +95,10 @@ def reduce_faces(mesh: Mesh, faces: int) -> Reduced:
         faces: target number of faces; a mesh that has no more is anchored as it is.
     """
     if len(mesh.faces) <= faces:
-        corner = np.arange(len(mesh.vertices), dtype=np.int64)
-        weights = np.tile(np.array([1.0, 0.0, 0.0]), (len(corner), 1))
-        return Reduced(mesh.faces, np.stack([corner] * 3, axis=1), weights)
+        used, compact = np.unique(mesh.faces, return_inverse=True)
+        weights = np.tile(np.array([1.0, 0.0, 0.0]), (len(used), 1))
+        anchors = np.stack([used] * 3, axis=1).astype(np.int64)
+        return Reduced(compact.reshape(-1, 3).astype(np.int64), anchors, weights)
     full = o3d.geometry.TriangleMesh(
         o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(mesh.faces.astype(np.int32))
     )
@@ -111,11 +114,3 @@ def reduce_faces(mesh: Mesh, faces: int) -> Reduced:
     weights = np.concatenate([1.0 - second_third.sum(axis=1, keepdims=True), second_third], axis=1)
     anchors = mesh.faces[nearest["primitive_ids"].numpy().astype(np.int64)]
     return Reduced(np.asarray(small.triangles, dtype=np.int64), anchors, weights)
-
-
-def _kept(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:
-    faces = mesh.faces[keep]
-    used = np.unique(faces)
-    number = np.full(len(mesh.vertices), -1, dtype=np.int64)
-    number[used] = np.arange(len(used))
-    return Mesh(mesh.vertices[used], number[faces])
