@@ -134,33 +134,43 @@ def _outline_edges(faces: Ints, pixels: Floats, distance: Floats) -> tuple[Ints,
     a, b, c = (np.ascontiguousarray(faces[:, corner]) for corner in range(3))
     xa, ya = x.take(a), y.take(a)
     side = np.sign((x.take(b) - xa) * (y.take(c) - ya) - (y.take(b) - ya) * (x.take(c) - xa)).astype(np.int64)
-    starts, ends = np.concatenate([a, b, c]), np.concatenate([b, c, a])
-    sides = np.concatenate([side, side, side]) * np.where(starts < ends, 1, -1)
-    edge = np.minimum(starts, ends) * count + np.maximum(starts, ends)
-    kept = _unbalanced(edge, sides)
-    if len(kept) == 0:
+    edges, sides = _unbalanced(((a, b), (b, c), (c, a)), side, count)
+    if len(edges) == 0:
         return np.zeros((0, 2), dtype=np.int64), np.zeros(0)
-    order = kept[np.argsort(edge[kept], kind="stable")]
-    edge, sides = edge[order], sides[order]
-    first = np.flatnonzero(np.concatenate([[True], edge[1:] != edge[:-1]]))
+    order = np.argsort(edges, kind="stable")
+    edges, sides = edges[order], sides[order]
+    first = np.flatnonzero(np.concatenate([[True], edges[1:] != edges[:-1]]))
     total = np.add.reduceat(sides, first)
-    edge = edge[first[total != 0]]
-    return np.stack([edge // count, edge % count], axis=1), np.sign(total[total != 0]).astype(np.float64)
+    edges = edges[first[total != 0]]
+    return np.stack([edges // count, edges % count], axis=1), np.sign(total[total != 0]).astype(np.float64)
 
 
-def _unbalanced(edge: Ints, sides: Ints) -> Ints:
-    """Where the sides of an edge may not cancel: nearly all do, and only the rest is worth sorting.
+def _unbalanced(borders: tuple[tuple[Ints, Ints], ...], side: Ints, count: int) -> tuple[Ints, Ints]:
+    """Edges of faces, as low * count + high, and their sides, without most of those whose sides cancel.
 
-    Edges share buckets (Fibonacci hashing, Knuth, The Art of Computer Programming 3, section 6.4), in which
-    each side counts with a weight of its edge's own: a bucket of balanced edges sums to exactly 0, and two
-    outlines that meet in one cancel with a chance of about 1e-6.
+    Nearly all do, and only the rest is worth sorting. Edges share buckets (Fibonacci hashing, Knuth, The Art
+    of Computer Programming 3, section 6.4), in which each side counts with a weight of its edge's own: a
+    bucket of balanced edges sums to exactly 0, and two outlines that meet in one cancel with a chance of about
+    1e-6. Arrays are kept short and buckets few, so that all of it lies in a core's own cache.
     """
-    bits = max(len(edge).bit_length(), 10)
-    mixed = edge.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    bucket = (mixed >> np.uint64(64 - bits)).view(np.int64)
-    weight = (mixed >> np.uint64(20) & np.uint64(0xFFFFF)).view(np.int64) + 1
-    balance = np.bincount(bucket, weights=sides * weight, minlength=1 << bits)
-    return np.flatnonzero(balance.take(bucket))
+    bits = len(side).bit_length() // 2 + 7
+    balance = np.zeros(1 << bits)
+    edges, sides, buckets = [], [], []
+    for starts, ends in borders:
+        edge = np.minimum(starts, ends) * count + np.maximum(starts, ends)
+        turned = np.where(starts < ends, side, -side)
+        mixed = edge.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        bucket = (mixed >> np.uint64(64 - bits)).view(np.int64)
+        weight = (mixed >> np.uint64(20) & np.uint64(0xFFFFF)).view(np.int64) + 1
+        balance += np.bincount(bucket, weights=turned * weight, minlength=1 << bits)
+        edges.append(edge)
+        sides.append(turned)
+        buckets.append(bucket)
+    kept = [np.flatnonzero(balance.take(bucket)) for bucket in buckets]
+    return (
+        np.concatenate([edge[chosen] for edge, chosen in zip(edges, kept, strict=True)]),
+        np.concatenate([turned[chosen] for turned, chosen in zip(sides, kept, strict=True)]),
+    )
 
 
 def _walk(

@@ -8,7 +8,7 @@ import numpy as np
 def environment_brdf(reflectance: float, roughness: float, cosine: float, count: int = 4096) -> float:
     """Directional albedo of a GGX surface under even light: equation 7 of Karis 2013, sampled by its normals.
 
-    Schlick's Fresnel, Smith's masking in the form of Schlick with k = alpha / 2 (ibid., equation 4, image light).
+    Schlick's Fresnel; Smith's masking in Schlick's form with k = alpha / 2 (ibid., equation 4, image light).
     """
     alpha = roughness**2
     index = np.arange(count) + 0.5

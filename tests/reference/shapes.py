@@ -46,6 +46,6 @@ def disc(radius: float, sectors: int, z: float = 0.0) -> tuple[Vertices, Faces]:
 
 
 def quad(left: float, right: float, bottom: float, top: float, z: float = 0.0) -> tuple[Vertices, Faces]:
-    """A rectangle in a plane of constant z, facing +Z; corners: bottom left, bottom right, top right, top left."""
+    """A rectangle in a plane of constant z, facing +Z; corners counter-clockwise from the bottom left."""
     vertices = np.array([[left, bottom, z], [right, bottom, z], [right, top, z], [left, top, z]])
     return vertices, np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int64)

@@ -23,7 +23,7 @@ def bumpy() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_equals_brute_force_in_numpy() -> None:
-    """Triangles, barycentrics, depth and interpolated values are those of a slow independent implementation."""
+    """Triangles, barycentrics, depth and interpolated values are those of a slow implementation."""
     vertices, faces = bumpy()
     fragments = rasterise(vertices, faces, CAMERA)
     triangle, barycentric, depth = ray_triangle.first_hits(vertices.numpy(), faces.numpy(), CAMERA)
@@ -75,7 +75,7 @@ def test_gradient_equals_finite_differences() -> None:
 
 
 def test_background_is_empty() -> None:
-    """Pixels that see nothing have triangle -1, zero attributes and infinite depth, and carry no NaN gradient."""
+    """Pixels that see nothing have triangle -1, zero attributes, infinite depth and no NaN gradient."""
     vertices, faces = quad(-20.0, 20.0, -20.0, 20.0)
     points = torch.from_numpy(vertices).requires_grad_()
     fragments = rasterise(points, torch.from_numpy(faces), CAMERA)
