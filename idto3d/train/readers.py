@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from idto3d.attributes import Attributes
 from idto3d.errors import UserError
-from idto3d.expressions import ARKIT_ACTIONS, presets
+from idto3d.expressions import ARKIT_ACTIONS
+from idto3d.identity.accuracy import attribute_accuracy, expression_accuracy, landmark_error
 from idto3d.train.cards import write_card
 from idto3d.train.loops import Budget, epoch_batch, fit, generator
 from idto3d.train.networks import export_onnx
@@ -253,34 +254,18 @@ def read_crops(network: nn.Module, crops: np.ndarray, batch: int = 256) -> tuple
 
 
 def reading_accuracy(outputs: tuple[np.ndarray, ...], truth: ReaderArrays) -> dict[str, float]:
-    """Landmark error over the distance of the outer eye corners, presence, actions, presets, attributes."""
+    """Median landmark error, presence, actions, presets and attributes, in one pass over given crops."""
     here = truth.present.astype(bool)
-    landmarks = outputs[0].reshape(-1, 68, 2)[here]
-    true = truth.landmarks[here]
-    between = np.linalg.norm(true[:, 36] - true[:, 45], axis=-1)
-    error = np.linalg.norm(landmarks - true, axis=-1).mean(1) / np.maximum(between, 0.02)
+    error = landmark_error(outputs[0].reshape(-1, 68, 2)[here], truth.landmarks[here])
     found = {
         "landmark_error": float(np.median(error)),
         "presence_accuracy": float(((outputs[1][:, 0] > 0) == here).mean()),
         "action_error": float(np.abs(outputs[2][here] - truth.actions[here]).mean()),
+        "preset_accuracy": expression_accuracy(outputs[2][here], truth.actions[here]),
     }
-    true_preset, read_preset = nearest_preset(truth.actions[here]), nearest_preset(outputs[2][here])
-    exact = np.abs(truth.actions[here] - presets()[true_preset]).max(1) < 0.02
-    if exact.any():
-        found["preset_accuracy"] = float((true_preset == read_preset)[exact].mean())
-    for group, (name, where) in enumerate(
-        zip(Attributes.GROUPS, attribute_slices(Attributes.GROUPS), strict=True)
-    ):
-        known = truth.attributes[here][:, group] >= 0
-        if known.any():
-            right = outputs[3][here][:, where].argmax(1) == truth.attributes[here][:, group]
-            found[f"{name}_accuracy"] = float(right[known].mean())
-    return found
-
-
-def nearest_preset(actions: np.ndarray) -> np.ndarray:
-    """Index of the preset with the least L2 distance; [N, 52] -> int64 [N], in the order of EXPRESSIONS."""
-    return np.asarray(np.linalg.norm(actions[:, None] - presets()[None], axis=-1).argmin(1))
+    words = attribute_accuracy(outputs[3][here], truth.attributes[here])
+    found |= {f"{name}_accuracy": value for name, value in words.items()}
+    return {name: round(value, 5) for name, value in found.items() if np.isfinite(value)}
 
 
 def load_arrays(folder: Path) -> ReaderArrays:

@@ -1,0 +1,98 @@
+"""From casual photos to one identity: read, align, embed each, and combine them by a stated rule.
+
+The rule: photo k has weight w_k = presence_k * min(1, between_k / 30), where between_k is the distance of
+the outer eye corners in pixels; the identity is the sum of w_k e_k over the unit embeddings e_k, brought to
+length one. A blurred or half hidden face counts less, and no photo counts more than another good one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from idto3d.attributes import Attributes
+from idto3d.errors import UserError
+from idto3d.identity.align import align
+from idto3d.identity.detector import YuNetDetector
+from idto3d.identity.photo import photo_sha256, read_photo
+from idto3d.identity.reader import FaceReading, NoFace, Reader, likeliest, read_faces
+from idto3d.identity.recogniser import Recogniser
+
+SHARP_FACE = 30.0  # pixels between the outer eye corners, about those of the 112 x 112 template halved
+
+
+@dataclass(frozen=True)
+class PhotoReading:
+    """What one photo gave."""
+
+    name: str
+    sha256: str
+    reading: FaceReading
+    vector: np.ndarray  # float32 [D], length one
+    weight: float
+
+
+@dataclass(frozen=True)
+class IdentityEmbedding:
+    """One person as their photos show them."""
+
+    vector: np.ndarray  # float32 [D], length one
+    photos: tuple[PhotoReading, ...]
+
+    @property
+    def attributes(self) -> Attributes:
+        """The likeliest words, over all photos by weight."""
+        weighted = [photo.weight * photo.reading.attribute_probabilities for photo in self.photos]
+        return likeliest(np.sum(weighted, axis=0))
+
+
+def embed_photos(
+    paths: Sequence[Path], reader: Reader, recogniser: Recogniser, detector: YuNetDetector | None = None
+) -> IdentityEmbedding:
+    """One identity from photos of one person.
+
+    Args:
+        paths: at least one photo, one face each.
+        reader: finds and describes the face.
+        recogniser: embeds it.
+        detector: for photos whose face is small.
+
+    Returns:
+        The combined embedding and what each photo gave, in the order of `paths`.
+
+    Raises:
+        UserError: no photo, an unreadable one, or one without a face (the sentence names it).
+    """
+    if not paths:
+        raise UserError("Found 0 photos, expected at least 1; add photos of the person.")
+    images = [read_photo(Path(path)) for path in paths]
+    readings = []
+    for path, found in zip(paths, read_faces(reader, images, detector), strict=True):
+        if isinstance(found, NoFace):
+            raise UserError(
+                f"Found no readable face in '{Path(path).name}' ({found.reason}), expected one clearly "
+                "visible face; replace or remove the photo."
+            )
+        readings.append(found)
+    aligned = np.stack(
+        [align(image, reading.landmarks) for image, reading in zip(images, readings, strict=True)]
+    )
+    vectors = recogniser.embed(aligned)
+    photos = tuple(
+        PhotoReading(Path(path).name, photo_sha256(Path(path)), reading, vector, photo_weight(reading))
+        for path, reading, vector in zip(paths, readings, vectors, strict=True)
+    )
+    return IdentityEmbedding(combine(vectors, np.array([photo.weight for photo in photos])), photos)
+
+
+def photo_weight(reading: FaceReading) -> float:
+    """Presence times how large the face is, in [0, 1] (the rule above)."""
+    between = float(np.linalg.norm(reading.landmarks[36] - reading.landmarks[45]))
+    return reading.presence * min(1.0, between / SHARP_FACE)
+
+
+def combine(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sum of unit embeddings [N, D], brought to length one; float32 [D]."""
+    summed = (weights[:, None] * vectors.astype(np.float64)).sum(0)
+    return np.asarray(summed / max(float(np.linalg.norm(summed)), 1e-12), np.float32)
