@@ -1,7 +1,7 @@
 """The tiny base model that the embedded profile trains: which network, which noise, which words.
 
-A 4×4 patch is one position of 48 numbers. A first layer that is no wider cannot carry the noise through, so the
-network predicts the clean picture (prediction type "sample"; Salimans & Ho 2022, section 4).
+A 4×4 patch is one position of 48 numbers. A first layer that is no wider cannot carry the noise through, so
+the network predicts the clean picture (prediction type "sample"; Salimans & Ho 2022, section 4).
 """
 
 from __future__ import annotations
@@ -78,7 +78,11 @@ def model_index() -> dict[str, Any]:
 
 
 def write(
-    folder: Path, unet: UNet2DConditionModel, scheduler: DDIMScheduler, codec: PatchCodec, encoder: ConditionEncoder
+    folder: Path,
+    unet: UNet2DConditionModel,
+    scheduler: DDIMScheduler,
+    codec: PatchCodec,
+    encoder: ConditionEncoder,
 ) -> None:
     """Write the model in diffusers' folder format, weights in half precision."""
     half = copy.deepcopy(unet).half()

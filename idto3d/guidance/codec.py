@@ -30,7 +30,8 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class PatchCodec:
-    """Space to depth: each `patch_size`² patch becomes one position of 3·patch_size² channels; exact both ways."""
+    """Space to depth: each `patch_size`² patch becomes one position of 3·patch_size² channels; exact both
+    ways."""
 
     patch_size: int = 4
 
@@ -60,7 +61,8 @@ class PatchCodec:
 
 
 class AutoencoderCodec:
-    """A diffusers `AutoencoderKL`, scaled as its config says; the mean of its posterior, so nothing is random."""
+    """A diffusers `AutoencoderKL`, scaled as its config says; the mean of its posterior, so nothing is
+    random."""
 
     def __init__(self, vae: Any) -> None:
         self.vae = vae

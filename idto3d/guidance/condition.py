@@ -53,7 +53,9 @@ class Condition:
         """
         camera = torch.from_numpy(np.stack([camera_features(c) for c in cameras]))  # [B, 8]
         count = len(camera)
-        vector = torch.zeros(dimension) if identity is None else torch.tensor(np.asarray(identity, np.float32))
+        vector = (
+            torch.zeros(dimension) if identity is None else torch.tensor(np.asarray(identity, np.float32))
+        )
         words = [-1] * len(Attributes.GROUPS) if attributes is None else attributes.indices().tolist()
         return cls(
             identity=vector.expand(count, -1).clone(),
@@ -83,7 +85,10 @@ class Condition:
     def to(self, device: torch.device | str) -> Condition:
         """The same conditions on another device."""
         return Condition(
-            self.identity.to(device), self.expression.to(device), self.camera.to(device), self.attributes.to(device)
+            self.identity.to(device),
+            self.expression.to(device),
+            self.camera.to(device),
+            self.attributes.to(device),
         )
 
     def __len__(self) -> int:
@@ -102,10 +107,11 @@ class Condition:
 
 
 def camera_features(camera: Camera) -> NDArray[np.float32]:
-    """[8] float32: sin and cos of yaw, sin and cos of pitch, roll (rad), log apparent scale, offset x, offset y.
+    """[8] float32: sin and cos of yaw, sin and cos of pitch, roll (rad), log apparent scale, offset x,
+    offset y.
 
-    Scale and offset are those of the head's centre in the picture (sides of the image, x right, y down), so that
-    two cameras that take the same picture have nearly the same features, whatever they aim at.
+    Scale and offset are those of the head's centre in the picture (sides of the image, x right, y down), so
+    that two cameras that take the same picture have nearly the same features, whatever they aim at.
     """
     centre = np.asarray(HEAD_CENTRE)
     depth = float(-((centre - camera.position()) @ camera.rotation().T)[2])  # mm

@@ -47,13 +47,17 @@ class ConditionEncoder(nn.Module):
         super().__init__()
         self.config = config
         width, spread = config.width, config.identity_tokens * config.width
-        self.identity = nn.Sequential(nn.Linear(config.identity_dimension, 256), nn.SiLU(), nn.Linear(256, spread))
+        self.identity = nn.Sequential(
+            nn.Linear(config.identity_dimension, 256), nn.SiLU(), nn.Linear(256, spread)
+        )
         self.identity_null = nn.Parameter(torch.randn(spread))
         self.camera = nn.Sequential(nn.Linear(config.camera_dimension, 64), nn.SiLU(), nn.Linear(64, width))
         self.camera_null = nn.Parameter(torch.randn(width))
         # The last row of each table is the null: index -1 finds it.
         self.expression = nn.Embedding(len(config.expressions) + 1, width)
-        self.attributes = nn.ModuleList(nn.Embedding(count + 1, width) for count in config.attributes.values())
+        self.attributes = nn.ModuleList(
+            nn.Embedding(count + 1, width) for count in config.attributes.values()
+        )
         self.tokens = config.identity_tokens + 2 + len(config.attributes)
         self.pool = nn.Linear(self.tokens * width, config.pooled)
 
@@ -70,8 +74,10 @@ class ConditionEncoder(nn.Module):
         identity = torch.where(_told(condition.identity), identity, self.identity_null)
         camera = torch.where(_told(condition.camera), self.camera(condition.camera), self.camera_null)
         words = [
-            table(column % table.num_embeddings)
-            for table, column in zip(self.attributes, condition.attributes.unbind(1), strict=True)
+            table(column % (size + 1))
+            for table, size, column in zip(
+                self.attributes, self.config.attributes.values(), condition.attributes.unbind(1), strict=True
+            )
         ]
         expression = self.expression(condition.expression % self.expression.num_embeddings)
         parts = [identity.view(count, -1, width), *(part[:, None] for part in (expression, camera, *words))]

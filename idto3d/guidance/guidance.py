@@ -1,8 +1,8 @@
 """One contract around every diffusion model: `denoise(z, t, condition) -> x0_hat`.
 
-The tiny base model of the embedded profile and a Stable Diffusion 1.5 folder are read into the same class; what
-differs (patches or an autoencoder, our condition encoder or a text encoder, what the network predicts) is
-decided by what the folder holds.
+The tiny base model of the embedded profile and a Stable Diffusion 1.5 folder are read into the same class;
+what differs (patches or an autoencoder, our condition encoder or a text encoder, what the network predicts)
+is decided by what the folder holds.
 """
 
 from __future__ import annotations
@@ -86,7 +86,11 @@ class Guidance:
             codec = PatchCodec.from_pretrained(folder / "codec")
         encoder: Encoder
         if (folder / "condition_encoder").is_dir():
-            encoder = ConditionEncoder.from_pretrained(folder / "condition_encoder").to(device).requires_grad_(False)
+            encoder = (
+                ConditionEncoder.from_pretrained(folder / "condition_encoder")
+                .to(device)
+                .requires_grad_(False)
+            )
         else:
             encoder = TextConditionEncoder.from_pretrained(folder, device=device, dtype=dtype)
         return cls(unet, scheduler, codec, encoder)
@@ -94,7 +98,8 @@ class Guidance:
     @property
     def device(self) -> torch.device:
         """Where the denoiser lives."""
-        return next(self.unet.parameters()).device
+        device: torch.device = next(self.unet.parameters()).device
+        return device
 
     @property
     def resolution(self) -> int:
@@ -110,7 +115,8 @@ class Guidance:
         """Latents z_0 of images [B, 3, R, R] in [-1, 1]; differentiable."""
         if images.shape[1:] != (3, self.resolution, self.resolution):
             raise ValueError(
-                f"Found images of shape {tuple(images.shape)}, expected [B, 3, {self.resolution}, {self.resolution}]."
+                f"Found images of shape {tuple(images.shape)}, expected "
+                f"[B, 3, {self.resolution}, {self.resolution}]; render them at the guidance's resolution."
             )
         return self.codec.encode(images)
 
@@ -129,14 +135,17 @@ class Guidance:
         return squared.sqrt(), (1 - squared).sqrt()
 
     def denoise(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """x0_hat: the clean latents [B, C, h, w] that the network believes z_t came from, whatever it predicts.
+        """x0_hat: the clean latents [B, C, h, w] that the network believes z_t came from, whatever it
+        predicts.
 
         z [B, C, h, w] float32, t [B] int64, condition of B rows. Rows do not see each other.
         """
         encoded = self.encoder(condition)
         dtype = self.unet.dtype
         pooled = None if encoded.pooled is None else encoded.pooled.to(dtype)
-        predicted = self.unet(z.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled).sample.to(z.dtype)
+        predicted = self.unet(z.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled).sample.to(
+            z.dtype
+        )
         self.calls += len(z)
         alpha, sigma = self.alpha_sigma(t)
         if self.prediction == "sample":

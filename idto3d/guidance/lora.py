@@ -10,6 +10,7 @@ from torch import nn
 
 from idto3d.errors import UserError
 
+WEIGHTS = "pytorch_lora_weights.safetensors"  # diffusers' name
 PRIORS = ("geometry", "texture")
 # Attention alone, as is usual for a base of 860 M parameters.
 ATTENTION_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -22,10 +23,14 @@ ALL_LAYERS = (
 )
 
 
-def add_lora(unet: UNet2DConditionModel, *, rank: int, targets: tuple[str, ...] = ALL_LAYERS) -> list[nn.Parameter]:
+def add_lora(
+    unet: UNet2DConditionModel, *, rank: int, targets: tuple[str, ...] = ALL_LAYERS
+) -> list[nn.Parameter]:
     """Freeze the denoiser, add one adapter of this rank to the named layers, and return its parameters."""
     unet.requires_grad_(False)
-    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), init_lora_weights="gaussian"))
+    unet.add_adapter(
+        LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), init_lora_weights="gaussian")
+    )
     return [parameter for parameter in unet.parameters() if parameter.requires_grad]
 
 
@@ -44,8 +49,14 @@ def lora_folder(folder: Path, prior: str) -> Path:
 
 
 def save_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
-    """Write the active adapter in diffusers' layout (`pytorch_lora_weights.safetensors`)."""
-    unet.save_lora_adapter(lora_folder(folder, prior))
+    """Write the active adapter in diffusers' layout, in half precision."""
+    adapter = [parameter for name, parameter in unet.named_parameters() if "lora_" in name]
+    full = [parameter.data for parameter in adapter]
+    for parameter in adapter:
+        parameter.data = parameter.data.half()
+    unet.save_lora_adapter(lora_folder(folder, prior), weight_name=WEIGHTS)
+    for parameter, data in zip(adapter, full, strict=True):
+        parameter.data = data
 
 
 def fuse_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
@@ -56,6 +67,8 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
             f"Found no adapter for the prior '{prior}' in '{folder}', expected a folder '{source.name}'; "
             "train one with `idto3d-eval train`."
         )
-    unet.load_lora_adapter(source, prefix=None)
+    unet.load_lora_adapter(
+        str(source), prefix=None, weight_name=WEIGHTS, use_safetensors=True, local_files_only=True
+    )
     unet.fuse_lora()
     unet.unload_lora()

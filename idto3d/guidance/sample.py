@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from idto3d.guidance.guidance import Guidance
 
 @dataclass(frozen=True)
 class Scales:
-    """How far to push along what identity says, and along what words say; 1 is the plain conditional model."""
+    """How far to push along what identity says, and along what words say; 1 is the plain conditional
+    model."""
 
     identity: float = 1.0
     text: float = 1.0
@@ -27,9 +29,9 @@ class Scales:
 def guided_denoise(guidance: Guidance, z: Tensor, t: Tensor, condition: Condition, scales: Scales) -> Tensor:
     """x0_hat under classifier-free guidance with one scale for identity and one for text.
 
-    f(0, 0) + s_i (f(i, 0) - f(0, 0)) + s_t (f(i, t) - f(i, 0)): InstructPix2Pix (Brooks et al. 2023, eq. 3). Equal
-    scales need two evaluations (Ho & Salimans 2022), unit scales one; all go through the network as one batch.
-    The camera is told in every term.
+    f(0, 0) + s_i (f(i, 0) - f(0, 0)) + s_t (f(i, t) - f(i, 0)): InstructPix2Pix (Brooks et al. 2023, eq. 3).
+    Equal scales need two evaluations (Ho & Salimans 2022), unit scales one; all go through the network as
+    one batch. The camera is told in every term.
     """
     full, identity, none = condition, condition.without_text(), condition.without_text().without_identity()
     weighted = [(full, scales.text), (identity, scales.identity - scales.text), (none, 1.0 - scales.identity)]
@@ -61,14 +63,14 @@ def sample_ddim(
     channels = int(guidance.unet.config["in_channels"])
     z = torch.randn(len(condition), channels, side, side, generator=generator).to(guidance.device)
     grid = torch.linspace(guidance.timesteps - 1, 0, steps + 1).round().long()
-    for now, following in zip(grid[:-1], grid[1:], strict=True):
-        t = torch.full((len(z),), int(now), device=z.device)
+    for now, following in pairwise(grid.tolist()):
+        t = torch.full((len(z),), now, device=z.device)
         x0_hat = guided_denoise(guidance, z, t, condition, scales or Scales())
         # Pixels are known to lie in [-1, 1]; latents of an autoencoder are not.
         x0_hat = x0_hat.clamp(-1, 1) if guidance.prediction == "sample" else x0_hat
         alpha, sigma = guidance.alpha_sigma(t)
         eps_hat = (z - alpha * x0_hat) / sigma
-        alpha_next, sigma_next = guidance.alpha_sigma(torch.full_like(t, int(following)))
+        alpha_next, sigma_next = guidance.alpha_sigma(torch.full_like(t, following))
         z = alpha_next * x0_hat + sigma_next * eps_hat
     return guidance.decode(x0_hat).clamp(-1, 1)
 
@@ -83,6 +85,8 @@ def to_uint8(images: Tensor) -> NDArray[np.uint8]:
 def write_contact_sheet(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], zoom: int = 2) -> None:
     """One PNG of rows of equally large images [R, R, 3] uint8, each enlarged `zoom` times."""
     sheet = np.concatenate([np.concatenate(list(row), 1) for row in rows])
-    picture = Image.fromarray(sheet).resize((sheet.shape[1] * zoom, sheet.shape[0] * zoom), Image.Resampling.BICUBIC)
+    picture = Image.fromarray(sheet).resize(
+        (sheet.shape[1] * zoom, sheet.shape[0] * zoom), Image.Resampling.BICUBIC
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)

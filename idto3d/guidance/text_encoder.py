@@ -52,8 +52,8 @@ class TextConditionEncoder(nn.Module):
         dimension = condition.identity.shape[1]
         if dimension > self.width:
             raise UserError(
-                f"Found an identity embedding of {dimension} numbers, expected at most {self.width}, the text "
-                "encoder's width; use another recogniser or model."
+                f"Found an identity embedding of {dimension} numbers, expected at most {self.width}, the "
+                "text encoder's width; use another recogniser or model."
             )
         device = next(self.text_encoder.parameters()).device
         length = int(self.text_encoder.config.max_position_embeddings)
@@ -68,7 +68,7 @@ class TextConditionEncoder(nn.Module):
         told = condition.identity.to(device).abs().sum(1) > 0
         place = (ids == self.placeholder) & told[:, None]
 
-        def insert(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        def insert(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             return torch.where(place[..., None], padded[:, None].to(output.dtype), output)
 
         handle = self.text_encoder.get_input_embeddings().register_forward_hook(insert)

@@ -4,8 +4,8 @@
     python -m idto3d.train.guidance geometry --data DATA --out MODEL --minutes 12
     python -m idto3d.train.guidance texture  --data DATA --out MODEL --minutes 12
 
-The model folder is in diffusers' format (`idto3d.guidance.Guidance.from_folder` reads it). The same command with
-`--resume` goes on from the last checkpoint.
+The model folder is in diffusers' format (`idto3d.guidance.Guidance.from_folder` reads it). The same command
+with `--resume` goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def train_base(
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES["base"])
     encoder = base.make_encoder()
-    unet = base.make_unet(encoder.config)
-    guidance = Guidance(unet, base.make_scheduler(), base.make_codec(), encoder)
+    unet, codec = base.make_unet(encoder.config), base.make_codec()
+    guidance = Guidance(unet, base.make_scheduler(), codec, encoder)
     parameters = [*unet.parameters(), *encoder.parameters()]
     print(f"base: {sum(p.numel() for p in unet.parameters()):,} parameters, {len(data.train):,} pictures")
     sheets = out_folder / "training"
@@ -60,7 +60,7 @@ def train_base(
         resume=resume,
         report=lambda state: _look(guidance, data, sheets / f"base_{state.step:06d}.png"),
     )
-    base.write(out_folder, unet, guidance.scheduler, guidance.codec, encoder)
+    base.write(out_folder, unet, guidance.scheduler, codec, encoder)
     return _finish(state, sheets / "base.json")
 
 
@@ -74,7 +74,8 @@ def train_lora(
     resume: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
-    """Train the adapter `kind` (geometry on normals, texture on shaded colour) of the base in `out_folder`."""
+    """Train the adapter `kind` (geometry on normals, texture on shaded colour) of the base in
+    `out_folder`."""
     folder = lora_folder(out_folder, kind)
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES[kind])
@@ -104,8 +105,9 @@ def train_lora(
 
 
 def _look(guidance: Guidance, data: GuidanceData, path: Path) -> dict[str, Any]:
-    """Held-out errors, and a sheet: each row a held-out person's picture, its re-drawing, then expressions."""
-    people = np.unique(data.person[data.heldout])[:5]
+    """Held-out errors, and a sheet: each row a held-out person's picture, its re-drawing, then
+    expressions."""
+    people = np.unique(data.person[data.heldout])[:4]
     rows = np.array([data.heldout[data.person[data.heldout] == person][0] for person in people])
     images, condition = data.batch(rows, None)
     assert isinstance(guidance.encoder, ConditionEncoder)
@@ -118,7 +120,7 @@ def _look(guidance: Guidance, data: GuidanceData, path: Path) -> dict[str, Any]:
         Condition(condition.identity, expression, condition.camera, untold) for expression in columns
     )
     generator = torch.Generator().manual_seed(0)
-    drawn = to_uint8(sample_ddim(guidance, asked, generator=generator, steps=12, scales=Scales(2.0, 2.0)))
+    drawn = to_uint8(sample_ddim(guidance, asked, generator=generator, steps=8, scales=Scales(2.0, 2.0)))
     grid = drawn.reshape(len(columns), len(rows), *drawn.shape[1:]).swapaxes(
         0, 1
     )  # [people, columns, R, R, 3]

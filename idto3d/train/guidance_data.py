@@ -1,8 +1,8 @@
 """The pictures that guidance is trained on, as memory-mapped arrays, drawn in batches from one generator.
 
-A folder holds `photograph.npy`, `normals.npy` and `shaded.npy` (uint8 [N, 64, 64, 3]), `person.npy` (int32 [N]),
-`expression.npy` (int64 [N]), `camera.npy` (float32 [N, 8], `camera_features`), `attributes.npy` (int64 [N, G])
-and `embeddings.npy` (float32 [P, M, 128]: M embedded photos of each person, unit rows).
+A folder holds `photograph.npy`, `normals.npy` and `shaded.npy` (uint8 [N, 64, 64, 3]), `person.npy` (int32
+[N]), `expression.npy` (int64 [N]), `camera.npy` (float32 [N, 8], `camera_features`), `attributes.npy` (int64
+[N, G]) and `embeddings.npy` (float32 [P, M, 128]: M embedded photos of each person, unit rows).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class GuidanceData:
         people = int(person.max()) + 1
         if people > len(embeddings) or len(images) != len(person):
             raise UserError(
-                f"Found {len(images)} pictures, {len(person)} person numbers up to {people - 1} and embeddings of "
-                f"{len(embeddings)} people in '{folder}', expected them to agree; draw the data set again."
+                f"Found {len(images)} pictures, {len(person)} person numbers up to {people - 1} and embeddings "
+                f"of {len(embeddings)} people in '{folder}', expected them to agree; draw the data set again."
             )
         first_held_out = people - max(1, int(HELD_OUT_PEOPLE * people))
         return cls(
@@ -89,8 +89,8 @@ class GuidanceData:
 def drop_conditions(condition: Condition, random: np.random.Generator) -> Condition:
     """Forget parts of some rows, so that the null of each part is learned too (classifier-free guidance).
 
-    Identity and words together 8 %, words (expression and attributes) 8 %, identity alone 10 %, expression alone
-    5 %, all attributes 30 %, each attribute 30 %, camera 5 %.
+    Identity and words together 8 %, words (expression and attributes) 8 %, identity alone 10 %, expression
+    alone 5 %, all attributes 30 %, each attribute 30 %, camera 5 %.
     """
     count, groups = condition.attributes.shape
     both, text = random.random(count) < 0.08, random.random(count) < 0.08

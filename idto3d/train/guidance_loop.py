@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ class LoopOptions:
     warm_up: int = 200  # steps
     ema_decay: float = 0.998
     weight_decay: float = 0.01
-    report_every: float = 120.0  # s
+    report_every: float = 200.0  # s
     steps: int | None = None  # an upper bound, for tests
 
 
@@ -49,8 +48,9 @@ class LoopState:
 def loss_weight(guidance: Guidance, t: Tensor) -> Tensor:
     """[B]: SNR clipped to [1, 5], for a loss on x0.
 
-    From below as in the truncated-SNR weighting of Salimans & Ho (2022, section 4), so that high noise, where the
-    condition speaks, counts fully; from above as in Min-SNR with gamma = 5 (Hang et al. 2023, eq. 8).
+    From below as in the truncated-SNR weighting of Salimans & Ho (2022, section 4), so that high noise,
+    where the condition speaks, counts fully; from above as in Min-SNR with gamma = 5 (Hang et al. 2023, eq.
+    8).
     """
     squared = guidance.alphas_cumprod[t]
     return (squared / (1 - squared)).clamp(1.0, 5.0)
@@ -116,7 +116,7 @@ def fit(
         optimiser.step()
         decay = min(options.ema_decay, (1 + state.step) / (10 + state.step))
         with torch.no_grad():
-            torch._foreach_lerp_(average, parameters, 1 - decay)
+            torch._foreach_lerp_(average, [p.data for p in parameters], 1 - decay)
         state.step += 1
         state.seconds = time.monotonic() - started
         losses.append(float(loss.detach()))
@@ -136,8 +136,9 @@ def fit(
 
 
 @torch.no_grad()
-def identity_gain(guidance: Guidance, data: GuidanceData, count: int = 64) -> dict[str, float]:
-    """x0 error on held-out people at several t, told the right identity and told another's (no attributes)."""
+def identity_gain(guidance: Guidance, data: GuidanceData, count: int = 32) -> dict[str, float]:
+    """x0 error on held-out people at several t, told the right identity and told another's (no
+    attributes)."""
     random = np.random.default_rng(0)
     rows = random.choice(data.heldout, count, replace=len(data.heldout) < count)
     images, condition = data.batch(rows, None)
@@ -208,7 +209,7 @@ def _save(
     }
     unfinished = path.with_suffix(".unfinished")
     torch.save(content, unfinished)
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def _load(

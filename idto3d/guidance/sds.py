@@ -1,0 +1,104 @@
+"""Score distillation sampling: a rendered picture is pulled to where the denoiser thinks it should be.
+
+DreamFusion (Poole et al. 2022, eq. 3): grad_theta L = E_t,eps [ w(t) (eps_hat(z_t; y, t) - eps) dz/dtheta ].
+With z_t = alpha_t z + sigma_t eps, eps_hat - eps = (alpha_t / sigma_t) (z - x0_hat), so both forms below are
+that equation with another w(t); the clean-sample form is the one a network that predicts x0 answers
+directly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from idto3d.guidance.condition import Condition
+from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.sample import Scales, guided_denoise
+
+# w(t) from alpha_t and sigma_t, multiplying eps_hat - eps.
+WEIGHTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sigma_squared": lambda _alpha, sigma: sigma**2,  # DreamFusion's choice
+    "uniform": lambda _alpha, sigma: torch.ones_like(sigma),
+    # Turns eps_hat - eps into z - x0_hat: every noise level pulls with the distance that it sees.
+    "clean_sample": lambda alpha, sigma: sigma / alpha,
+}
+
+
+def sds_loss(
+    guidance: Guidance,
+    images: Tensor,
+    condition: Condition,
+    t: Tensor | tuple[float, float],
+    scales: Scales | float,
+    generator: torch.Generator,
+    *,
+    weight: str = "clean_sample",
+) -> Tensor:
+    """A scalar whose gradient with respect to `images` is the SDS gradient, averaged over views and latents.
+
+    images [B, 3, R, R] in [-1, 1], one view a row; condition of B rows; t [B] int64, or a range of t / T to
+    draw it from; one scale stands for identity and text alike (and spares an evaluation). All views and all
+    terms of classifier-free guidance go through the denoiser as one batch, without gradient. Everything
+    random comes from `generator` alone (on the CPU, so that devices agree). The value itself is half the
+    weighted mean square of the step asked for, and falls as the picture is accepted.
+    """
+    z0 = guidance.encode(images)
+    if isinstance(t, tuple):
+        t = draw_timesteps(guidance, t, len(images), generator)
+    if not isinstance(scales, Scales):
+        scales = Scales(scales, scales)
+    noise = torch.randn(z0.shape, generator=generator).to(z0)
+    with torch.no_grad():
+        alpha, sigma = guidance.alpha_sigma(t)
+        z_t = alpha * z0 + sigma * noise
+        x0_hat = guided_denoise(guidance, z_t, t, condition, scales)
+        # w(t) (eps_hat - eps), written through x0_hat
+        gradient = WEIGHTS[weight](alpha, sigma) * (alpha / sigma) * (z0 - x0_hat)
+        target = z0 - gradient
+    # d/dz of half the mean square distance to a fixed target is the gradient over the number of elements.
+    return 0.5 * (z0 - target).square().mean()
+
+
+def annealed_range(
+    progress: float, start: tuple[float, float] = (0.6, 0.95), end: tuple[float, float] = (0.3, 0.6)
+) -> tuple[float, float]:
+    """The range of t / T at `progress` in [0, 1]: both ends move on a straight line from `start` to `end`.
+
+    Coarse first: the annealing of HiFA (Zhu et al. 2024) and of HumanNorm's t max, with the ends that moved
+    a head to the right person at 64².
+    """
+    share = min(1.0, max(0.0, progress))
+    low = start[0] + share * (end[0] - start[0])
+    high = start[1] + share * (end[1] - start[1])
+    return low, high
+
+
+def cosine_range(
+    progress: float, start: tuple[float, float] = (0.6, 0.95), end: tuple[float, float] = (0.3, 0.6)
+) -> tuple[float, float]:
+    """As `annealed_range`, staying longer near both ends (half a cosine)."""
+    share = 0.5 - 0.5 * math.cos(math.pi * min(1.0, max(0.0, progress)))
+    return annealed_range(share, start, end)
+
+
+def constant_range(_progress: float, bounds: tuple[float, float] = (0.02, 0.98)) -> tuple[float, float]:
+    """DreamFusion's range of t / T at any progress."""
+    return bounds
+
+
+TIMESTEP_RANGES: dict[str, Callable[[float], tuple[float, float]]] = {
+    "annealed": annealed_range,
+    "cosine": cosine_range,
+    "constant": constant_range,
+}
+
+
+def draw_timesteps(
+    guidance: Guidance, bounds: tuple[float, float], count: int, generator: torch.Generator
+) -> Tensor:
+    """[count] int64, uniform between the bounds, which are shares of the schedule's length."""
+    low, high = (round(bound * (guidance.timesteps - 1)) for bound in bounds)
+    return torch.randint(low, high + 1, (count,), generator=generator).to(guidance.device)

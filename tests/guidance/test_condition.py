@@ -1,0 +1,106 @@
+"""What a denoiser is told: camera features, nulls, and the two encoders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from idto3d.attributes import Attributes
+from idto3d.errors import UserError
+from idto3d.expressions import EXPRESSIONS
+from idto3d.guidance import base
+from idto3d.guidance.condition import Condition, camera_features
+from idto3d.guidance.condition_encoder import ConditionEncoder
+from idto3d.guidance.text_encoder import TextConditionEncoder, prompt_of
+from idto3d.render.camera import Camera
+from tests.guidance.models import conditions
+
+WORDS = Attributes("male", "old", "light", "short", "grey", "full beard")
+
+
+def test_camera_features_do_not_depend_on_resolution_or_on_distance_with_equal_framing() -> None:
+    near, far = Camera(yaw=0.4, distance=1000.0, fovy=0.32), Camera(yaw=0.4, distance=4000.0, fovy=0.0802)
+    sharp = replace(near, resolution=512)
+    np.testing.assert_allclose(camera_features(near), camera_features(sharp), atol=1e-6)
+    np.testing.assert_allclose(camera_features(near), camera_features(far), atol=0.01)
+
+
+def test_camera_features_say_where_the_head_appears() -> None:
+    """Aiming lower puts the head higher in the picture: the y offset (down) becomes negative."""
+    base_view, lower = camera_features(Camera()), camera_features(Camera(target=(0.0, -65.0, -60.0)))
+    assert lower[7] < base_view[7] - 0.1
+    assert abs(base_view[6]) < 1e-6
+    np.testing.assert_allclose(base_view[:5], [0, 1, 0, 1, 0], atol=1e-6)
+
+
+def test_one_subject_seen_by_two_cameras_makes_two_rows() -> None:
+    identity = np.eye(128, dtype=np.float32)[3]
+    condition = Condition.of(identity, 4, [Camera(), Camera(yaw=1.0)], WORDS)
+    assert len(condition) == 2
+    assert condition.identity.shape == (2, 128)
+    assert condition.camera.shape == (2, 8)
+    assert condition.attributes.tolist() == [WORDS.indices().tolist()] * 2
+    assert Condition.of(None, None, [Camera()], None).identity.abs().sum() == 0
+
+
+def test_encoder_rows_do_not_see_each_other() -> None:
+    encoder, told = base.make_encoder().eval(), conditions(5)
+    together = encoder(told)
+    alone = encoder(told.rows(slice(2, 3)))
+    torch.testing.assert_close(together.tokens[2:3], alone.tokens, rtol=0, atol=1e-5)
+    torch.testing.assert_close(together.pooled[2:3], alone.pooled, rtol=0, atol=1e-5)
+
+
+def test_each_null_is_learned_and_hides_what_it_replaces() -> None:
+    encoder, told = base.make_encoder().eval(), conditions(2)
+    nobody = encoder(told.without_identity()).tokens
+    torch.testing.assert_close(nobody[0, :4], nobody[1, :4])
+    assert not torch.allclose(nobody[0, 4:], nobody[1, 4:])
+    silent = encoder(told.without_text()).tokens
+    torch.testing.assert_close(silent[0, [4, *range(6, 12)]], silent[1, [4, *range(6, 12)]])
+    encoder(told.without_identity()).tokens.sum().backward()
+    assert encoder.identity_null.grad is not None
+    assert encoder.identity_null.grad.abs().sum() > 0
+
+
+def test_encoder_is_saved_and_read_again(tmp_path: Path) -> None:
+    encoder, told = base.make_encoder().eval(), conditions(2)
+    encoder.save_pretrained(tmp_path)
+    again = ConditionEncoder.from_pretrained(tmp_path)
+    assert again.config.expressions == EXPRESSIONS
+    torch.testing.assert_close(again(told).tokens, encoder(told).tokens, rtol=0, atol=5e-3)
+
+
+def test_an_embedding_of_another_recogniser_is_refused() -> None:
+    with pytest.raises(UserError, match=r"Found an identity embedding of 512 numbers, expected 128"):
+        base.make_encoder()(conditions(1, dimension=512))
+
+
+def test_prompt_says_what_is_told_and_nothing_else() -> None:
+    told = Condition.of(np.ones(8), EXPRESSIONS.index("cheek_puff"), [Camera(yaw=1.2)], WORDS)
+    expected = (
+        "photo of a person, a old man with light skin, short grey hair, full beard, "
+        "cheek puff expression, side view"
+    )
+    assert prompt_of(told, 0) == expected
+    assert prompt_of(told.without_identity().without_text(), 0) == ""
+    partly = replace(told.without_identity(), attributes=torch.tensor([[1, -1, -1, -1, -1, -1]]))
+    assert prompt_of(partly, 0) == "male, cheek puff expression, side view"
+
+
+def test_text_encoder_carries_the_identity_only_where_it_is_told(sd_folder: Path) -> None:
+    """As in Arc2Face, the embedding takes the placeholder's place: it changes the tokens from there on."""
+    encoder = TextConditionEncoder.from_pretrained(sd_folder)
+    told = conditions(2, dimension=16)
+    tokens = encoder(told).tokens
+    assert tokens.shape == (2, 77, 32)
+    other = replace(told, identity=torch.stack([told.identity[0], -told.identity[1]]))
+    changed = (encoder(other).tokens - tokens).abs().amax((1, 2))
+    assert changed[0] < 1e-6
+    assert changed[1] > 1e-3
+    with pytest.raises(UserError, match="expected at most 32"):
+        encoder(conditions(1, dimension=64))

@@ -1,0 +1,174 @@
+"""Score distillation with denoisers whose answer is known, and the algebra of classifier-free guidance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from idto3d.guidance.condition import Condition
+from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.sample import Scales, guided_denoise, sample_ddim, to_uint8, write_contact_sheet
+from idto3d.guidance.sds import TIMESTEP_RANGES, WEIGHTS, draw_timesteps, sds_loss
+from idto3d.render.camera import Camera
+from idto3d.render.normals import render_normals
+from tests.guidance.models import KnownGuidance, conditions
+
+
+def parts(condition: Condition) -> Tensor:
+    """A linear answer [B, 3, 8, 8]: 1 where somebody is told, 2 where words are, 4 always."""
+    told = (condition.identity.abs().sum(1) > 0).float()
+    words = (condition.expression >= 0).float()
+    return (4 + told + 2 * words).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("scales", "expected", "calls"),
+    [
+        (Scales(1.0, 1.0), 4 + 1 + 2, 1),
+        (Scales(0.0, 0.0), 4, 1),
+        (Scales(4.0, 4.0), 4 + 4 * (1 + 2), 2),
+        (Scales(5.0, 0.0), 4 + 5 * 1, 2),
+        (Scales(5.0, 3.0), 4 + 5 * 1 + 3 * 2, 3),
+    ],
+)
+def test_guidance_extrapolates_identity_and_text_separately(
+    scales: Scales, expected: float, calls: int
+) -> None:
+    """Each scale multiplies what its own condition adds; terms of weight zero cost nothing."""
+    guidance = KnownGuidance(parts, 8)
+    x0_hat = guided_denoise(guidance, torch.zeros(2, 3, 8, 8), torch.tensor([3, 4]), conditions(2), scales)
+    torch.testing.assert_close(x0_hat, torch.full_like(x0_hat, float(expected)))
+    assert guidance.calls == 2 * calls
+
+
+@pytest.mark.parametrize("weight", sorted(WEIGHTS))
+def test_sds_gradient_is_equation_3_of_dreamfusion(weight: str) -> None:
+    """d loss / d image = w(t) (eps_hat - eps) over the number of elements."""
+    answer = torch.rand(1, 3, 8, 8) * 2 - 1
+    guidance = KnownGuidance(lambda condition: answer.expand(len(condition), -1, -1, -1), 8)
+    images = torch.zeros(2, 3, 8, 8, requires_grad=True)
+    t = torch.tensor([200, 700])
+    sds_loss(
+        guidance, images, conditions(2), t, 3.0, torch.Generator().manual_seed(1), weight=weight
+    ).backward()
+    eps = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    alpha, sigma = guidance.alpha_sigma(t)
+    z_t = alpha * images + sigma * eps
+    eps_hat = (z_t - alpha * answer) / sigma
+    expected = (WEIGHTS[weight](alpha, sigma) * (eps_hat - eps)).detach() / images.numel()
+    assert images.grad is not None
+    torch.testing.assert_close(images.grad, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_sds_pulls_an_image_onto_the_known_answer() -> None:
+    answer = torch.rand(1, 3, 8, 8) * 2 - 1
+    guidance = KnownGuidance(lambda condition: answer.expand(len(condition), -1, -1, -1), 8)
+    image = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    optimiser, generator = torch.optim.Adam([image], lr=0.05), torch.Generator().manual_seed(0)
+    for step in range(150):
+        span = TIMESTEP_RANGES["annealed"](step / 150)
+        loss = sds_loss(guidance, image.expand(2, -1, -1, -1), conditions(2), span, 1.0, generator)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    torch.testing.assert_close(image.detach(), answer, rtol=0, atol=0.02)
+    assert loss.item() < 1e-4
+
+
+def test_sds_grows_a_sphere_to_the_known_size() -> None:
+    """Normal maps of a sphere of 80 mm, distilled, turn a sphere of 60 mm into one of 80 mm."""
+    directions, faces = sphere(12, 24)
+    cameras = [Camera(yaw=0.3, resolution=32), Camera(yaw=-0.8, pitch=0.2, resolution=32)]
+    centre = torch.tensor(Camera().target)
+
+    def look(radius: Tensor) -> Tensor:
+        seen = [render_normals(centre + radius * directions, faces, camera)[0] for camera in cameras]
+        return torch.stack(seen).permute(0, 3, 1, 2).float()
+
+    known = look(torch.tensor(80.0))
+    guidance = KnownGuidance(lambda condition: known[: len(condition)], 32)
+    radius = torch.tensor(60.0, requires_grad=True)
+    optimiser, generator = torch.optim.Adam([radius], lr=1.0), torch.Generator().manual_seed(0)
+    for _ in range(60):
+        loss = sds_loss(guidance, look(radius), conditions(2), (0.3, 0.9), 1.0, generator)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert radius.item() == pytest.approx(80.0, abs=1.5)
+
+
+def test_the_same_generator_gives_the_same_loss_and_another_one_another(tiny_folder: Path) -> None:
+    guidance, images = Guidance.from_folder(tiny_folder), torch.zeros(2, 3, 64, 64)
+    losses = [
+        sds_loss(guidance, images, conditions(2), (0.3, 0.9), 2.0, torch.Generator().manual_seed(seed)).item()
+        for seed in (7, 7, 8)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_views_of_a_batch_do_not_touch_each_other(tiny_folder: Path) -> None:
+    """The gradient of one view is the same whatever the other view shows."""
+    guidance, gradients = Guidance.from_folder(tiny_folder), []
+    for other in (0.0, 0.9):
+        images = torch.zeros(2, 3, 64, 64)
+        images[1] = other
+        images.requires_grad_()
+        t = torch.tensor([500, 600])
+        sds_loss(
+            guidance, images, conditions(2), t, Scales(4.0, 2.0), torch.Generator().manual_seed(0)
+        ).backward()
+        assert images.grad is not None
+        gradients.append(images.grad[0])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", sorted(TIMESTEP_RANGES))
+def test_timesteps_stay_in_their_range(name: str) -> None:
+    guidance, generator = KnownGuidance(parts, 8), torch.Generator().manual_seed(0)
+    for progress in (0.0, 0.3, 1.0, 1.5):
+        low, high = TIMESTEP_RANGES[name](progress)
+        assert 0.0 <= low < high <= 1.0
+        t = draw_timesteps(guidance, (low, high), 500, generator)
+        assert low * 999 - 1 <= t.min() < low * 999 + 30
+        assert high * 999 - 30 < t.max() <= high * 999 + 1
+
+
+def test_ddim_reaches_the_known_answer_and_a_sheet_holds_it(tmp_path: Path) -> None:
+    guidance = KnownGuidance(lambda condition: torch.full((len(condition), 3, 8, 8), 0.5), 8)
+    guidance.unet = type("Config", (), {"config": {"in_channels": 3}})()
+    images = sample_ddim(guidance, conditions(3), generator=torch.Generator().manual_seed(0), steps=5)
+    torch.testing.assert_close(images, torch.full((3, 3, 8, 8), 0.5), rtol=0, atol=1e-4)
+    pixels = to_uint8(images)
+    assert pixels.shape == (3, 8, 8, 3)
+    assert np.all(pixels == 191)
+    write_contact_sheet(tmp_path / "sheet.png", [list(pixels), list(pixels)])
+    assert (tmp_path / "sheet.png").stat().st_size > 50
+
+
+def sphere(rings: int, segments: int) -> tuple[Tensor, Tensor]:
+    """Unit directions [V, 3] and outward faces [F, 3] of a latitude-longitude sphere."""
+    polar = torch.linspace(0, torch.pi, rings + 1)[1:-1]
+    turn = torch.arange(segments) * (2 * torch.pi / segments)
+    ring = torch.stack(
+        [
+            polar.sin()[:, None] * turn.sin(),
+            polar.cos()[:, None].expand(-1, segments),
+            polar.sin()[:, None] * turn.cos(),
+        ],
+        -1,
+    )
+    vertices = torch.cat([ring.reshape(-1, 3), torch.tensor([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])])
+    top, bottom, rows = len(vertices) - 2, len(vertices) - 1, rings - 1
+    faces = []
+    for j in range(segments):
+        k = (j + 1) % segments
+        faces.append([top, j, k])
+        faces.append([bottom, (rows - 1) * segments + k, (rows - 1) * segments + j])
+        for i in range(rows - 1):
+            a, b = i * segments, (i + 1) * segments
+            faces += [[a + j, b + j, b + k], [a + j, b + k, a + k]]
+    return vertices, torch.tensor(faces)
