@@ -1,4 +1,4 @@
-"""From rows to a result table: one figure a method and metric with its interval, what is tied, what failed."""
+"""From rows to a result table: one figure a method and metric with its interval, and what is tied."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ ALPHA = 0.05
 # What a reader sees first; every other metric stands in the full table.
 HEADLINE = (CALIBRATED, "joint", "rank1", "expression_accuracy", "identity_drift", "now_median", COVERAGE)
 
-Rows = Mapping[str, Mapping[str, list[tuple[str, float, str]]]]  # method -> metric -> (identity, value, reason)
+Rows = Mapping[
+    str, Mapping[str, list[tuple[str, float, str]]]
+]  # method -> metric -> (identity, value, reason)
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,9 @@ def _cell(rows: Mapping[str, list[tuple[str, float, str]]], card: MetricCard, se
             settings.level,
         )
         valid = sum(all(math.isfinite(part) for part in pair) for pair in pairs.values())
-        return Cell(value, low, high, valid, len(pairs), "" if math.isfinite(value) else _calibration_reason(rows))
+        return Cell(
+            value, low, high, valid, len(pairs), "" if math.isfinite(value) else _calibration_reason(rows)
+        )
     if card.statistic == "pooled" or card.level == "method":
         values = [value for _, value, _ in found if math.isfinite(value)]
         value = float(np.mean(values)) if values else math.nan
@@ -171,7 +175,10 @@ def _calibration(rows: Mapping[str, list[tuple[str, float, str]]]) -> dict[str, 
         _means(rows.get(name, [])) for name in ("identity_counted", "identity_floor", "identity_ceiling")
     )
     return {
-        name: (counted[name] - floor.get(name, math.nan), ceiling.get(name, math.nan) - floor.get(name, math.nan))
+        name: (
+            counted[name] - floor.get(name, math.nan),
+            ceiling.get(name, math.nan) - floor.get(name, math.nan),
+        )
         for name in counted
     }
 
@@ -209,7 +216,11 @@ def _mark_best(
     """Marks the best of a block, and all that cannot be told from it (Holm over the column)."""
     if card.better == "neither":
         return
-    known = [label for label in labels if card.name in cells[label] and math.isfinite(cells[label][card.name].value)]
+    known = [
+        label
+        for label in labels
+        if card.name in cells[label] and math.isfinite(cells[label][card.name].value)
+    ]
     if len(known) < 2:
         return
     sign = 1.0 if card.better == "higher" else -1.0

@@ -30,13 +30,17 @@ def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float]], 
         parts.append(f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="30" y2="{height - 26}"/>')
     for index, (name, value, start, end) in enumerate(rows):
         y = 44 + _ROW * index
-        parts.append(f'<text class="name" x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
+        parts.append(
+            f'<text class="name" x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>'
+        )
         if not math.isfinite(value):
             parts.append(f'<text class="none" x="{_LEFT}" y="{y + 4}">none</text>')
             continue
         colour = f'style="--c:var(--s{index % SERIES})"'
         if math.isfinite(start):
-            parts.append(f'<line class="bar" {colour} x1="{x(start):.1f}" x2="{x(end):.1f}" y1="{y}" y2="{y}"/>')
+            parts.append(
+                f'<line class="bar" {colour} x1="{x(start):.1f}" x2="{x(end):.1f}" y1="{y}" y2="{y}"/>'
+            )
         parts.append(f'<circle class="dot" {colour} cx="{x(value):.1f}" cy="{y}" r="5"/>')
     return "".join([*parts, "</svg>"])
 
@@ -63,7 +67,7 @@ def share_chart(title: str, series: Sequence[tuple[str, Sequence[float]]], shown
         parts.append(f'<text class="tick" x="38" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>')
     for name, values in series:
         reached = sorted(value for value in values if math.isfinite(value))
-        points, share = [(x(low), bottom)], 0.0
+        points, share = [(x(low), float(bottom))], 0.0
         for count, value in enumerate(reached, start=1):
             before = bottom - share * (bottom - top - 10)
             share = count / len(values)
@@ -71,7 +75,9 @@ def share_chart(title: str, series: Sequence[tuple[str, Sequence[float]]], shown
         points.append((x(high), points[-1][1]))
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
         colour = f'style="--c:var(--s{shown[name] % SERIES})"'
-        parts.append(f'<polyline class="curve" {colour} points="{path}"><title>{escape(name)}</title></polyline>')
+        parts.append(
+            f'<polyline class="curve" {colour} points="{path}"><title>{escape(name)}</title></polyline>'
+        )
     return "".join([*parts, "</svg>"]) + legend([name for name, _ in series], shown)
 
 

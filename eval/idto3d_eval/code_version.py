@@ -1,8 +1,8 @@
 """Which code a result depends on: a hash over the functions, classes and constants that a function reaches.
 
-Read from syntax trees without importing anything, so that a plan stays light and an edit elsewhere, a comment,
-a docstring or a type that only a checker imports re-runs nothing. Names are followed through this project's
-own modules; of other libraries, versions stand in `library_versions`.
+Read from syntax trees without importing anything, so that a plan stays light and an edit elsewhere, a
+comment, a docstring or a type that only a checker imports re-runs nothing. Names are followed through this
+project's own modules; of other libraries, versions stand in `library_versions`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def code_version(entry: str) -> str:
         The first 16 hexadecimal digits of a sha256; "" where the source cannot be found.
     """
     module, _, name = entry.partition(":")
-    reached = sorted(f"{found}:{symbol} {digest}" for (found, symbol), digest in _reach((module, name or WHOLE)))
+    reached = sorted(
+        f"{found}:{symbol} {digest}" for (found, symbol), digest in _reach((module, name or WHOLE))
+    )
     return hashlib.sha256("\n".join(reached).encode()).hexdigest()[:16] if reached else ""
 
 

@@ -34,7 +34,7 @@ def interval(cell: Mapping[str, Any], unit: str) -> str:
 
 
 def mark(cell: Mapping[str, Any]) -> str:
-    """"★" for the best of a block, "=" for what cannot be told from it, "★=" for a best that others tie with."""
+    """A star for the best of a block, "=" for what cannot be told from it, both for a best with ties."""
     return ("★" if cell["best"] else "") + ("=" if cell["tied"] else "")
 
 

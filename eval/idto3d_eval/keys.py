@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = 1  # raised when the meaning of an artefact's files changes
+WEIGHT_SUFFIXES = frozenset({".onnx", ".safetensors", ".npz", ".npy", ".json", ".txt", ".bin", ".pt"})
+CARD_SUFFIX = ".card.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ def canonical_json(value: Any) -> str:
         TypeError: for anything that is not a mapping, sequence, string, number, bool, None or path.
         ValueError: for NaN and infinities, which have no JSON text.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True
+    )
 
 
 def content_key(value: Any) -> str:
@@ -78,17 +82,28 @@ def folder_digest(folder: Path, exclude: Iterable[str] = ()) -> str:
 
 
 def weights_sha256(paths: Iterable[Path]) -> dict[str, str]:
-    """sha256 of each weight file, by file name; a folder stands for every file in it.
+    """sha256 of each weight file, by file name; a folder stands for every weight file in it.
 
-    Two files of one name in different folders are told apart by their parents' names.
+    Of a model card only the preprocessing counts: what was measured of a network changes no result of it.
     """
     hashes: dict[str, str] = {}
     for path in sorted(set(paths)):
         members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for member in members:
             name = f"{path.name}/{member.relative_to(path).as_posix()}" if path.is_dir() else path.name
-            hashes[name] = file_sha256(member)
+            if name.endswith(CARD_SUFFIX):
+                hashes[name] = _card_sha256(member)
+            elif member.suffix in WEIGHT_SUFFIXES:
+                hashes[name] = file_sha256(member)
     return hashes
+
+
+def _card_sha256(card: Path) -> str:
+    try:
+        fields = json.loads(card.read_text(encoding="utf-8"))
+        return content_key({name: fields.get(name) for name in ("preprocessing", "sha256")})
+    except (ValueError, AttributeError):
+        return file_sha256(card)
 
 
 def _plain(value: Any) -> Any:

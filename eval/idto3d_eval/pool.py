@@ -49,7 +49,9 @@ class Pool:
     def __enter__(self) -> Pool:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
         for worker in self._workers.values():
             worker.kill()
 
@@ -109,7 +111,7 @@ class _Worker:
                 env=environment,
                 text=True,
                 bufsize=1,
-                start_new_session=True,  # a Ctrl-C at the terminal reaches the run alone, which ends the group
+                start_new_session=True,  # Ctrl-C reaches the run alone, which ends the group
             )
         threading.Thread(target=self._listen, daemon=True).start()
 

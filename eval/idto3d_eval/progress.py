@@ -48,7 +48,9 @@ class RunProgress:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
         self._bars.stop()
 
     def settled(self, job: str, record: Record) -> None:

@@ -63,7 +63,7 @@ def population_sentence(protocol: Mapping[str, Any]) -> str:
     )
     return (
         f"Population: {people['label']}, split {people['split']}, {counts}; photos of each person: "
-        f"{people['conditioning_photos']} to make heads from, {people['scoring_photos']} others to score against."
+        f"{people['conditioning_photos']} to make heads from, {people['scoring_photos']} others to score by."
     )
 
 

@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d_eval.aggregate import ALPHA, COVERAGE
@@ -14,15 +15,13 @@ from idto3d_eval.contact_sheet import PersonSheet, Strip, person_sheets, thumbna
 from idto3d_eval.figures_text import heading, interval, labels, mark, number, seconds, signed, valid
 from idto3d_eval.plan import Plan
 from idto3d_eval.report import population_sentence, titles
-from idto3d_eval.report_style import CSS
 from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import polars
 
 CURVE = "now_median"  # the metric whose spread over identities is drawn, as NoW's own curves are
+STYLE = Path(__file__).with_name("report.css")
 _SPLIT_AFTER = 12  # people shown open; more are folded away
 
 
@@ -56,7 +55,7 @@ def html(
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)}</title><style>{CSS}</style></head><body><main>"
+        f"<title>{escape(name)}</title><style>{STYLE.read_text(encoding='utf-8')}</style></head><body><main>"
         f"{''.join(sections)}</main></body></html>\n"
     )
 
@@ -67,7 +66,8 @@ def _header(summary: Mapping[str, Any], name: str) -> str:
     shown = "".join(f'<span class="badge">{escape(badge)}</span>' for badge in badges)
     return (
         f"<h1>{escape(name)}</h1><div>{shown}</div>"
-        f"<p>{escape(protocol['description'])}</p><p class='faint'>{escape(population_sentence(protocol))}</p>"
+        f"<p>{escape(protocol['description'])}</p>"
+        f"<p class='faint'>{escape(population_sentence(protocol))}</p>"
     )
 
 
@@ -82,11 +82,13 @@ def _headline(summary: Mapping[str, Any]) -> str:
 def _reading(summary: Mapping[str, Any]) -> str:
     level = f"{summary['protocol']['statistics']['level']:.0%}"
     people = len(summary["protocol"]["population"]["identities"])
-    few = f" With {people} identities, intervals are rough and little can be told apart." if people < 6 else ""
+    few = (
+        f" With {people} identities, intervals are rough and little can be told apart." if people < 6 else ""
+    )
     return (
-        f"<p class='faint'>★ best of its block; = cannot be told from the best (paired on identity, Holm over the "
-        f"column). Brackets: {level} interval, bootstrap over identities. Blocks are not compared with each "
-        f"other.{few}</p>"
+        "<p class='faint'>★ best of its block; = cannot be told from the best (paired on identity, Holm "
+        f"over the column). Brackets: {level} interval, bootstrap over identities. Blocks are not compared "
+        f"with each other.{few}</p>"
     )
 
 
@@ -142,7 +144,8 @@ def _person(sheet: PersonSheet, expressions: Sequence[str]) -> str:
         for index, expression in enumerate(expressions)
     )
     return (
-        f'<div class="person"><h3>{escape(sheet.identity)}</h3><div class="sides"><div class="photos">{photos}</div>'
+        f'<div class="person"><h3>{escape(sheet.identity)}</h3><div class="sides">'
+        f'<div class="photos">{photos}</div>'
         f'<div class="heads" style="{columns}"><span></span>{top}{rows}</div></div></div>'
     )
 
@@ -165,7 +168,10 @@ def _charts(summary: Mapping[str, Any], scores: polars.DataFrame) -> str:
     for metric in summary["metrics"]:
         if metric["headline"] and metric["name"] != COVERAGE:
             points = [
-                (row["label"], *(_float(row["cells"][metric["name"]][part]) for part in ("value", "low", "high")))
+                (
+                    row["label"],
+                    *(_float(row["cells"][metric["name"]][part]) for part in ("value", "low", "high")),
+                )
                 for row in rows
                 if metric["name"] in row["cells"]
             ]
@@ -173,7 +179,9 @@ def _charts(summary: Mapping[str, Any], scores: polars.DataFrame) -> str:
     metric = titles(summary).get(CURVE)
     if metric is not None:
         series = [
-            (row["label"], values) for row in rows if (values := _identity_values(scores, row["label"], CURVE))
+            (row["label"], values)
+            for row in rows
+            if (values := _identity_values(scores, row["label"], CURVE))
         ]
         colours = {row["label"]: index for index, row in enumerate(rows)}
         title = f"Share of identities at or below a {metric['title']} ({metric['unit']})"
@@ -203,10 +211,12 @@ def _comparisons(summary: Mapping[str, Any]) -> str:
         body.append([f"minus <b>{escape(other)}</b>", *cells])
     level = f"{summary['protocol']['statistics']['level']:.0%}"
     note = (
-        f"<p class='faint'>{escape(first)} minus each other method, paired on identity. Brackets: {level} interval. "
-        f"Bold: p &lt; {ALPHA} after Holm's correction over this whole table.</p>"
+        f"<p class='faint'>{escape(first)} minus each other method, paired on identity. Brackets: {level} "
+        f"interval. Bold: p &lt; {ALPHA} after Holm's correction over this whole table.</p>"
     )
-    return note + _table([escape(first), *(escape(heading(metric)) for metric in metrics)], body, text_columns=1)
+    return note + _table(
+        [escape(first), *(escape(heading(metric)) for metric in metrics)], body, text_columns=1
+    )
 
 
 def _gap(gap: Mapping[str, Any] | None, unit: str) -> str:
@@ -215,12 +225,15 @@ def _gap(gap: Mapping[str, Any] | None, unit: str) -> str:
     value = signed(gap["value"], unit)
     sure = gap["p_holm"] is not None and gap["p_holm"] < ALPHA
     told = f"<b>{value}</b>" if sure else value
-    return f"{told}<small>{interval(gap, unit)}<br>p {number(gap['p_holm'], '1')}, n {gap['identities']}</small>"
+    return (
+        f"{told}<small>{interval(gap, unit)}<br>p {number(gap['p_holm'], '1')}, n {gap['identities']}</small>"
+    )
 
 
 def _failures(summary: Mapping[str, Any]) -> str:
     body = [
-        [f"<code>{escape(failure['job'])}</code>", escape(failure["reason"])] for failure in summary["failures"]
+        [f"<code>{escape(failure['job'])}</code>", escape(failure["reason"])]
+        for failure in summary["failures"]
     ]
     return _table(["job", "reason"], body, text_columns=2) if body else ""
 

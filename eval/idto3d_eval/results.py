@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from idto3d_eval.code_version import code_version
-from idto3d_eval.keys import content_key
+from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.plan import Plan
 from idto3d_eval.store import Record, Store
 
@@ -54,6 +55,7 @@ def results_key(plan: Plan, settled: Mapping[str, Record]) -> str:
             "records": {job.name: asdict(settled[job.name]) for job in plan.jobs},
             "protocol": plan.protocol.model_dump(mode="json"),
             "code": [code_version(module) for module in WRITERS],
+            "style": file_sha256(Path(__file__).with_name("report.css")),
         }
     )
 

@@ -1,4 +1,4 @@
-"""Works off a plan's jobs: what is finished stays, what is ready goes to a worker, what failed is written down."""
+"""Works off a plan's jobs: what is finished stays, what is ready goes to a worker, failures are noted."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ class Schedule:
         if message.status == "done":
             facts = dict(message.fields["facts"])
             calls = int(facts.pop("guidance_calls", 0) or 0)
-            record = Record(job.name, key, "done", "", guidance_calls=calls, facts=facts, **_costs(job, message))
+            record = Record(
+                job.name, key, "done", "", guidance_calls=calls, facts=facts, **_costs(job, message)
+            )
             self._settle(job, self._store.commit(partial, record))
             return
         retry = message.status == "died" or bool(message.fields.get("retry"))

@@ -9,13 +9,17 @@ import json
 import random
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.stage import Facts, Stage, StageCall
 
+if TYPE_CHECKING:
+    from idto3d_eval.features import ScoringModels
+
 CONDITIONING, SCORING = "conditioning", "scoring"
+SCORING_RECOGNISER, SCORING_READER = "recogniser_b.onnx", "reader_scoring.onnx"
 IDENTITY_FILE = "identity.json"
 FEATURES_FILE = "features.npz"
 FIRST_SCORING_PHOTO = 1000  # photo numbers of the two sets never meet, however many a protocol asks for
@@ -43,9 +47,7 @@ def make_identity(call: StageCall) -> Facts | None:
         photos[name] = {}
         for place, number in enumerate(numbers):
             path = call.out / name / f"{place:02d}.jpg"
-            Image.fromarray(draw_photo(person, number).image).save(
-                path, quality=JPEG_QUALITY, subsampling=0
-            )
+            Image.fromarray(draw_photo(person, number).image).save(path, quality=JPEG_QUALITY, subsampling=0)
             photos[name][path.name] = file_sha256(path)
             done += 1
             call.progress(done, total, "photos")
@@ -95,8 +97,8 @@ def generate_head(call: StageCall) -> Facts | None:
     missing = [name for name in call.protocol.expressions if name not in manifest.expressions]
     if missing:
         raise UserError(
-            f"Found a head with the expressions {', '.join(manifest.expressions)}, expected {missing[0]} among "
-            "them; mend the method."
+            f"Found a head with the expressions {', '.join(manifest.expressions)}, expected {missing[0]} "
+            "among them; mend the method."
         )
     return {"guidance_calls": int(getattr(manifest, "guidance_calls", 0) or 0)}
 
@@ -176,7 +178,8 @@ def score_row(call: StageCall) -> Facts | None:
 
 def scores_only(file: str) -> bool:
     """Whether a weight file belongs to a network that scores; methods never read those."""
-    return any(part in file for part in ("recogniser_b", "scoring"))
+    scoring = (Path(name).stem for name in (SCORING_RECOGNISER, SCORING_READER))
+    return Path(file).name.startswith(tuple(scoring))
 
 
 def makes_heads(file: str) -> bool:
@@ -184,17 +187,22 @@ def makes_heads(file: str) -> bool:
     return not scores_only(file)
 
 
-def _scoring_models(weights: Path) -> Any:
+def _scoring_models(weights: Path) -> ScoringModels:
     """The networks that score, loaded once a process."""
-    key = str(weights)
-    if key not in _MODELS:
-        from idto3d_eval.features import load_scoring_models
+    if weights not in _MODELS:
+        from idto3d.identity.reader import load_reader
+        from idto3d.identity.recogniser import load_recogniser
+        from idto3d_eval.features import ScoringModels
 
-        _MODELS[key] = load_scoring_models(weights)
-    return _MODELS[key]
+        recogniser = load_recogniser(weights / SCORING_RECOGNISER)
+        reader = load_reader(weights / SCORING_READER)
+        cards = {"recogniser": recogniser.card, "reader": reader.card}
+        told = {name: card.model_dump(mode="json") for name, card in cards.items()}
+        _MODELS[weights] = ScoringModels(recogniser, reader, told)
+    return _MODELS[weights]
 
 
-_MODELS: dict[str, Any] = {}
+_MODELS: dict[Path, ScoringModels] = {}
 
 
 def _image(path: Path) -> Any:
@@ -206,7 +214,7 @@ def _image(path: Path) -> Any:
 
 
 def _seed_global_generators(call: StageCall) -> None:
-    """Pins generators that a foreign method may draw from, so that job order and worker count change no bit."""
+    """Pins generators that a foreign method may draw from, so that job order changes no bit."""
     seed = int(content_key([call.method["name"], call.identity, call.seed])[:8], 16)
     random.seed(seed)
     for name, function in (("numpy.random", "seed"), ("torch", "manual_seed")):
@@ -234,12 +242,8 @@ STAGES: dict[str, Stage] = {
         seconds=30.0,
     ),
     "render": Stage(render_views, fields=VIEWS, seconds=4.0),
-    "read": Stage(
-        read_views, fields=(), reads_weights=scores_only, seconds=2.0
-    ),
-    "photos": Stage(
-        read_photos, fields=(), reads_weights=scores_only, seconds=1.0
-    ),
+    "read": Stage(read_views, fields=(), reads_weights=scores_only, seconds=2.0),
+    "photos": Stage(read_photos, fields=(), reads_weights=scores_only, seconds=1.0),
     "gallery": Stage(
         read_gallery,
         fields=("population.population_seed", "population.scoring_photos", "statistics.gallery"),

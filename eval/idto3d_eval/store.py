@@ -115,7 +115,7 @@ class Store:
         return complete
 
     def note(self, record: Record) -> Record:
-        """Indexes a job without files of its own: one that failed, or the tables, so that a finished run stays so.
+        """Indexes a job without files of its own: one that failed, or the tables of the run.
 
         Raises:
             DiskFull: when there is no room for the record.

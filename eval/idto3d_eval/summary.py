@@ -39,10 +39,14 @@ def summarise(
 ) -> dict[str, Any]:
     """The whole result of a run in JSON's types; NaN is null, with a reason beside it."""
     protocol = plan.protocol
-    blocks = {name: [label for label, spec in plan.specs.items() if block_of(spec) == name] for name in BLOCKS}
+    blocks = {
+        name: [label for label, spec in plan.specs.items() if block_of(spec) == name] for name in BLOCKS
+    }
     figures = aggregate(scores, list(blocks.values()), protocol.metrics, protocol.statistics)
     rows = [
-        _row(plan, settled, costs, figures, label, name) for name, labels in blocks.items() for label in labels
+        _row(plan, settled, costs, figures, label, name)
+        for name, labels in blocks.items()
+        for label in labels
     ]
     shown = [card for card in METRICS.values() if any(card.name in row["cells"] for row in rows)]
     summary = {
@@ -76,7 +80,7 @@ def summarise(
 
 
 def block_of(spec: MethodSpec) -> str:
-    """Which block of the table a method stands in: rows that know answers stand apart from those that do not."""
+    """Which block of the table a method stands in: rows that know answers stand apart from the others."""
     if spec.kind in {"bracket", "ceiling"} or spec.needs_truth:
         return "reference"
     return "family" if spec.knows_population else "photos"

@@ -59,7 +59,10 @@ def write_rows(folder: Path, rows: Iterable[ScoreRow]) -> None:
 def read_rows(folder: Path) -> list[ScoreRow]:
     """The rows that `write_rows` wrote."""
     lines = json.loads((folder / ROWS_FILE).read_text(encoding="utf-8"))
-    return [ScoreRow(*line[:5], math.nan if line[5] is None else line[5], line[6]) for line in lines]
+    return [
+        ScoreRow(identity, expression, view, seed, metric, math.nan if value is None else value, reason)
+        for identity, expression, view, seed, metric, value, reason in lines
+    ]
 
 
 def score_table(plan: Plan, store: Store, settled: Mapping[str, Record]) -> polars.DataFrame:
@@ -74,7 +77,15 @@ def score_table(plan: Plan, store: Store, settled: Mapping[str, Record]) -> pola
         record = settled[job.name]
         rows = read_rows(store.artefact(job.name)) if record.done else _unscored(plan, record.reason)
         for row in rows:
-            values = (plan.protocol.name, job.label, row.identity, row.expression, row.view, row.seed, row.metric)
+            values = (
+                plan.protocol.name,
+                job.label,
+                row.identity,
+                row.expression,
+                row.view,
+                row.seed,
+                row.metric,
+            )
             for name, value in zip(columns, (*values, row.value, row.reason), strict=True):
                 columns[name].append(value)
     schema = dict.fromkeys(columns, polars.String) | {"seed": polars.Int64, "value": polars.Float64}

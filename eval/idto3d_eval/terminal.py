@@ -52,7 +52,8 @@ class ResultTable:
         yield table
         level = f"{protocol['statistics']['level']:.0%}"
         yield Text(
-            f"★ best of its block; = cannot be told from the best (paired on identity, Holm); [{level} interval]",
+            "★ best of its block; = cannot be told from the best (paired on identity, Holm); "
+            f"[{level} interval]",
             style="dim",
         )
         if summary["failures"]:
@@ -65,7 +66,8 @@ def _fitting(metrics: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[st
     """The headline metrics that fit, in their usual order."""
     shown = [metric for metric in metrics if metric["headline"]]
     by_priority = sorted(
-        shown, key=lambda metric: PRIORITY.index(metric["name"]) if metric["name"] in PRIORITY else len(PRIORITY)
+        shown,
+        key=lambda metric: PRIORITY.index(metric["name"]) if metric["name"] in PRIORITY else len(PRIORITY),
     )
     kept = [metric["name"] for metric in by_priority[: max(1, room // _COLUMN)]]
     return [metric for metric in shown if metric["name"] in kept]

@@ -1,8 +1,8 @@
 """A worker process: takes jobs as JSON lines, runs one at a time, answers with JSON lines.
 
-Started as `python -m idto3d_eval.worker MODULE:STAGES` with its thread count pinned in the environment, so that
-a method that crashes takes nothing with it, and a process that is killed leaves only a partial folder. It ends
-when its parent does: the pipe it reads from closes.
+Started as `python -m idto3d_eval.worker MODULE:STAGES` with its thread count pinned in the environment. A
+method that crashes takes nothing with it, and a process that is killed leaves only a partial folder. It
+ends when its parent does: the pipe it reads from closes.
 """
 
 from __future__ import annotations
@@ -97,7 +97,13 @@ def _progress_lines(job: str, replies: TextIO) -> Progress:
         now = time.monotonic()
         if now - last >= _PROGRESS_EVERY:
             last = now
-            line = {"job": job, "status": "progress", "done": int(done), "total": int(total), "what": str(what)}
+            line = {
+                "job": job,
+                "status": "progress",
+                "done": int(done),
+                "total": int(total),
+                "what": str(what),
+            }
             replies.write(json.dumps(line) + "\n")
 
     return report

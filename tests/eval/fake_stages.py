@@ -161,7 +161,9 @@ def _head_rows(call: StageCall, name: str, seed: int, failure: str) -> list[Scor
                 value = 3.0 - 2.0 * quality + 0.3 * unit(name, call.label)
             elif card.better == "lower":
                 value = 0.5 - 0.4 * quality
-            value = {"identity_floor": 0.2, "identity_ceiling": 0.9, "face_coverage": 1.0}.get(card.name, value)
+            value = {"identity_floor": 0.2, "identity_ceiling": 0.9, "face_coverage": 1.0}.get(
+                card.name, value
+            )
             value = 0.2 + 0.7 * quality + 0.05 * unit(name) if card.name == "identity_counted" else value
             number = float("nan") if failure else value
             rows.append(ScoreRow(name, expression, view, seed, card.name, number, failure))

@@ -11,7 +11,7 @@ from pathlib import Path
 import fake_stages as fake
 import polars
 
-KILLS = 5
+KILLS = 3
 ROWS = (
     "[{method: good, label: good, parameters: {pause: 0.1}}, {method: mean, label: mean},"
     " {method: other, label: other, parameters: {behaviour: raise, only: heldout-0001}}]"
@@ -38,7 +38,7 @@ def test_kills_at_random_moments_leave_the_same_scores(tmp_path: Path) -> None:
         before = len(list(killed.rglob("index/**/*.json")))
         process = start(killed)
         deadline = time.monotonic() + 120
-        # Wait until this process has finished something, so that every kill falls on work and all make headway.
+        # Wait until this process has finished something: every kill falls on work, and all make headway.
         while process.poll() is None and time.monotonic() < deadline:
             records = len(list(killed.rglob("index/**/*.json")))
             if records > before:

@@ -1,4 +1,4 @@
-"""Plans: every input changes the key, nothing else does, and what does not fit is told before anything runs."""
+"""Plans: every input changes the key, nothing else does, and what does not fit is told beforehand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import fake_stages as fake
 import pytest
+
 from idto3d.errors import UserError
 from idto3d_eval import code_version
 from idto3d_eval.keys import KeyInputs, canonical_json, content_key, weights_sha256
@@ -118,9 +119,9 @@ def test_weights_change_only_the_stages_that_read_them(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / "prior.safetensors").write_bytes(b"1")
-    (weights / "scoring_reader.onnx").write_bytes(b"1")
+    (weights / "reader_scoring.onnx").write_bytes(b"1")
     before = plan(weights)
-    (weights / "scoring_reader.onnx").write_bytes(b"2")
+    (weights / "reader_scoring.onnx").write_bytes(b"2")
     scoring = plan(weights)
     assert changed(before, scoring) == {"read", "score"}
     (weights / "prior.safetensors").write_bytes(b"2")
@@ -128,15 +129,29 @@ def test_weights_change_only_the_stages_that_read_them(tmp_path: Path) -> None:
 
 
 def test_weights_are_told_by_name_and_content(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "a.onnx").write_bytes(b"1")
     first = weights_sha256([tmp_path])
-    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "a.onnx").rename(tmp_path / "b.onnx")
     assert weights_sha256([tmp_path]) != first
-    assert weights_sha256([tmp_path / "b"]) == {"b": next(iter(first.values()))}
+    assert weights_sha256([tmp_path / "b.onnx"]) == {"b.onnx": next(iter(first.values()))}
+
+
+def test_of_a_model_card_only_the_preprocessing_counts(tmp_path: Path) -> None:
+    card = tmp_path / "a.card.json"
+    card.write_text('{"preprocessing": {"mean": 1}, "measured": {"tar": 0.9}}')
+    before = weights_sha256([tmp_path])
+    card.write_text('{"preprocessing": {"mean": 1}, "measured": {"tar": 0.95}}')
+    assert weights_sha256([tmp_path]) == before
+    card.write_text('{"preprocessing": {"mean": 2}, "measured": {"tar": 0.95}}')
+    assert weights_sha256([tmp_path]) != before
+    (tmp_path / "samples.png").write_bytes(b"1")
+    assert weights_sha256([tmp_path]).keys() == before.keys()
 
 
 def test_jobs_come_after_what_they_need_and_carry_names_of_their_own(tmp_path: Path) -> None:
-    made = plan(tmp_path, people=3, methods="[{method: good, label: a}, {method: mean, label: b}]", seeds="[0, 1]")
+    made = plan(
+        tmp_path, people=3, methods="[{method: good, label: a}, {method: mean, label: b}]", seeds="[0, 1]"
+    )
     seen: set[str] = set()
     for job in made.jobs:
         assert seen.issuperset(job.needs)

@@ -1,10 +1,9 @@
-"""Runs end to end on fake stages: resume, no-op, failures, full disk, Ctrl-C, and what a run's folder holds."""
+"""Runs end to end on fake stages: resume, no-op, failures, full disk, Ctrl-C, and what a folder holds."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,16 +15,19 @@ from typing import Any
 import fake_stages as fake
 import polars
 import pytest
+from rich.console import Console
+
 from idto3d.errors import UserError
 from idto3d_eval.run import RunResult, run_protocol
 from idto3d_eval.store import DiskFull
 from idto3d_protocols.schema import Protocol
-from rich.console import Console
 
 ROWS = "[{method: good, label: good}, {method: mean, label: mean}, {method: truth, label: truth}]"
 
 
-def run(root: Path, protocol: Protocol | None = None, workers: int = 1, **options: Any) -> tuple[RunResult, str]:
+def run(
+    root: Path, protocol: Protocol | None = None, workers: int = 1, **options: Any
+) -> tuple[RunResult, str]:
     """Runs quietly; returns the result and what was printed."""
     said = io.StringIO()
     result = run_protocol(
@@ -131,12 +133,14 @@ def test_more_people_keep_the_heads_that_are_there(copy: Path) -> None:
 
 def test_another_protocol_or_version_in_the_folder_is_refused(copy: Path) -> None:
     for other in (fake.protocol(version="2"), fake.protocol(name="another")):
-        with pytest.raises(UserError, match="Found a run of fake version 1 .* expected"):
+        with pytest.raises(UserError, match=r"Found a run of fake version 1 .* expected"):
             run(copy, other)
     assert polars.read_parquet(copy / "scores.parquet").height > 0
 
 
-FAILING = "[{method: good, label: good}, {method: other, label: other, parameters: {behaviour: %s, only: %s}}]"
+FAILING = (
+    "[{method: good, label: good}, {method: other, label: other, parameters: {behaviour: %s, only: %s}}]"
+)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_a_failure_is_kept_but_a_machine_failure_is_tried_again(tmp_path: Path) 
 def test_a_method_without_a_single_head_is_an_error_after_the_report(tmp_path: Path) -> None:
     root = tmp_path / "run"
     every = "[{method: good, label: good}, {method: other, label: other, parameters: {behaviour: raise}}]"
-    with pytest.raises(UserError, match="no head by other .* expected 2: RuntimeError: the loss is NaN"):
+    with pytest.raises(UserError, match=r"no head by other .* expected 2: RuntimeError: the loss is NaN"):
         run(root, fake.protocol(methods=every))
     assert "the loss is NaN" in (root / "report.html").read_text()
 
@@ -231,7 +235,7 @@ def _workers_of(root: Path) -> list[int]:
     found = []
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            if str(root) in os.readlink(link):
+            if str(root) in str(link.readlink()):
                 found.append(int(link.parts[2]))
         except OSError:
             continue

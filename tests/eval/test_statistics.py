@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from idto3d_eval import statistics
 from scipy import stats
+
+from idto3d_eval import statistics
 
 NAN = float("nan")
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from idto3d.errors import UserError
 from idto3d_eval.keys import folder_digest
 from idto3d_eval.store import DiskFull, Record, Store, is_full_disk, write_atomically
@@ -102,7 +103,9 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(
     assert store.current("heads/other", "k") is None
 
 
-def test_an_atomic_write_that_fails_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_atomic_write_that_fails_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "summary.json"
     write_atomically(path, b"old")
 
@@ -117,13 +120,9 @@ def test_an_atomic_write_that_fails_keeps_the_old_file(tmp_path: Path, monkeypat
 
 
 def test_a_full_disk_is_seen_through_what_libraries_wrap_it_in() -> None:
-    try:
-        try:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        except OSError as error:
-            raise RuntimeError("could not save") from error
-    except RuntimeError as wrapped:
-        assert is_full_disk(wrapped)
+    wrapped = RuntimeError("could not save")
+    wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert is_full_disk(wrapped)
     assert is_full_disk(RuntimeError("PytorchStreamWriter failed: No space left on device"))
     assert not is_full_disk(RuntimeError("the loss is NaN"))
 
