@@ -1,4 +1,4 @@
-"""The cameras that the priors know: where training views are taken from, and so where distillation may look."""
+"""The cameras that the priors know: where training views are from, and so where distillation may look."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class GuidanceData:
         people = int(person.max()) + 1
         if people > len(embeddings) or len(images) != len(person):
             raise UserError(
-                f"Found {len(images)} pictures, {len(person)} person numbers up to {people - 1} and embeddings "
-                f"of {len(embeddings)} people in '{folder}', expected them to agree; draw the data set again."
+                f"Found {len(images)} pictures, {len(person)} person numbers up to {people - 1} and "
+                f"embeddings of {len(embeddings)} people in '{folder}', expected them to agree; draw the data set again."
             )
         first_held_out = people - max(1, int(HELD_OUT_PEOPLE * people))
         return cls(
