@@ -60,7 +60,7 @@ def mesh_health(mesh: Mesh) -> MeshHealth:
     return MeshHealth(
         watertight=bool(shape.is_watertight),
         winding_consistent=bool(shape.is_winding_consistent),
-        bodies=int(shape.body_count),
+        bodies=len(np.unique(_face_components(mesh))),
         degenerate_faces=int((shape.area_faces < SLIVER_AREA).sum()),
         boundary_edges=int((uses == 1).sum()),
         volume_mm3=mesh.volume(),
@@ -77,11 +77,9 @@ def largest_component(mesh: Mesh) -> Mesh:
     """
     if len(mesh.faces) == 0:
         raise UserError("Found a mesh without faces, expected a head; check the stage that made it.")
-    shape = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    label = trimesh.graph.connected_component_labels(shape.edges, node_count=len(mesh.vertices))
-    face_label = label[mesh.faces[:, 0]]
-    area = np.bincount(face_label, weights=shape.area_faces)
-    return Mesh(mesh.vertices, mesh.faces[face_label == area.argmax()])
+    component = _face_components(mesh)
+    area = np.bincount(component, weights=np.linalg.norm(mesh.face_normals(), axis=1))
+    return Mesh(mesh.vertices, mesh.faces[component == area.argmax()])
 
 
 def reduce_faces(mesh: Mesh, faces: int) -> Reduced:
@@ -114,3 +112,10 @@ def reduce_faces(mesh: Mesh, faces: int) -> Reduced:
     weights = np.concatenate([1.0 - second_third.sum(axis=1, keepdims=True), second_third], axis=1)
     anchors = mesh.faces[nearest["primitive_ids"].numpy().astype(np.int64)]
     return Reduced(np.asarray(small.triangles, dtype=np.int64), anchors, weights)
+
+
+def _face_components(mesh: Mesh) -> IndexArray:
+    """Connected component of each face, [F]; faces connect through shared vertices."""
+    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
+    label = trimesh.graph.connected_component_labels(edges, node_count=len(mesh.vertices))
+    return np.asarray(label[mesh.faces[:, 0]], dtype=np.int64)

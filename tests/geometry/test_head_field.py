@@ -38,7 +38,7 @@ def test_starts_at_the_start_surface_for_every_expression(grid: TetGrid) -> None
     """Before any step all expressions are the start surface, with the same faces."""
     field = HeadField(grid, 4)
     neutral, faces = field.mesh(0)
-    assert _reach(neutral) == pytest.approx(1.0, abs=0.02)
+    assert _reach(neutral.detach()) == pytest.approx(1.0, abs=0.02)
     for expression in range(1, 4):
         vertices, same = field.mesh(expression)
         assert torch.equal(vertices, neutral)
@@ -80,7 +80,8 @@ def test_displacement_follows_a_gradient(grid: TetGrid) -> None:
     field = HeadField(grid, 3)
     start = field.mesh(0)[0].detach()
     optimiser = UniformAdam([field.displacement], lr=0.5)
-    for _ in range(30):
+    for step in range(60):
+        optimiser.param_groups[0]["lr"] = 0.5 * (1.0 - step / 60)
         optimiser.zero_grad()
         (field.mesh(2)[0][:, 1] - start[:, 1] - 5.0).square().mean().backward()
         optimiser.step()
@@ -103,11 +104,11 @@ def test_diffusion_keeps_the_sum_and_spreads(grid: TetGrid) -> None:
     values = torch.zeros(len(grid.points), 2)
     middle = int(grid.start.abs().argmin())
     values[middle] = torch.tensor([1.0, -2.0])
-    spread = diffuse(values, grid, passes=2)
+    spread = diffuse(values, grid, passes=1)
     assert spread.sum(dim=0).tolist() == pytest.approx([1.0, -2.0], abs=1e-5)
     reached = (grid.points[spread[:, 0] != 0] - grid.points[middle]).abs().max() / grid.cell
-    assert float(reached) == pytest.approx(2.0, abs=1e-3)
-    assert float(spread[:, 0].max()) < 0.1
+    assert float(reached) == pytest.approx(1.0, abs=1e-3)
+    assert float(spread[:, 0].max()) == pytest.approx(1 / 27)
 
 
 def test_rim_cannot_cross(grid: TetGrid) -> None:
