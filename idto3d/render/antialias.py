@@ -150,8 +150,8 @@ def _unbalanced(borders: tuple[tuple[Ints, Ints], ...], side: Ints, count: int) 
 
     Nearly all do, and only the rest is worth sorting. Edges share buckets (Fibonacci hashing, Knuth, The Art
     of Computer Programming 3, section 6.4), in which each side counts with a weight of its edge's own: a
-    bucket of balanced edges sums to exactly 0, and two outlines that meet in one cancel with a chance of about
-    1e-6. Arrays are kept short and buckets few, so that all of it lies in a core's own cache.
+    bucket of balanced edges sums to exactly 0, and two outlines that meet in one cancel with a chance of
+    about 1e-6. Arrays are kept short and buckets few, so that all of it lies in a core's own cache.
     """
     bits = len(side).bit_length() // 2 + 7
     balance = np.zeros(1 << bits)

@@ -61,10 +61,8 @@ def rasterise(vertices: Tensor, faces: Tensor, camera: Camera, scene: Scene | No
     triangle = torch.from_numpy(scene.cast(camera).triangle)
     mask = triangle >= 0
     pixels = mask.reshape(-1).nonzero().squeeze(1)  # [N] pixels that hit something
-    rays = torch.from_numpy(camera.rays())
-    rays = rays.reshape(-1, 6).index_select(0, pixels).to(vertices.dtype)
     corners = _gather_corners(vertices, faces, triangle.reshape(-1).index_select(0, pixels))
-    weights, depth = _intersect(corners, rays, camera)
+    weights, depth = _intersect(corners, _directions(pixels, camera, vertices.dtype), camera)
     height, width = triangle.shape
     barycentric = vertices.new_zeros(height * width, 3).index_copy(0, pixels, weights)
     far = vertices.new_full((height * width,), float("inf")).index_copy(0, pixels, depth)
@@ -89,12 +87,26 @@ def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tens
     """
     height, width = fragments.triangle.shape
     pixels = fragments.mask.reshape(-1).nonzero().squeeze(1)
-    triangle = fragments.triangle.reshape(-1).index_select(0, pixels)
-    weights = fragments.barycentric.reshape(-1, 3).index_select(0, pixels)
-    corners = _gather_corners(attributes, faces, triangle)
-    values = sum_corners(corners, weights)
+    values = interpolate_hits(fragments, faces, attributes)
     image = attributes.new_zeros(height * width, attributes.shape[1]).index_copy(0, pixels, values)
     return image.reshape(height, width, attributes.shape[1])
+
+
+def interpolate_hits(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tensor:
+    """`interpolate(...)[fragments.mask]`, without the empty pixels in between.
+
+    Args:
+        fragments: what `rasterise` returned, [H, W].
+        faces: [F, 3] int64.
+        attributes: [V, C]; differentiable.
+
+    Returns:
+        [N, C], one row for each pixel of the mask, row by row.
+    """
+    pixels = fragments.mask.reshape(-1).nonzero().squeeze(1)
+    triangle = fragments.triangle.reshape(-1).index_select(0, pixels)
+    weights = fragments.barycentric.reshape(-1, 3).index_select(0, pixels)
+    return sum_corners(_gather_corners(attributes, faces, triangle), weights)
 
 
 def sum_corners(corners: tuple[Tensor, Tensor, Tensor], weights: Tensor) -> Tensor:
@@ -109,10 +121,21 @@ def _gather_corners(attributes: Tensor, faces: Tensor, triangle: Tensor) -> tupl
     return a, b, c
 
 
-def _intersect(corners: tuple[Tensor, Tensor, Tensor], rays: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+def _directions(pixels: Tensor, camera: Camera, dtype: torch.dtype) -> Tensor:
+    """Rays [N, 3] of unit depth through the centres of flat pixel indices, as `Camera.rays` has them."""
+    size, focal = camera.resolution, camera.focal
+    right, up, back = torch.as_tensor(camera.rotation(), dtype=dtype).unbind(0)
+    x = ((pixels % size).to(dtype) + (0.5 - 0.5 * size)) / focal
+    y = (torch.div(pixels, size, rounding_mode="floor").to(dtype) + (0.5 - 0.5 * size)) / focal
+    return x[:, None] * right - y[:, None] * up - back
+
+
+def _intersect(
+    corners: tuple[Tensor, Tensor, Tensor], direction: Tensor, camera: Camera
+) -> tuple[Tensor, Tensor]:
     """Barycentrics [N, 3] and depth [N] of rays on their triangles (Möller and Trumbore 1997)."""
     a, b, c = corners
-    origin, direction = rays[:, :3], rays[:, 3:]
+    origin = torch.as_tensor(camera.position(), dtype=a.dtype)
     edge_b, edge_c, offset = b - a, c - a, origin - a
     normal = torch.linalg.cross(edge_b, edge_c)
     determinant = -(direction * normal).sum(-1)

@@ -59,8 +59,8 @@ def diffuse_light(light: EnvironmentLight, normal: Tensor) -> Tensor:
     Returns:
         [..., 3] linear, at least 0; 1 in an even environment of radiance 1.
     """
-    gains = torch.as_tensor(COSINE_LOBE, dtype=normal.dtype)
-    return _contract(sh_basis(normal), gains, light).clamp_min(0.0)
+    coefficients = torch.as_tensor(COSINE_LOBE[:, None] * light.sh, dtype=normal.dtype)  # [9, 3]
+    return (sh_basis(normal) @ coefficients).clamp_min(0.0)
 
 
 def prefiltered_radiance(light: EnvironmentLight, direction: Tensor, roughness: Tensor) -> Tensor:
@@ -78,10 +78,12 @@ def prefiltered_radiance(light: EnvironmentLight, direction: Tensor, roughness: 
     Returns:
         [..., 3] linear, clamped at 0.
     """
+    basis = sh_basis(direction)
+    coefficients = torch.as_tensor(light.sh, dtype=direction.dtype)  # [9, 3]
     alpha = roughness * roughness
-    band = torch.tensor([0, 1, 1, 1, 2, 2, 2, 2, 2], dtype=direction.dtype)
-    gains = torch.exp(-((alpha * band) ** 2))
-    return _contract(sh_basis(direction), gains, light).clamp_min(0.0)
+    first = torch.exp(-(alpha**2)) * (basis[..., 1:4] @ coefficients[1:4])
+    second = torch.exp(-4.0 * alpha**2) * (basis[..., 4:] @ coefficients[4:])
+    return (basis[..., :1] * coefficients[0] + first + second).clamp_min(0.0)
 
 
 def environment_brdf(specular_colour: Tensor, roughness: Tensor, cosine: Tensor) -> Tensor:
@@ -147,8 +149,3 @@ def srgb_to_linear(srgb: Tensor) -> Tensor:
     """
     clipped = srgb.clamp(0.0, 1.0)
     return torch.where(clipped <= 0.04045, clipped / 12.92, ((clipped + 0.055) / 1.055) ** 2.4)
-
-
-def _contract(basis: Tensor, gains: Tensor, light: EnvironmentLight) -> Tensor:
-    coefficients = torch.as_tensor(light.sh, dtype=basis.dtype)  # [9, 3]
-    return (basis * gains) @ coefficients

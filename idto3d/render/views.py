@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idto3d.render.normals import face_normals, vertex_normals, weld
-from idto3d.render.rasterise import Fragments, interpolate, rasterise
+from idto3d.render.rasterise import interpolate_hits, rasterise
 from idto3d.render.shading import linear_to_srgb, shade, srgb_to_linear
 
 if TYPE_CHECKING:
@@ -63,20 +63,24 @@ def render_view(mesh: TexturedMesh, camera: Camera, light: EnvironmentLight, sup
     with torch.no_grad(), _one_thread():
         vertices = torch.from_numpy(np.array(mesh.vertices, dtype=np.float32))
         faces = torch.from_numpy(np.array(mesh.faces, dtype=np.int64))
+        eye = torch.from_numpy(camera.position().astype(np.float32))
         fragments = rasterise(vertices, faces, fine)
-        normals = _seen_normals(mesh, vertices, faces, fragments, fine)
-        position = interpolate(fragments, faces, vertices)
-        eye = torch.from_numpy(np.asarray(camera.position(), dtype=np.float32))
-        view_dir = torch.nn.functional.normalize(eye - position, dim=-1)
-        uv = interpolate(fragments, faces, torch.from_numpy(np.array(mesh.uvs, dtype=np.float32)))
-        albedo = sample_texture(mesh.albedo, uv, srgb=True)
-        material = sample_texture(mesh.roughness_metallic, uv, srgb=False)
-        colour = shade(albedo, material[..., 1:2], material[..., 2:3], normals, view_dir, light)
-        background = srgb_to_linear(torch.tensor(BACKGROUND))
-        colour = torch.where(fragments.mask[..., None], colour.clamp(0.0, 1.0), background)
-        rotation = torch.from_numpy(np.asarray(camera.rotation(), dtype=np.float32))
-        layers = [colour, _rotate(normals, rotation), fragments.mask[..., None].float()]
-        pixels = _shrink(torch.cat(layers, dim=-1), supersample)
+        uvs = torch.from_numpy(np.array(mesh.uvs, dtype=np.float32))
+        layers = torch.cat([vertices, _smooth_normals(mesh, vertices), uvs], dim=1)
+        # From here on only what was hit: most of a picture is background.
+        seen = interpolate_hits(fragments, faces, layers)  # [N, 8]
+        behind = _seen_from_behind(vertices, faces, eye)[fragments.triangle[fragments.mask]]
+        normals = torch.nn.functional.normalize(seen[:, 3:6], dim=-1)
+        normals = torch.where(behind[:, None], -normals, normals)
+        albedo = sample_texture(mesh.albedo, seen[:, 6:], srgb=True)
+        material = sample_texture(mesh.roughness_metallic, seen[:, 6:], srgb=False)
+        view_dir = torch.nn.functional.normalize(eye - seen[:, :3], dim=-1)
+        colour = shade(albedo, material[:, 1:2], material[:, 2:3], normals, view_dir, light).clamp_max(1.0)
+        image = torch.zeros(*fragments.mask.shape, 7)
+        image[..., :3] = srgb_to_linear(torch.tensor(BACKGROUND))
+        local = _rotate(normals, torch.from_numpy(camera.rotation().astype(np.float32)))
+        image[fragments.mask] = torch.cat([colour, local, torch.ones(len(colour), 1)], dim=1)
+        pixels = _shrink(image, supersample)
         mask = pixels[..., 6] >= 0.5
         towards = torch.nn.functional.normalize(pixels[..., 3:6], dim=-1) * mask[..., None]
         srgb = (linear_to_srgb(pixels[..., :3]) * 255.0 + 0.5).floor().to(torch.uint8)
@@ -114,19 +118,17 @@ def sample_texture(texture: NDArray[np.uint8], uv: Tensor, srgb: bool) -> Tensor
     return filtered.reshape(*uv.shape[:-1], channels)
 
 
-def _seen_normals(
-    mesh: TexturedMesh, vertices: Tensor, faces: Tensor, fragments: Fragments, camera: Camera
-) -> Tensor:
-    """Smooth normals across texture seams [H, W, 3], turned to the viewer on faces seen from behind."""
+def _smooth_normals(mesh: TexturedMesh, vertices: Tensor) -> Tensor:
+    """Vertex normals [V, 3] as if no texture seam split the surface."""
     welded, representative = weld(np.asarray(mesh.vertices), np.asarray(mesh.faces))
     normals = vertex_normals(vertices, torch.from_numpy(welded))
-    normals = normals.index_select(0, torch.from_numpy(representative))
-    seen = torch.nn.functional.normalize(interpolate(fragments, faces, normals), dim=-1)
-    outward = face_normals(vertices, faces)
-    eye = torch.from_numpy(np.asarray(camera.position(), dtype=np.float32))
-    behind = ((eye - vertices.index_select(0, faces[:, 0])) * outward).sum(-1) < 0.0
-    turned = behind[fragments.triangle.clamp_min(0)] & fragments.mask
-    return torch.where(turned[..., None], -seen, seen)
+    return normals.index_select(0, torch.from_numpy(representative))
+
+
+def _seen_from_behind(vertices: Tensor, faces: Tensor, eye: Tensor) -> Tensor:
+    """Which faces [F] turn their back to the eye."""
+    toward = eye - vertices.index_select(0, faces[:, 0])
+    return (toward * face_normals(vertices, faces)).sum(-1) < 0.0
 
 
 def _rotate(vectors: Tensor, rotation: Tensor) -> Tensor:
@@ -137,8 +139,11 @@ def _rotate(vectors: Tensor, rotation: Tensor) -> Tensor:
 
 def _shrink(image: Tensor, factor: int) -> Tensor:
     """Mean over blocks of `factor`² pixels: [H f, W f, C] to [H, W, C]."""
-    height, width, channels = image.shape[0] // factor, image.shape[1] // factor, image.shape[2]
-    return image.reshape(height, factor, width, factor, channels).mean(dim=(1, 3))
+    total = torch.zeros_like(image[::factor, ::factor])
+    for row in range(factor):
+        for column in range(factor):
+            total += image[row::factor, column::factor]
+    return total / factor**2
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def test_welding_joins_what_a_seam_split() -> None:
 
 @pytest.mark.slow
 def test_a_guidance_view_is_fast() -> None:
-    """64² normals of 30,000 faces take under 10 ms of an idle core after the tree; 30 is for a busy machine."""
+    """64² normals of 30,000 faces take under 10 ms of an idle core (30 of a busy one)."""
     vertices, faces = (torch.from_numpy(x) for x in sphere(70.0, 88))
     points = vertices.float().requires_grad_()
     camera = Camera(distance=1000.0, fovy=0.2, target=(0.0, 0.0, 0.0), resolution=64)
