@@ -37,6 +37,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idto3d.train.recognisers.BATCH", 16)
+
+
 def test_arcface_turns_the_angle() -> None:
     """cos(theta) becomes cos(theta + m), and goes on falling where theta + m would pass pi."""
     theta = torch.linspace(0.05, 3.1, 50, dtype=torch.float64)
