@@ -1,4 +1,4 @@
-"""What there is to choose from: protocols, methods, metrics, people and networks, as rows and in full."""
+"""What there is to choose from: protocols, methods, metrics, people, networks and data, as rows and in full."""
 
 from __future__ import annotations
 
@@ -167,10 +167,48 @@ def show_model(name: str) -> Mapping[str, Any]:
     return cards[name]
 
 
+def list_data() -> list[Row]:
+    """The training pictures that lie in the cache."""
+    return [
+        {
+            "name": folder.name,
+            **{name: str(facts[name]) for name in ("kind", "split", "people", "photos")},
+            "MiB": f"{sum(path.stat().st_size for path in folder.iterdir()) / 2**20:.0f}",
+        }
+        for folder, facts in _drawn().items()
+    ]
+
+
+def show_data(name: str) -> Mapping[str, Any]:
+    """A set of training pictures: what it was drawn from, and its arrays."""
+    import numpy as np
+
+    drawn = {folder.name: folder for folder in _drawn()}
+    if name not in drawn:
+        known = ", ".join(drawn) or "none yet; training draws them"
+        raise UserError(f"Found no training pictures called {name!r}, expected one of: {known}.")
+    paths = sorted(drawn[name].glob("*.npy"))
+    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in paths}
+    return {
+        "folder": str(drawn[name]),
+        **_drawn()[drawn[name]],
+        "arrays": {key: f"{array.dtype} {list(array.shape)}" for key, array in arrays.items()},
+    }
+
+
+def _drawn() -> dict[Path, dict[str, Any]]:
+    """The finished sets in the cache, with what each was drawn from."""
+    from idto3d.cache import cache_folder
+
+    marks = sorted((cache_folder() / "data").glob("*/dataset.json"))
+    return {mark.parent: json.loads(mark.read_text("utf-8")) for mark in marks}
+
+
 NOUNS: dict[str, Noun] = {
     "protocols": Noun("What is measured, on whom, with which budget.", list_protocols, show_protocol),
     "methods": Noun("What makes heads.", list_methods, show_method),
     "metrics": Noun("What is computed, and how it misleads.", list_metrics, show_metric),
     "identities": Noun("Whose heads are made.", list_identities, show_identity),
     "models": Noun("The networks that ship with the package.", list_models, show_model),
+    "data": Noun("Training pictures that have been drawn.", list_data, show_data),
 }

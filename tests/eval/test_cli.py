@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -147,3 +148,17 @@ def test_trainings_are_listed_and_an_unknown_one_lists_them(tmp_path: Path) -> N
     assert result.exit_code == 2
     assert "recogniser_a, recogniser_b" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_drawn_pictures_are_listed_with_their_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDTO3D_CACHE", str(tmp_path))
+    assert "none yet" in call("data", "show", "faces").stderr
+    folder = tmp_path / "data" / "faces-validation-0-2x4"
+    folder.mkdir(parents=True)
+    np.save(folder / "person.npy", np.zeros(8, np.int32))
+    assert call("data", "ls", "--json").stdout.strip() == "[]"  # unfinished
+    facts = {"kind": "faces", "split": "validation", "people": 2, "photos": 4, "start": 0, "seed": 0}
+    (folder / "dataset.json").write_text(json.dumps(facts))
+    assert json.loads(call("data", "ls", "--json").stdout)[0]["name"] == folder.name
+    shown = json.loads(call("data", "show", folder.name, "--json").stdout)
+    assert shown["arrays"] == {"person": "int32 [8]"}
