@@ -1,4 +1,4 @@
-"""What there is to choose from: protocols, methods, metrics, people, networks and data, as rows and in full."""
+"""What there is to choose from: protocols, methods, metrics, people, networks, data; as rows and in full."""
 
 from __future__ import annotations
 
