@@ -27,7 +27,8 @@ Images = Sequence[NDArray[np.uint8]]
 
 LANDMARKS = 68  # iBUG 300-W numbering
 ACTIONS = 52  # ARKit facial actions
-NO_FACE = "no face found"
+CROP = (112, 112, 3)  # of an aligned face, pixels
+RECOGNISER, READER = "recogniser_b.onnx", "reader_scoring.onnx"
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class HeadFeatures:
     Attributes:
         expressions: E names.
         views: V names; frontal: [V] bool.
-        embeddings: [E, V, D]; landmarks: [E, V, 68, 2]; actions: [E, V, 52]; presence: [E, V]; reasons: [E,
-            V].
+        embeddings: [E, V, D]; landmarks: [E, V, 68, 2]; actions: [E, V, 52]; presence: [E, V].
+        reasons: [E, V] why a view was not read, "" where it was.
         cards: model cards of what read them.
     """
 
@@ -101,6 +102,22 @@ class HeadFeatures:
         return self.expressions.index(name)
 
 
+def load_scoring_models(weights: Path) -> ScoringModels:
+    """Load the networks that score from the folder of weights.
+
+    Raises:
+        UserError: a file or its card is missing or damaged.
+    """
+    from idto3d.identity.reader import load_reader
+    from idto3d.identity.recogniser import load_recogniser
+
+    recogniser, reader = load_recogniser(weights / RECOGNISER), load_reader(weights / READER)
+    cards = {"recogniser": recogniser.card, "reader": reader.card}
+    return ScoringModels(
+        recogniser, reader, {name: card.model_dump(mode="json") for name, card in cards.items()}
+    )
+
+
 def read_images(images: Images, models: ScoringModels) -> Readings:
     """Read faces in images, one at a time in effect: what stands beside an image changes nothing.
 
@@ -109,27 +126,26 @@ def read_images(images: Images, models: ScoringModels) -> Readings:
         models: the scoring networks.
     """
     from idto3d.identity.align import align
-    from idto3d.identity.reader import read_faces
+    from idto3d.identity.reader import NoFace, read_faces
 
     readings = read_faces(models.reader, images)
     count = len(images)
     landmarks = np.full((count, LANDMARKS, 2), np.nan, dtype=np.float32)
     actions = np.full((count, ACTIONS), np.nan, dtype=np.float32)
     presence = np.full(count, np.nan, dtype=np.float32)
-    reasons = [NO_FACE] * count
+    reasons = [""] * count
     crops: list[NDArray[np.uint8]] = []
     found: list[int] = []
     for index, (image, reading) in enumerate(zip(images, readings, strict=True)):
-        if reading.face is None:
-            reasons[index] = reading.reason or NO_FACE
+        if isinstance(reading, NoFace):
+            reasons[index] = reading.reason
             continue
-        landmarks[index], actions[index] = reading.face.landmarks, reading.face.actions
-        presence[index], reasons[index] = reading.face.presence, ""
-        crops.append(align(image, reading.face.landmarks))
+        landmarks[index], actions[index] = reading.landmarks, reading.actions
+        presence[index] = reading.presence
+        crops.append(align(image, reading.landmarks))
         found.append(index)
-    embedded = (
-        models.recogniser.embed(np.stack(crops)) if crops else np.zeros((0, models.recogniser.dimension))
-    )
+    aligned = np.stack(crops) if crops else np.zeros((0, *CROP), dtype=np.uint8)
+    embedded = models.recogniser.embed(aligned)
     embeddings = np.full((count, embedded.shape[1]), np.nan, dtype=np.float32)
     embeddings[found] = embedded
     return Readings(embeddings, landmarks, actions, presence, tuple(reasons))

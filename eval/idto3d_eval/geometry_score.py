@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from idto3d_eval.features import HeadFeatures
 from idto3d_eval.lifting import lift_now_landmarks
 from idto3d_eval.metrics.card import Measurement
-from idto3d_eval.metrics.geometry_now import VARIANTS, now_errors
+from idto3d_eval.metrics.geometry_now import VARIANTS, NowResult, now_errors
 from idto3d_eval.metrics.geometry_surface import surface_agreement
 from idto3d_eval.metrics.surface import Surface
 from idto3d_eval.reference import GEOMETRY_EXPRESSION, Truth
@@ -76,17 +76,19 @@ def measure_geometry(
 
 def compare_geometry(head: Surface, landmarks: Floats, truth: Truth) -> HeadGeometry:
     """As `measure_geometry`, for a surface and its seven landmarks [7, 3] mm, NaN where unread."""
-    found = {
-        name: now_errors(truth.points, truth.landmarks, head, landmarks, variant)
-        for name, variant in VARIANTS.items()
-    }
-    free, metrical = found["now"], found["now_metrical"]
+
+    def laid(variant: str) -> NowResult:
+        return now_errors(truth.points, truth.landmarks, head, landmarks, VARIANTS[variant])
+
+    free, metrical = laid("now"), laid("now_metrical")
+    # Where no mirror fits better the two variants that free the scale are one computation.
+    published = free if free.alignment is not None else laid("now_published")
     measured = {
         "now_median": free.median(),
         "now_mean": free.mean(),
         "now_std": free.std(),
         "now_metrical_median": metrical.median(),
-        "now_published_median": found["now_published"].median(),
+        "now_published_median": published.median(),
     }
     if metrical.alignment is None:
         undefined = Measurement(math.nan, metrical.reason)

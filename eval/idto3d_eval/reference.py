@@ -168,17 +168,13 @@ def load_reference(path: Path) -> Reference:
 
 def true_outer_skin(person: Person, features: HeadFeatures, views: Sequence[ViewSpec]) -> Truth:
     """The true neutral head's outer skin and its landmarks, lifted from the readings of its renders."""
-    from idto3d.expressions import preset
-    from idto3d.population.head_model import PARTS, load_head_model
-    from idto3d.population.truth import true_mesh
+    from idto3d.population.truth import outer_skin, true_mesh
 
-    model = load_head_model()
-    vertices = model.vertices(person.shape, preset(GEOMETRY_EXPRESSION)).astype(np.float64)
-    faces = model.faces[model.outer & (model.part == PARTS.index("skin"))]
+    vertices, faces = outer_skin(person, GEOMETRY_EXPRESSION)
     points, normals = sample_surface(vertices, faces, TRUTH_POINTS, TRUTH_SEED)
     drawn = true_mesh(person, GEOMETRY_EXPRESSION)
     landmarks = lift_now_landmarks(features, GEOMETRY_EXPRESSION, views, Surface(drawn.vertices, drawn.faces))
-    return Truth(vertices, faces, points, normals, landmarks)
+    return Truth(vertices.astype(np.float64), faces, points, normals, landmarks)
 
 
 def build_gallery(

@@ -123,11 +123,10 @@ def render_true_head(
     buffers: bool = True,
 ) -> None:
     """Draw a synthetic person's true head: the ceiling, or with an impostor for `person`, part of a floor."""
-    from idto3d.population.truth import true_mesh
+    from idto3d.population.truth import true_meshes
 
-    render_head(
-        lambda expression: true_mesh(person, expression), expressions, views, out_folder, buffers=buffers
-    )
+    meshes = true_meshes(person, expressions)
+    render_head(lambda expression: meshes[expression], expressions, views, out_folder, buffers=buffers)
 
 
 def render_head(

@@ -16,9 +16,10 @@ from idto3d_eval.metrics.surface import Surface
 
 Floats = NDArray[np.float64]
 
-MAXIMUM_STEPS = 60
+MAXIMUM_STEPS = 80
 STEP_TOLERANCE = 1e-9  # of a step: radians, millimetres over the scan's radius, log scale
-REFINEMENT_POINTS = 8_000  # of the crop, evenly strided; the error is then measured on all of them
+COST_TOLERANCE = 1e-8  # relative decrease of an accepted step below which it has converged
+REFINEMENT_POINTS = 4_000  # of the crop, evenly strided; the error is then measured on all of them
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def refine(points: Floats, mesh: Surface, start: Similarity, *, scale: bool) -> 
     Returns:
         The refined transformation from the mesh's frame to the scan's.
     """
-    points = points[:: max(1, len(points) // REFINEMENT_POINTS)]
+    points = points[:: max(1, -(-len(points) // REFINEMENT_POINTS))]
     pivot = points.mean(axis=0)
     radius = float(np.sqrt(((points - pivot) ** 2).sum(axis=1).mean())) or 1.0
     free = 7 if scale else 6
@@ -108,11 +109,13 @@ def refine(points: Floats, mesh: Surface, start: Similarity, *, scale: bool) -> 
         proposal = _moved(current, step, pivot, radius)
         trial = _normal_equations(points, mesh, proposal, pivot, radius, free)
         if trial[0] < cost:
+            converged = cost - trial[0] < COST_TOLERANCE * cost
             current, (cost, gradient, hessian) = proposal, trial
             damping = max(damping / 10.0, 1e-12)
         else:
+            converged = damping > 1e8
             damping *= 10.0
-        if float(np.abs(step).max()) < STEP_TOLERANCE or damping > 1e8:
+        if converged or float(np.abs(step).max()) < STEP_TOLERANCE:
             break
     return current
 
