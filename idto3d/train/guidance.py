@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="more pay only on idle cores")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--resume", action="store_true")
     given = parser.parse_args(arguments)

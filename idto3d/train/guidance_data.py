@@ -49,7 +49,8 @@ class GuidanceData:
         if people > len(embeddings) or len(images) != len(person):
             raise UserError(
                 f"Found {len(images)} pictures, {len(person)} person numbers up to {people - 1} and "
-                f"embeddings of {len(embeddings)} people in '{folder}', expected them to agree; draw the data set again."
+                f"embeddings of {len(embeddings)} people in '{folder}', expected them to agree; "
+                "draw the data set again."
             )
         first_held_out = people - max(1, int(HELD_OUT_PEOPLE * people))
         return cls(

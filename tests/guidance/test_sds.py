@@ -81,7 +81,7 @@ def test_sds_pulls_an_image_onto_the_known_answer() -> None:
 
 def test_sds_grows_a_sphere_to_the_known_size() -> None:
     """Normal maps of a sphere of 80 mm, distilled, turn a sphere of 60 mm into one of 80 mm."""
-    directions, faces = sphere(12, 24)
+    directions, faces = sphere(10, 20)
     cameras = [Camera(yaw=0.3, resolution=32), Camera(yaw=-0.8, pitch=0.2, resolution=32)]
     centre = torch.tensor(Camera().target)
 

@@ -98,7 +98,7 @@ def test_a_resumed_run_draws_the_same_batches_and_ends_at_the_same_weights(
             encoder = base.make_encoder()
             guidance = Guidance(small_unet(), base.make_scheduler(), base.make_codec(), encoder)
             parameters = [*guidance.unet.parameters(), *encoder.parameters()]
-            options = LoopOptions(minutes=1e6, seed=3, learning_rate=1e-3, batch=4, warm_up=1, steps=stop)
+            options = LoopOptions(minutes=1e6, seed=3, learning_rate=1e-3, batch=2, warm_up=1, steps=stop)
             path = tmp_path / f"{name}.pt"
             fit(
                 guidance,
