@@ -1,9 +1,9 @@
 """ID-to-3D, top to bottom: photos of one person in, a head with expressions out (arXiv 2405.16570).
 
-    photos ─► identity embedding ─► stage 1: DMTet geometry, SDS on normals ─► stage 2: PBR texture, SDS on
-    shaded colour under random light ─► UVs, baked maps, one GLB per expression.
+    photos ─► identity embedding ─► stage 1: DMTet geometry, SDS on normals ─► stage 2: PBR texture,
+    SDS on shaded colour under random light ─► UVs, baked maps, one GLB per expression.
 
-The paper's schedules, ranks and step counts are not public; every number below that is not measured here names
+The paper's schedules, ranks and step counts are not public; each number below that is not measured here names
 the public source it follows. Nothing in this file knows who the person is beyond the photos.
 """
 
@@ -33,9 +33,9 @@ from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.sds import annealed_range, sds_loss
 from idto3d.render.antialias import antialias
 from idto3d.render.camera import Camera
+from idto3d.render.embree import Scene
 from idto3d.render.light import EnvironmentLight
 from idto3d.render.normals import render_normal_views, vertex_normals
-from idto3d.render.embree import Scene
 from idto3d.render.rasterise import interpolate, rasterise
 from idto3d.render.shading import linear_to_srgb, shade
 from idto3d.texture.bake import rasterise_atlas
@@ -45,7 +45,7 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 GENERATOR_VERSION = "1"
-# `sds_loss` is a mean over a picture's 12,288 numbers; this makes it a sum, which regularisers are weighed against.
+# `sds_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers.
 SDS_WEIGHT = 12_288.0
 
 
@@ -138,7 +138,11 @@ def sculpt(
         for group in optimiser.param_groups:
             group["lr"] = settings.geometry_rate * learning_rate(share)
         # Neutral carries the identity and gets every second step until the shape has settled.
-        index = 0 if numbers.uniform() < max(0.5 - 0.25 * share, 1 / len(expressions)) else 1 + step % max(len(expressions) - 1, 1)
+        index = (
+            0
+            if numbers.uniform() < max(0.5 - 0.25 * share, 1 / len(expressions))
+            else 1 + step % max(len(expressions) - 1, 1)
+        )
         index = min(index, len(expressions) - 1)
         cameras = [draw_view(numbers, guidance.resolution) for _ in range(settings.geometry_batch)]
         vertices, faces = field.mesh(index)
@@ -154,7 +158,9 @@ def sculpt(
         loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
         loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
         if index > 0:
-            loss = loss + settings.displacement_regularity * dirichlet_loss(field, field.displaced(field.code(index)))
+            loss = loss + settings.displacement_regularity * dirichlet_loss(
+                field, field.displaced(field.code(index))
+            )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         smooth_gradients(field, settings.smoothing_passes)
@@ -225,7 +231,9 @@ def paint(
             settings.texture_guidance_scale,
             noise,
         )
-        loss = loss + settings.texture_regularity * material_smoothness(material, torch.cat(points), code, noise)
+        loss = loss + settings.texture_regularity * material_smoothness(
+            material, torch.cat(points), code, noise
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -234,7 +242,9 @@ def paint(
     return material
 
 
-def shaded(material: MaterialField, seen: Tensor, code: Tensor, camera: Camera, light: EnvironmentLight) -> Tensor:
+def shaded(
+    material: MaterialField, seen: Tensor, code: Tensor, camera: Camera, light: EnvironmentLight
+) -> Tensor:
     """sRGB colour [P, 3] of surface points given as canonical position, position and normal [P, 9]."""
     canonical, position, normal = seen[:, :3], seen[:, 3:6], seen[:, 6:]
     found = material(canonical, code)

@@ -1,4 +1,4 @@
-"""The floor: the population's mean head with every expression as a preset. It is told nothing of the person."""
+"""The floor: the population's mean head with every expression as a preset; told nothing of the person."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Synthetic people: who they are, how they look, and their photographs. Nothing that generates imports this."""
+"""Synthetic people: who they are, how they look, their photographs. Nothing that generates imports this."""

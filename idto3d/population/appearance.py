@@ -1,7 +1,7 @@
-"""How a synthetic person looks: skin, lips, brows, eyes, hair, beard, freckles and moles, painted procedurally.
+"""How a synthetic person looks: skin, lips, brows, eyes, hair, beard, freckles, moles, painted procedurally.
 
-Colour is a function of the canonical position, the place on the mean head, so that it has no resolution of its
-own: a photograph evaluates it per pixel, a texture map per texel.
+Colour is a function of the canonical position, the place on the mean head, so that it has no resolution of
+its own: a photograph evaluates it per pixel, a texture map per texel.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ IRIS_COLOURS = np.array(
 )
 _BROW = np.array([[12, 17], [22, 23], [33, 25], [43, 22], [49, 15]], np.float32)  # mm, person's left, x and y
 _LIPS = np.array(
-    [[-25, -74], [-16, -68], [-6, -65.5], [0, -66.5], [6, -65.5], [16, -68], [25, -74], [14, -82.5], [8, -86], [0, -87],
-     [-8, -86], [-14, -82.5]], np.float32)  # fmt: skip
+    [[-25, -74], [-16, -68], [-6, -65.5], [0, -66.5], [6, -65.5], [16, -68], [25, -74], [14, -82.5], [8, -86],
+     [0, -87],      [-8, -86], [-14, -82.5]], np.float32)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
-"""Training arrays from the population: aligned faces, loose crops with ground truth, and views for the priors.
+"""Training arrays from the population: aligned faces, loose crops with truth, and views for the priors.
 
-Every array is written as a plain `.npy` in a folder; people are drawn by split and index, so that a training run
-is reproduced by its command alone.
+Every array is written as a plain `.npy` in a folder; people are drawn by split and index, so that a training
+run is reproduced by its command alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -42,8 +41,10 @@ def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
 
 
 def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
-    """Loose crops with their truth: `crops` [112, 112, 3], `landmarks` [68, 2] in [0, 1], `present`, `actions`
-    [52], `attributes` [6]; one row in sixteen is a background without a face."""
+    """Loose crops with their truth; one row in sixteen is a background without a face.
+
+    `crops` [112, 112, 3], `landmarks` [68, 2] in [0, 1], `present`, `actions` [52], `attributes` [6].
+    """
     import cv2
 
     generator = person_generator(person.split, person.index, person.population_seed, "dataset/readers")
@@ -81,8 +82,10 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
 
 
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:
-    """Views for the priors: `photograph`, `normals`, `shaded` [64, 64, 3] uint8 of one camera, with `expression`,
-    `camera` features, `attributes` and `person`."""
+    """Views for the priors: three pictures of one camera, with what conditions them.
+
+    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `attributes`.
+    """
     import cv2
 
     from idto3d.guidance.cameras import draw_view
@@ -172,7 +175,7 @@ def make_dataset(
         np.save(out / f"{name}.npy", np.concatenate([part[name] for part in parts]))
     temporary = marker.with_suffix(".tmp")
     temporary.write_text(json.dumps(facts))
-    os.replace(temporary, marker)
+    temporary.replace(marker)
     return out
 
 

@@ -1,7 +1,7 @@
 """The parametric head behind the synthetic people: Anny's head topology as one linear model.
 
 Anny (Brégier et al. 2025; PyPI `anny`, Apache-2.0 code, CC0 data) adds blend shapes for phenotypes, local
-changes and ARKit facial actions. In the neutral pose their sum is linear to 0.1 mm, so the model is read once,
+changes and ARKit facial actions. Their sum is linear to 0.1 mm in the neutral pose, so it is read once,
 cut to the axes that move a head, and kept as a few arrays; after that neither `anny` nor torch is needed.
 """
 
@@ -98,8 +98,8 @@ def _build(path: Path) -> None:
     import torch
 
     model = anny.Anny(topology="head", local_changes="all", facial_actions="all", phenotypes="all")
-    middle = dict(gender=0.5, age=2 / 3, muscle=0.5, weight=0.5, height=0.5, proportions=0.5)
-    middle |= dict(african=1 / 3, asian=1 / 3, caucasian=1 / 3)
+    middle = {"gender": 0.5, "age": 2 / 3, "muscle": 0.5, "weight": 0.5, "height": 0.5, "proportions": 0.5}
+    middle |= {"african": 1 / 3, "asian": 1 / 3, "caucasian": 1 / 3}
     if tuple(model.facial_action_labels) != ARKIT_ACTIONS:
         raise RuntimeError("Found other facial actions in anny than the 52 of ARKit; expected anny >= 0.6.")
 
@@ -160,7 +160,7 @@ def _build(path: Path) -> None:
         outer=outer,
         landmark_index=landmark_vertices(mean - origin, faces, outer & (part == 0)),
     )
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _parts(
@@ -168,7 +168,7 @@ def _parts(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Part of each face by connected component, and whether it can be seen from outside.
 
-    The skin and the mouth's inside are one component: the inside is what no ray from around the closed head hits.
+    Skin and the mouth's inside are one component: the inside is what no ray from around the head hits.
     """
     import trimesh
 

@@ -1,4 +1,4 @@
-"""Casual photographs of synthetic people: random camera, light, background, expression, occluder, blur, JPEG."""
+"""Casual photographs of synthetic people: random camera, light, background, expression, occluder, JPEG."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from idto3d.render.light import EnvironmentLight
 class Photo:
     """One photograph and what is true of it.
 
-    image [H, W, 3] uint8 sRGB; landmarks [68, 2] px (x right, y down); actions [52] in [0, 1]; `expression` is
-    the preset that the actions were drawn around.
+    image [H, W, 3] uint8 sRGB; landmarks [68, 2] px (x right, y down); actions [52] in [0, 1]; `expression`
+    is the preset that the actions were drawn around.
     """
 
     image: NDArray[np.uint8]

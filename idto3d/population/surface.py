@@ -1,4 +1,4 @@
-"""The visible surface of a synthetic person: geometry with hair relief, and what each pixel of a view sees."""
+"""The visible surface of a synthetic person: geometry with hair relief, and what each pixel sees."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _layout() -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
         unwrapped = unwrap(Mesh(model.mean.astype(np.float64), model.faces), TEXTURE_SIZE)
         temporary = path.with_suffix(f".{os.getpid()}.npz")
         np.savez(temporary, source=unwrapped.source, faces=unwrapped.faces, uvs=unwrapped.uvs)
-        os.replace(temporary, path)
+        temporary.replace(path)
     with np.load(path, allow_pickle=False) as stored:
         return stored["source"], stored["faces"], stored["uvs"]
 
@@ -94,7 +94,7 @@ def outer_skin(person: Person, expression: str) -> tuple[Floats, NDArray[np.int6
 
 @functools.cache
 def mean_person_maps(people: int = 48) -> tuple[Floats, NDArray[np.uint8], NDArray[np.uint8]]:
-    """The mean of the first guidance-training people: vertices [V, 3] mm, albedo and roughness-metallic maps."""
+    """The mean of the first guidance-training people: vertices [V, 3] mm, albedo, roughness-metallic."""
     drawn = [draw_person("guidance", k) for k in range(people)]
     vertices = np.mean([person_vertices(p, preset("neutral")) for p in drawn], axis=0)
     maps = [true_maps(p) for p in drawn]

@@ -39,7 +39,7 @@ class EnvironmentLight:
     sh: NDArray[np.float64]
 
     def irradiance(self, normals: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Irradiance over pi (what a white Lambert surface reflects) at unit normals [..., 3]; [..., 3] >= 0."""
+        """Irradiance over pi, what white paper reflects, at unit normals [..., 3]; [..., 3] >= 0."""
         return np.maximum(sh_basis(normals) @ (COSINE_LOBE[:, None] * self.sh), 0.0)
 
     @classmethod

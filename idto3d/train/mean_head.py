@@ -1,4 +1,4 @@
-"""The mean head that generation starts from: one closed neutral mesh, averaged over guidance-training people."""
+"""The mean head that generation starts from: closed, neutral, mean of guidance people."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ SLIT = 3  # voxels; the closing that shuts the lips before the mouth is filled
 def mean_vertices() -> NDArray[np.float64]:
     """Mean of the first guidance-training people, hair and beard included; [V, 3] mm."""
     people = (draw_person("guidance", index) for index in range(PEOPLE))
-    return np.mean([person_vertices(person, preset("neutral")) for person in people], axis=0, dtype=np.float64)
+    return np.mean(
+        [person_vertices(person, preset("neutral")) for person in people], axis=0, dtype=np.float64
+    )
 
 
 def closed_distance(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -37,7 +39,9 @@ def closed_distance(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64],
         the distance on a lattice [X, Y, Z] mm, negative inside, and the lattice's lowest corner [3] mm.
     """
     model = load_head_model()
-    skin = trimesh.Trimesh(vertices, model.faces[np.isin(model.part, [PARTS.index("skin"), PARTS.index("mouth")])])
+    skin = trimesh.Trimesh(
+        vertices, model.faces[np.isin(model.part, [PARTS.index("skin"), PARTS.index("mouth")])]
+    )
     capped = _cap(skin)
     low, high = vertices.min(0) - 12, vertices.max(0) + 12
     axes = [np.arange(low[k], high[k], VOXEL) for k in range(3)]
@@ -49,10 +53,14 @@ def closed_distance(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64],
         hull = spatial.ConvexHull(ball)
         solid = trimesh.convex.convex_hull(ball[hull.vertices])
         distance = np.minimum(
-            distance, mesh_sdf(Mesh(np.asarray(solid.vertices), np.asarray(solid.faces)))(points.reshape(-1, 3))
+            distance,
+            mesh_sdf(Mesh(np.asarray(solid.vertices), np.asarray(solid.faces)))(points.reshape(-1, 3)),
         )
     distance = distance.reshape(points.shape[:3])
-    ball_shape = np.linalg.norm(np.stack(np.mgrid[-SLIT : SLIT + 1, -SLIT : SLIT + 1, -SLIT : SLIT + 1]), axis=0) <= SLIT
+    ball_shape = (
+        np.linalg.norm(np.stack(np.mgrid[-SLIT : SLIT + 1, -SLIT : SLIT + 1, -SLIT : SLIT + 1]), axis=0)
+        <= SLIT
+    )
     inside = ndimage.binary_fill_holes(ndimage.binary_closing(distance < 0, ball_shape))
     return ndimage.gaussian_filter(np.where(inside & (distance > 0), -VOXEL, distance), 0.6), low
 
@@ -91,7 +99,8 @@ def make_mean_head(out: Path, resolution: int = 96) -> Path:
     import open3d as o3d
 
     dense = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(np.asarray(mesh.faces, np.int32))
+        o3d.utility.Vector3dVector(mesh.vertices),
+        o3d.utility.Vector3iVector(np.asarray(mesh.faces, np.int32)),
     )
     light = dense.simplify_quadric_decimation(FACES)
     mesh = trimesh.Trimesh(np.asarray(light.vertices), np.asarray(light.triangles))

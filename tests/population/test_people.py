@@ -21,9 +21,7 @@ def test_the_same_arguments_give_the_same_person() -> None:
 
 
 def test_no_two_splits_share_a_person() -> None:
-    codes = {
-        tuple(draw_person(split, index).shape.tolist()) for split in SPLITS for index in range(12)
-    }
+    codes = {tuple(draw_person(split, index).shape.tolist()) for split in SPLITS for index in range(12)}
     assert len(codes) == 12 * len(SPLITS)
 
 
