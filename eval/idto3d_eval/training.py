@@ -48,7 +48,7 @@ class TrainingRecipe:
 
 FACES_A = DataRecipe("faces", "recogniser_a", people=1400, photos=10)
 FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
-CROPS = DataRecipe("readers", "readers", people=1600, photos=8)
+CROPS = DataRecipe("readers", "readers", people=1100, photos=8)
 VIEWS = DataRecipe("views", "guidance", people=1500, photos=10)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=1500, photos=4)
 VALIDATION = {
