@@ -1,4 +1,4 @@
-"""The recognisers' architectures, small enough for two CPU cores: 25 M multiply-adds a face.
+"""The recognisers' architectures, small enough for two CPU cores: at most 25 M multiply-adds.
 
 Both shrink the image fourfold in the first layer and pool with a global depthwise convolution
 (MobileFaceNet, Chen 2018, sec. 3.2), which keeps where on the face a feature was seen.
