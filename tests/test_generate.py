@@ -1,0 +1,102 @@
+"""The generator: it knows nothing but photos, and distillation under a known denoiser finds the known head."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import open3d as o3d
+import pytest
+import torch
+from PIL import Image
+
+import idto3d
+from idto3d import generate
+from idto3d.asset import read_expression, read_manifest
+from idto3d.expressions import preset
+from idto3d.population.people import draw_person
+from idto3d.population.photos import draw_photo
+from idto3d.population.surface import Surface
+from idto3d.population.truth import outer_skin
+
+WEIGHTS = Path(idto3d.__file__).parent / "weights"
+
+ALONE = """
+import sys
+from pathlib import Path
+sys.modules["anny"] = None
+sys.modules["idto3d.population"] = None
+from idto3d_baselines.id_to_3d import generate
+from idto3d_baselines.specs import GenerateRequest
+from idto3d_protocols.schema import Budget
+photos, weights, out = (Path(argument) for argument in sys.argv[1:])
+budget = Budget(geometry_steps=2, texture_steps=2, fit_steps=0, geometry_batch=1, texture_batch=1, threads=1)
+small = {"grid_resolution": 40, "faces": 3000, "texture_size": 64}
+generate(GenerateRequest("somebody", tuple(sorted(photos.iterdir())), ("neutral", "smile"), 0, budget, weights, out,
+                         small))
+"""
+
+
+def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(2):
+        image = draw_photo(draw_person("validation", 5), index, 160).image
+        Image.fromarray(image).save(photos / f"{index}.jpg", quality=95)
+    out = tmp_path / "head"
+    command = [sys.executable, "-c", ALONE, str(photos), str(WEIGHTS), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    manifest = read_manifest(out)
+    # Two stages of two steps, one view each, with and without the condition.
+    assert manifest.guidance_calls == 8
+    neutral, smile = (read_expression(out, name) for name in ("neutral", "smile"))
+    assert np.array_equal(neutral.faces, smile.faces)
+    assert 150.0 < np.ptp(neutral.vertices[:, 1]) < 400.0  # mm
+
+
+def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the true normals as the denoiser's answer, stage 1 at least halves the distance to the true skin."""
+    person = draw_person("validation", 1)
+    truth = {name: Surface(person, preset(name)) for name in ("neutral", "surprise")}
+    asked: list[tuple[str, list[object]]] = []
+
+    def remember(_: object, expression: str, cameras: list[object]) -> None:
+        asked.append((expression, cameras))
+
+    def distance(_: object, images: torch.Tensor, *__: object) -> torch.Tensor:
+        expression, cameras = asked[-1]
+        targets = []
+        for camera in cameras:
+            fine = replace(camera, resolution=128)  # type: ignore[type-var]
+            seen = truth[expression].look(fine)
+            picture = np.zeros((128, 128, 3), np.float32)
+            picture[seen.mask] = seen.normal @ fine.rotation().T
+            targets.append(picture.reshape(64, 2, 64, 2, 3).mean((1, 3)))
+        return 0.5 * (images - torch.from_numpy(np.stack(targets)).permute(0, 3, 1, 2)).square().mean()
+
+    class Knowing:
+        resolution = 64
+
+    monkeypatch.setattr(generate, "condition_of", remember)
+    monkeypatch.setattr(generate, "sds_loss", distance)
+    settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=48, geometry_rate=0.3)
+    grid = generate.start_grid(WEIGHTS / "mean_head.npz", settings.grid_resolution)
+    found = generate.sculpt(generate.Subject(None, None), ["neutral", "surprise"], Knowing(), grid, settings, 0)  # type: ignore[arg-type]
+    with np.load(WEIGHTS / "mean_head.npz") as mean:
+        before = _distance(person, mean["vertices"], mean["faces"])
+    after = _distance(person, found.vertices["neutral"].numpy(), found.faces.numpy())
+    assert after < 0.5 * before
+
+
+def _distance(person: object, vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Median distance of the true face to a mesh, mm."""
+    true_vertices, true_faces = outer_skin(person, "neutral")  # type: ignore[arg-type]
+    points = true_vertices[np.unique(true_faces)]
+    points = points[(points[:, 2] > -50) & (np.abs(points[:, 1] + 35) < 75)]
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(o3d.core.Tensor(vertices.astype(np.float32)), o3d.core.Tensor(faces.astype(np.uint32)))
+    return float(np.median(scene.compute_distance(o3d.core.Tensor(points.astype(np.float32))).numpy()))
