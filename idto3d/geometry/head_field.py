@@ -35,8 +35,7 @@ class HeadField(nn.Module):
             )
         self.grid = grid
         self.displacement_passes = displacement_passes
-        limit = START_LIMIT * grid.cell
-        self.sdf = nn.Parameter(grid.start.clamp(-limit, limit))  # [V]
+        self.sdf = nn.Parameter(self._start_distance())  # [V]
         self.deformation = nn.Parameter(torch.zeros_like(grid.points))  # [V, 3], before its bound
         basis = max(expressions - 1, 1)
         self.displacement = nn.Parameter(torch.zeros(basis, *grid.points.shape))  # [K, V, 3]
@@ -54,7 +53,7 @@ class HeadField(nn.Module):
 
     def signed_distance(self) -> Tensor:
         """[V] mm, with the rim held at its start sign so that the surface closes inside the band."""
-        return torch.where(self.grid.rim, self._rim_distance(), self.sdf)
+        return torch.where(self.grid.rim, self._start_distance(), self.sdf)
 
     def surface(self) -> Surface:
         """Connectivity shared by all expressions; marched again only where a sign changed."""
@@ -71,7 +70,7 @@ class HeadField(nn.Module):
 
     def deformed(self) -> Tensor:
         """Neutral deformation [V, 3] mm, at most half a cell along each axis."""
-        limit = DEFORMATION_LIMIT * self.grid.cell
+        limit = DEFORMATION_LIMIT * self.grid.clearance
         return limit * torch.tanh(self.deformation / limit)
 
     def mesh(self, expression: Tensor | int) -> tuple[Tensor, Tensor]:
@@ -89,8 +88,8 @@ class HeadField(nn.Module):
         surface = self.surface()
         return crossings(surface, points, self.signed_distance()), surface.faces
 
-    def _rim_distance(self) -> Tensor:
-        limit = START_LIMIT * self.grid.cell
+    def _start_distance(self) -> Tensor:
+        limit = START_LIMIT * self.grid.clearance.max(dim=1).values
         return self.grid.start.clamp(-limit, limit)
 
 

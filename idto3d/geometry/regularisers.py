@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from idto3d.geometry.head_field import HeadField
 
-TILE = ((0, 1), (0, 2), (0, 4), (7, 6), (7, 5), (7, 3))  # axis edges at a cell's first and last corner
+TILE = ((0, 1), (0, 2), (0, 4), (6, 7), (5, 7), (3, 7))  # x, y, z edges at a cell's first and last corner
 
 
 def sign_change_loss(field: HeadField) -> Tensor:
@@ -31,7 +31,7 @@ def eikonal_loss(field: HeadField) -> Tensor:
         slopes.append(
             torch.stack([corners[:, corner | axis] - corners[:, corner] for corner in low], 1).mean(1)
         )
-    gradient = torch.stack(slopes, dim=1) / field.grid.cell  # [A, 3]
+    gradient = torch.stack(slopes, dim=1) / field.grid.spacing[field.surface().cells]  # [A, 3]
     length = torch.linalg.vector_norm(gradient, dim=1)
     loss: Tensor = (length - 1.0).square().mean()
     return loss
@@ -45,15 +45,19 @@ def dirichlet_loss(field: HeadField, vectors: Tensor) -> Tensor:
     cells = field.grid.cells[field.surface().cells]  # [A, 8]
     first = cells[:, [a for a, _ in TILE]]
     second = cells[:, [b for _, b in TILE]]
-    difference = (vectors[first] - vectors[second]) / field.grid.cell
-    return difference.square().sum(dim=-1).mean()
+    axis = torch.tensor([0, 1, 2, 0, 1, 2])
+    length = field.grid.spacing[field.surface().cells][:, axis]  # [A, 6]
+    slope = (vectors[first] - vectors[second]).square().sum(dim=-1) / length.square()
+    return slope.mean()
 
 
 def laplacian_loss(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Mean squared distance (mm²) of each vertex to the mean of its neighbours (uniform Laplacian)."""
-    source = faces[:, [0, 1, 2, 1, 2, 0]].reshape(-1)
-    target = faces[:, [1, 2, 0, 0, 1, 2]].reshape(-1)
-    total = torch.zeros_like(vertices).index_add(0, source, vertices[target])
+    """Mean squared distance (mm²) of each vertex to its neighbours' mean (uniform Laplacian, closed mesh)."""
+    source, target = (
+        faces.t().reshape(-1),
+        faces.roll(-1, dims=1).t().reshape(-1),
+    )  # closed: each neighbour once
+    total = torch.zeros_like(vertices).index_add(0, source, vertices.index_select(0, target))
     count = torch.bincount(source, minlength=len(vertices)).clamp_min(1).unsqueeze(1)
     return (total / count - vertices).square().sum(dim=1).mean()
 

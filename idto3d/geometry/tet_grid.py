@@ -1,4 +1,4 @@
-"""A tetrahedral grid in a narrow band around a start surface: cubic cells, six Kuhn tetrahedra each.
+"""A tetrahedral grid in a narrow band around a start surface: box cells, six Kuhn tetrahedra each.
 
 The Kuhn split (Kuhn 1960) cuts a cube along its main diagonal into the six monotone lattice paths from
 corner 0 to corner 7; neighbouring cubes then agree on every face diagonal, so the grid is conforming. Every
@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from idto3d.errors import UserError
+from idto3d.geometry.mesh import FloatArray
 from idto3d.geometry.sdf import SignedDistance
 
+GROWTH = 1.15  # of a cell over its neighbour outside the focus: keeps tetrahedra close to their ideal shape
 DIRECTIONS = 7  # an edge goes along a non-empty subset of the axes: bit mask 1 … 7, x = 1, y = 2, z = 4
 
 
@@ -31,7 +33,9 @@ class TetGrid:
         cell_lattice: [C] int64, flat index of each cell's corner 0 there.
         strides: flat steps along x, y, z.
         shape: dense lattice size (x, y, z), C order.
-        cell: edge length of a cell in mm.
+        cell: edge length in mm of the smallest cell.
+        spacing: [C, 3] float32 mm, each cell's edge lengths along x, y, z.
+        clearance: [V, 3] float32 mm, the shorter of the two edges at a vertex along each axis.
     """
 
     points: Tensor
@@ -44,6 +48,27 @@ class TetGrid:
     strides: tuple[int, int, int]
     shape: tuple[int, int, int]
     cell: float
+    spacing: Tensor
+    clearance: Tensor
+
+
+@dataclass(frozen=True)
+class Focus:
+    """A box with finer cells than the rest.
+
+    Args:
+        lower, upper: corners in mm.
+        ratio: how much longer edges may become outside it.
+    """
+
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+    ratio: float = 2.0
+
+
+# Brows to chin and temple to temple in the head frame. Seen from the front at 256², normals of the marched
+# mean head are off by 1.83° with it and 2.11° without at resolution 64, by 1.61° at 72 with it or 80 without.
+FACE = Focus(lower=(-55.0, -105.0, -50.0), upper=(55.0, 45.0, 40.0))
 
 
 def build_tet_grid(
@@ -52,6 +77,7 @@ def build_tet_grid(
     upper: tuple[float, float, float],
     resolution: int,
     band: float = 25.0,
+    focus: Focus | None = None,
 ) -> TetGrid:
     """Lattice over a box, kept where a cell lies within `band` mm of the start surface.
 
@@ -59,22 +85,24 @@ def build_tet_grid(
         distance: start surface as signed distance, mm, negative inside.
         lower, upper: the start surface's bounds in mm; the box adds the band on every side.
         resolution: cells along the longest side of the box.
-        band: half-width in mm, at least two cells.
+        band: half-width in mm, at least two of the largest cells.
+        focus: box with finer cells; None makes all cells cubes of one size.
 
     Raises:
         UserError: the band is too narrow for the resolution, or no surface lies in the box.
     """
     low = np.asarray(lower, dtype=np.float64) - band
     high = np.asarray(upper, dtype=np.float64) + band
-    cell = float((high - low).max() / resolution)
-    if band < 2.0 * cell:
+    axes = _lattice_axes(low, high, resolution, focus)
+    steps = [np.diff(axis) for axis in axes]
+    largest = max(float(step.max()) for step in steps)
+    if band < 2.0 * largest:
         raise UserError(
-            f"Found a band of {band:g} mm over cells of {cell:.1f} mm, expected at least two cells; "
+            f"Found a band of {band:g} mm over cells of {largest:.1f} mm, expected at least two cells; "
             "raise the resolution or the band."
         )
-    shape = np.ceil((high - low) / cell).astype(np.int64) + 1
-    index = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1)  # [X, Y, Z, 3]
-    points = low + index * cell
+    shape = np.array([len(axis) for axis in axes])
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)  # [X, Y, Z, 3]
     start = distance(points.reshape(-1, 3)).reshape(tuple(shape))
 
     # A cell belongs to the band when its eight corners do.
@@ -103,6 +131,9 @@ def build_tet_grid(
         there = tuple(slice(s, n) for n, s in zip(shape, step, strict=True))
         neighbours[here[0], here[1], here[2], mask - 1] = number[there]
 
+    spacing = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)
+    shorter = [np.minimum(np.append(step, step[-1]), np.insert(step, 0, step[0])) for step in steps]
+    clearance = np.stack(np.meshgrid(*shorter, indexing="ij"), axis=-1)
     flat = np.arange(used.size, dtype=np.int64).reshape(tuple(shape))
     return TetGrid(
         points=torch.from_numpy(points[used].astype(np.float32)),
@@ -114,8 +145,54 @@ def build_tet_grid(
         cell_lattice=torch.from_numpy(flat[:-1, :-1, :-1][cell_near]),
         strides=(int(shape[1] * shape[2]), int(shape[2]), 1),
         shape=(int(shape[0]), int(shape[1]), int(shape[2])),
-        cell=cell,
+        cell=min(float(step.min()) for step in steps),
+        spacing=torch.from_numpy(spacing[cell_near].astype(np.float32)),
+        clearance=torch.from_numpy(clearance[used].astype(np.float32)),
     )
+
+
+def _lattice_axes(
+    low: FloatArray, high: FloatArray, resolution: int, focus: Focus | None
+) -> list[FloatArray]:
+    """Lattice coordinates along x, y and z that cover the box, `resolution` cells along the longest axis."""
+    if focus is None:
+        cell = float((high - low).max() / resolution)
+        return [low[axis] + cell * np.arange(np.ceil((high - low)[axis] / cell) + 1) for axis in range(3)]
+
+    def axes_of(fine: float) -> list[FloatArray]:
+        return [
+            _graded_axis(low[axis], high[axis], focus.lower[axis], focus.upper[axis], fine, focus.ratio)
+            for axis in range(3)
+        ]
+
+    # The number of cells falls with the size of the fine ones: bisect for the size that gives `resolution`.
+    small, large = 0.05, float((high - low).max())
+    for _ in range(40):
+        middle = 0.5 * (small + large)
+        if max(len(axis) for axis in axes_of(middle)) - 1 > resolution:
+            small = middle
+        else:
+            large = middle
+    return axes_of(large)
+
+
+def _graded_axis(
+    low: float, high: float, focus_low: float, focus_high: float, fine: float, ratio: float
+) -> FloatArray:
+    """Coordinates with even steps in the focus, and steps that grow to `ratio` times as much outside it."""
+    inner_low, inner_high = float(np.clip(focus_low, low, high)), float(np.clip(focus_high, low, high))
+    count = max(int(np.ceil((inner_high - inner_low) / fine)), 1)
+    inner = inner_low + fine * np.arange(count + 1)
+
+    def outward(distance: float) -> FloatArray:
+        offsets, step = [0.0], fine
+        while offsets[-1] < distance:
+            step = min(step * GROWTH, ratio * fine)
+            offsets.append(offsets[-1] + step)
+        return np.asarray(offsets[1:])
+
+    below, above = outward(inner[0] - low), outward(high - inner[-1])
+    return np.concatenate([inner[0] - below[::-1], inner, inner[-1] + above])
 
 
 def _corner_slice(corner: int) -> tuple[slice, ...]:

@@ -8,7 +8,7 @@ import trimesh
 from idto3d.errors import UserError
 from idto3d.geometry.marching_tets import crossings, march
 from idto3d.geometry.sdf import ellipsoid_sdf
-from idto3d.geometry.tet_grid import TetGrid, build_tet_grid
+from idto3d.geometry.tet_grid import Focus, TetGrid, build_tet_grid
 
 RADIUS = 80.0
 
@@ -67,6 +67,23 @@ def test_edges_join_an_inside_and_an_outside_vertex(grid: TetGrid) -> None:
     edges = march(grid, inside).edges
     assert int(edges.min()) >= 0
     assert bool((inside[edges[:, 0]] != inside[edges[:, 1]]).all())
+
+
+def test_focus_has_finer_cells_and_the_same_surface() -> None:
+    """Cells in the focus are smaller by at most the ratio; the surface stays closed and right."""
+    focus = Focus((-30.0, -30.0, 40.0), (30.0, 30.0, 100.0), ratio=2.0)
+    reach = (RADIUS, RADIUS, RADIUS)
+    low = (-RADIUS, -RADIUS, -RADIUS)
+    grid = build_tet_grid(ellipsoid_sdf((0, 0, 0), reach), low, reach, resolution=40, focus=focus)
+    assert float(grid.spacing.max() / grid.spacing.min()) == pytest.approx(2.0, abs=0.01)
+    inside = (grid.points[grid.cells[:, 0]].abs()[:, :2] < 20.0).all(dim=1)
+    depth = grid.points[grid.cells[:, 0], 2]
+    front = inside & (depth > 50.0) & (depth < 90.0)
+    assert grid.spacing[front].max() == pytest.approx(grid.cell, abs=1e-4)
+    assert max(grid.shape) <= 41
+    sphere = _sphere(grid)
+    assert sphere.is_watertight
+    assert sphere.volume == pytest.approx(4 / 3 * np.pi * RADIUS**3, rel=0.02)
 
 
 def test_too_narrow_a_band_is_refused() -> None:
