@@ -8,7 +8,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,11 +17,12 @@ from torch.nn import functional
 
 from idto3d.attributes import Attributes
 from idto3d.errors import UserError
-from idto3d.expressions import ARKIT_ACTIONS
 from idto3d.identity.accuracy import attribute_accuracy, expression_accuracy, landmark_error
+from idto3d.train.augmentation import to_input
 from idto3d.train.cards import write_card
 from idto3d.train.loops import Budget, epoch_batch, fit, generator
 from idto3d.train.networks import export_onnx
+from idto3d.train.reader_data import SIZE, ReaderArrays, Tensors, augment, load_arrays, to_tensors
 from idto3d.train.reader_networks import (
     OUTPUTS,
     Reader112,
@@ -31,9 +31,7 @@ from idto3d.train.reader_networks import (
     attribute_slices,
     landmarks_of,
 )
-from idto3d.train.recognisers import light_tables, to_input
 
-SIZE = 112  # pixels
 BATCH = 96
 PEAK_RATE = 3e-3
 WEIGHT_DECAY = 0.03
@@ -55,30 +53,6 @@ RECIPES = {
     "reader_methods": ReaderRecipe(ResidualReader, seed=33, people=(0.0, 0.5)),
     "reader_scoring": ReaderRecipe(SeparableReader, seed=44, people=(0.5, 1.0)),
 }
-
-
-@dataclass(frozen=True)
-class ReaderArrays:
-    """Labelled crops: what a reader trains on."""
-
-    crops: np.ndarray  # uint8 [N, S, S, 3] RGB
-    landmarks: np.ndarray  # float32 [N, 68, 2] in [0, 1] of the crop
-    present: np.ndarray  # bool [N]
-    actions: np.ndarray  # float32 [N, 52] in [0, 1]
-    attributes: np.ndarray  # int64 [N, groups], -1 unknown
-
-    def rows(self, index: np.ndarray) -> "ReaderArrays":
-        """Some of the rows, read into memory."""
-        return ReaderArrays(
-            np.asarray(self.crops[index]),
-            self.landmarks[index],
-            self.present[index],
-            self.actions[index],
-            self.attributes[index],
-        )
-
-
-Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def train_reader(
@@ -195,49 +169,6 @@ def reading_loss(outputs: tuple[torch.Tensor, ...], truth: Tensors) -> torch.Ten
     return loss
 
 
-def augment(rows: ReaderArrays, random: np.random.Generator) -> ReaderArrays:
-    """Crop, scale, turn, mirror, light and cut out, labels going along; crops become 112 x 112."""
-    count, side = len(rows.present), rows.crops.shape[1]
-    crops = np.empty((count, SIZE, SIZE, 3), np.uint8)
-    landmarks, actions = rows.landmarks.copy(), rows.actions.copy()
-    matrices = _crop_matrices(rows, random)
-    mirrored, cut = random.random(count) < 0.5, random.random(count) < 0.3
-    corners, extents = random.integers(0, SIZE - 8, (count, 2)), random.integers(6, 36, (count, 2))
-    fills, tables = random.integers(0, 256, (count, 3)), light_tables(count, random)
-    for i in range(count):
-        matrix = matrices[i].copy()
-        landmarks[i] = landmarks[i] @ matrix[:, :2].T + matrix[:, 2]
-        matrix[:, :2] *= SIZE / side
-        matrix[:, 2] *= SIZE
-        matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV's pixel centres lie at whole numbers
-        crop = cv2.LUT(cv2.warpAffine(rows.crops[i], matrix, (SIZE, SIZE)), tables[i])
-        if cut[i]:
-            (y, x), (height, width) = corners[i], extents[i]
-            crop[y : y + height, x : x + width] = fills[i]
-        crops[i] = crop[:, ::-1] if mirrored[i] else crop
-    landmarks[mirrored] = mirror_landmarks(landmarks[mirrored])
-    actions[mirrored] = actions[mirrored][:, MIRRORED_ACTIONS]
-    return ReaderArrays(crops, landmarks, rows.present, actions, rows.attributes)
-
-
-def mirror_landmarks(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks [N, 68, 2] in [0, 1] of the mirrored crop, each again at its own index."""
-    swapped = landmarks[:, MIRRORED_LANDMARKS].copy()
-    swapped[..., 0] = 1.0 - swapped[..., 0]
-    return swapped
-
-
-def to_tensors(rows: ReaderArrays) -> Tensors:
-    """Arrays of 112 x 112 crops as tensors."""
-    return (
-        to_input(rows.crops),
-        torch.from_numpy(rows.landmarks.astype(np.float32)),
-        torch.from_numpy(rows.present.astype(np.float32)),
-        torch.from_numpy(rows.actions.astype(np.float32)),
-        torch.from_numpy(rows.attributes.astype(np.int64)),
-    )
-
-
 def read_crops(network: nn.Module, crops: np.ndarray, batch: int = 256) -> tuple[np.ndarray, ...]:
     """The four outputs of `Reader112` as arrays, for uint8 crops [N, S, S, 3]."""
     parts: list[tuple[np.ndarray, ...]] = []
@@ -268,28 +199,6 @@ def reading_accuracy(outputs: tuple[np.ndarray, ...], truth: ReaderArrays) -> di
     return {name: round(value, 5) for name, value in found.items() if np.isfinite(value)}
 
 
-def load_arrays(folder: Path) -> ReaderArrays:
-    """Memory-mapped arrays of a folder; UserError where one is missing or of another shape."""
-    loaded: dict[str, Any] = {}
-    for name in ("crops", "landmarks", "present", "actions", "attributes"):
-        path = folder / f"{name}.npy"
-        if not path.exists():
-            raise UserError(
-                f"Found no {path.name} in {folder}, expected crops of a population; make the data."
-            )
-        loaded[name] = np.load(path, mmap_mode="r" if name == "crops" else None, allow_pickle=False)
-    arrays = ReaderArrays(**loaded)
-    count, expected = len(arrays.crops), {"landmarks": (68, 2), "actions": (52,), "present": ()}
-    expected["attributes"] = (len(Attributes.GROUPS),)
-    for name, shape in expected.items():
-        if getattr(arrays, name).shape != (count, *shape):
-            raise UserError(
-                f"Found {name} of shape {getattr(arrays, name).shape} in {folder}, "
-                f"expected {(count, *shape)}; make the data again."
-            )
-    return arrays
-
-
 def _own_rows(folder: Path, recipe: ReaderRecipe, count: int) -> np.ndarray:
     """Row numbers of this reader's own people, in order."""
     path = folder / "person.npy"
@@ -299,49 +208,6 @@ def _own_rows(folder: Path, recipe: ReaderRecipe, count: int) -> np.ndarray:
     names = np.unique(person)
     low, high = (round(share * len(names)) for share in recipe.people)
     return np.flatnonzero(np.isin(person, names[low:high]))
-
-
-def _crop_matrices(rows: ReaderArrays, random: np.random.Generator) -> np.ndarray:
-    """Similarities in [0, 1] crop coordinates that move, scale and turn each face; [N, 2, 3]."""
-    count = len(rows.present)
-    low, high = rows.landmarks.min(1), rows.landmarks.max(1)
-    here = rows.present.astype(bool)[:, None]
-    centre = np.where(here, (low + high) / 2, 0.5)
-    zoom = np.exp(random.uniform(-0.25, 0.3, count))
-    extent = np.where(here[:, 0], (high - low).max(1), 0.5)
-    zoom = np.where(extent * zoom > 0.95, np.minimum(zoom, np.maximum(1.0, 0.95 / extent)), zoom)
-    turn = random.normal(0.0, 0.15, count)  # 9 degrees
-    target = (
-        0.5 + (centre - 0.5) * random.uniform(0.4, 1.0, (count, 1)) + random.normal(0.0, 0.04, (count, 2))
-    )
-    a, b = zoom * np.cos(turn), zoom * np.sin(turn)
-    linear = np.stack([np.stack([a, -b], 1), np.stack([b, a], 1)], 1)
-    shift = target - (linear @ centre[..., None])[..., 0]
-    return np.concatenate([linear, shift[..., None]], 2)
-
-
-def _mirrored_landmarks() -> np.ndarray:
-    order = np.arange(68)
-    pairs = [(i, 16 - i) for i in range(8)] + [(17 + i, 26 - i) for i in range(5)]  # jaw, brows
-    pairs += [(31, 35), (32, 34)]  # nostrils
-    pairs += [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]  # eyes
-    pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]  # mouth
-    for i, j in pairs:
-        order[i], order[j] = j, i
-    return order
-
-
-def _mirrored_actions() -> np.ndarray:
-    """jawLeft, mouthLeft and all paired actions change side; the index of each action's mirror image."""
-    swap = {"Left": "Right", "Right": "Left"}
-    names = [
-        next((a.removesuffix(s) + swap[s] for s in swap if a.endswith(s)), a) for a in ARKIT_ACTIONS
-    ]  # fmt: skip
-    return np.array([ARKIT_ACTIONS.index(n) for n in names])
-
-
-MIRRORED_LANDMARKS = _mirrored_landmarks()
-MIRRORED_ACTIONS = _mirrored_actions()
 
 
 def main() -> None:

@@ -14,17 +14,15 @@ from idto3d.errors import UserError
 from idto3d.expressions import ARKIT_ACTIONS
 from idto3d.identity.reader import load_reader
 from idto3d.train import readers
-from idto3d.train.readers import (
+from idto3d.train.reader_data import (
     MIRRORED_ACTIONS,
     MIRRORED_LANDMARKS,
-    RECIPES,
     ReaderArrays,
     augment,
     load_arrays,
-    reading_loss,
     to_tensors,
-    train_reader,
 )
+from idto3d.train.readers import RECIPES, reading_loss, train_reader
 
 
 def dotted(count: int, side: int = 160) -> ReaderArrays:

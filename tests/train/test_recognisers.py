@@ -12,14 +12,13 @@ import torch
 
 from idto3d.errors import UserError
 from idto3d.identity.recogniser import load_recogniser
+from idto3d.train.augmentation import augment, to_input
 from idto3d.train.loops import Budget, epoch_batch, one_cycle
 from idto3d.train.recognisers import (
     RECIPES,
     MarginClassifier,
     arcface,
-    augment,
     embed,
-    to_input,
     train_recogniser,
 )
 
