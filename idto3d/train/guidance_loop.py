@@ -32,6 +32,8 @@ class LoopOptions:
     warm_up: int = 200  # steps
     ema_decay: float = 0.998
     weight_decay: float = 0.01
+    quiet_share: float = 0.25  # of the timesteps drawn, those below 300 of 1,000
+    gamma: float = 5.0  # the largest weight of `loss_weight`
     report_every: float = 200.0  # s
     steps: int | None = None  # an upper bound, for tests
 
@@ -45,34 +47,39 @@ class LoopState:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def loss_weight(guidance: Guidance, t: Tensor) -> Tensor:
-    """[B]: SNR clipped to [1, 5], for a loss on x0.
+def loss_weight(guidance: Guidance, t: Tensor, gamma: float = 5.0) -> Tensor:
+    """[B]: SNR clipped to [1, gamma], for a loss on x0.
 
     From below as in the truncated-SNR weighting of Salimans & Ho (2022, section 4), so that high noise,
-    where the condition speaks, counts fully; from above as in Min-SNR with gamma = 5 (Hang et al. 2023, eq.
-    8).
+    where the condition speaks, counts fully; from above as in Min-SNR, gamma = 5 (Hang et al. 2023, eq. 8).
     """
     squared = guidance.alphas_cumprod[t]
-    return (squared / (1 - squared)).clamp(1.0, 5.0)
+    return (squared / (1 - squared)).clamp(1.0, gamma)
 
 
-def draw_timesteps(count: int, random: np.random.Generator, total: int = 1000) -> Tensor:
-    """[B] int64: 75 % uniform in the noisier 70 % of the schedule, the others in the rest."""
+def draw_timesteps(
+    count: int, random: np.random.Generator, total: int = 1000, quiet_share: float = 0.25
+) -> Tensor:
+    """[B] int64: `quiet_share` of them uniform in the first 30 % of the schedule, the others in the rest."""
     low = int(0.3 * total)
-    noisy = random.random(count) < 0.75
+    noisy = random.random(count) >= quiet_share
     t = np.where(noisy, random.integers(low, total, count), random.integers(0, low, count))
     return torch.from_numpy(t)
 
 
 def denoising_loss(
-    guidance: Guidance, images: Tensor, condition: Condition, random: np.random.Generator
+    guidance: Guidance,
+    images: Tensor,
+    condition: Condition,
+    random: np.random.Generator,
+    options: LoopOptions,
 ) -> Tensor:
     """Weighted mean square error of x0_hat on one batch, with everything random drawn from `random`."""
     z0 = guidance.encode(images)
-    t = draw_timesteps(len(z0), random, guidance.timesteps)
+    t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share)
     noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32))
     x0_hat = guidance.denoise(guidance.add_noise(z0, noise, t), t, drop_conditions(condition, random))
-    return (loss_weight(guidance, t) * (x0_hat - z0).square().mean((1, 2, 3))).mean()
+    return (loss_weight(guidance, t, options.gamma) * (x0_hat - z0).square().mean((1, 2, 3))).mean()
 
 
 def fit(
@@ -109,7 +116,7 @@ def fit(
         rate = _rate(state, options, budget)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = denoising_loss(guidance, images, condition, random)
+        loss = denoising_loss(guidance, images, condition, random, options)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
