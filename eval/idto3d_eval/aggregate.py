@@ -73,6 +73,7 @@ class Figures:
 def aggregate(
     table: polars.DataFrame,
     blocks: Sequence[Sequence[str]],
+    references: Sequence[str],
     families: Sequence[str],
     settings: Statistics,
 ) -> Figures:
@@ -81,13 +82,14 @@ def aggregate(
     Args:
         table: rows of `scores.parquet`.
         blocks: labels of the methods that may be ranked against each other, block by block; the first label
-            of the first block is compared with every other method.
+            is compared with every other method.
+        references: labels of the rows that bracket the scale and are not ranked.
         families: of metrics, as the protocol asks for them.
         settings: the protocol's statistics.
     """
     rows = _by_method(table)
     cards = [card for card in METRICS.values() if card.family in families]
-    labels = [label for block in blocks for label in block]
+    labels = [label for block in (*blocks, references) for label in block]
     cells = {
         label: {card.name: _cell(rows[label], card, settings) for card in cards if _told(rows[label], card)}
         for label in labels

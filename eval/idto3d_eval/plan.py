@@ -70,9 +70,10 @@ def plan_run(
 
     Raises:
         UserError: a method that is unknown, does not exist in the protocol's profile, or needs a truth that
-            the population does not have.
+            the population does not have; weights that are missing.
     """
     specs = {row.label: _spec_of(row, protocol, methods) for row in protocol.methods}
+    _require_weights(weights, stages)
     hashes = weights_sha256(path for path in [weights] if path.exists())
     laying = _Layer(protocol, stages, hashes)
     identities = protocol.population.identities
@@ -198,6 +199,16 @@ def _method_fields(spec: MethodSpec) -> dict[str, Any]:
     """What of a spec can change a head: not its summary nor where it is cited from."""
     fields = asdict(spec)
     return {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on")}
+
+
+def _require_weights(weights: Path, stages: Mapping[str, Stage]) -> None:
+    """Tells before hours of work that nothing could be scored at their end."""
+    for name in sorted({name for stage in stages.values() for name in stage.needs_weights}):
+        if not (weights / name).is_file():
+            raise UserError(
+                f"Found no {name} in {weights}, expected the networks that score to be there; "
+                f"train it with 'idto3d-eval train {Path(name).stem}', or name another folder."
+            )
 
 
 def _spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpec]) -> MethodSpec:

@@ -45,6 +45,7 @@ class Stage:
             part of the key.
         fields: protocol fields that it may read, dotted names for parts.
         reads_weights: whether a weight file, by its name under the weights folder, can change the result.
+        needs_weights: files without which no job of the stage can run.
         tolerates_failures: whether it runs although something that it needs has failed.
         seconds: what one job takes before anything was measured, for the first estimates.
     """
@@ -52,6 +53,7 @@ class Stage:
     run: Callable[[StageCall], Facts | None]
     fields: tuple[str, ...]
     reads_weights: Callable[[str], bool] = lambda _: False
+    needs_weights: tuple[str, ...] = ()
     tolerates_failures: bool = False
     seconds: float = 2.0
 

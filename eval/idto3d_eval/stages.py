@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from idto3d_eval.features import ScoringModels
 
 CONDITIONING, SCORING = "conditioning", "scoring"
-SCORING_RECOGNISER, SCORING_READER = "recogniser_b.onnx", "reader_scoring.onnx"
+SCORING_WEIGHTS = ("recogniser_b.onnx", "reader_scoring.onnx")
 IDENTITY_FILE = "identity.json"
 FEATURES_FILE = "features.npz"
 FIRST_SCORING_PHOTO = 1000  # photo numbers of the two sets never meet, however many a protocol asks for
@@ -178,8 +178,7 @@ def score_row(call: StageCall) -> Facts | None:
 
 def scores_only(file: str) -> bool:
     """Whether a weight file belongs to a network that scores; methods never read those."""
-    scoring = (Path(name).stem for name in (SCORING_RECOGNISER, SCORING_READER))
-    return Path(file).name.startswith(tuple(scoring))
+    return Path(file).name.startswith(tuple(Path(name).stem for name in SCORING_WEIGHTS))
 
 
 def makes_heads(file: str) -> bool:
@@ -189,16 +188,10 @@ def makes_heads(file: str) -> bool:
 
 def _scoring_models(weights: Path) -> ScoringModels:
     """The networks that score, loaded once a process."""
-    if weights not in _MODELS:
-        from idto3d.identity.reader import load_reader
-        from idto3d.identity.recogniser import load_recogniser
-        from idto3d_eval.features import ScoringModels
+    from idto3d_eval.features import load_scoring_models
 
-        recogniser = load_recogniser(weights / SCORING_RECOGNISER)
-        reader = load_reader(weights / SCORING_READER)
-        cards = {"recogniser": recogniser.card, "reader": reader.card}
-        told = {name: card.model_dump(mode="json") for name, card in cards.items()}
-        _MODELS[weights] = ScoringModels(recogniser, reader, told)
+    if weights not in _MODELS:
+        _MODELS[weights] = load_scoring_models(weights)
     return _MODELS[weights]
 
 
@@ -242,18 +235,24 @@ STAGES: dict[str, Stage] = {
         seconds=30.0,
     ),
     "render": Stage(render_views, fields=VIEWS, seconds=4.0),
-    "read": Stage(read_views, fields=(), reads_weights=scores_only, seconds=2.0),
-    "photos": Stage(read_photos, fields=(), reads_weights=scores_only, seconds=1.0),
+    "read": Stage(
+        read_views, fields=(), reads_weights=scores_only, needs_weights=SCORING_WEIGHTS, seconds=2.0
+    ),
+    "photos": Stage(
+        read_photos, fields=(), reads_weights=scores_only, needs_weights=SCORING_WEIGHTS, seconds=1.0
+    ),
     "gallery": Stage(
         read_gallery,
         fields=("population.population_seed", "population.scoring_photos", "statistics.gallery"),
         reads_weights=scores_only,
+        needs_weights=SCORING_WEIGHTS,
         seconds=60.0,
     ),
     "reference": Stage(
         read_reference,
         fields=("population.population_seed", "statistics.impostors", *VIEWS),
         reads_weights=scores_only,
+        needs_weights=SCORING_WEIGHTS,
         seconds=30.0,
     ),
     "score": Stage(

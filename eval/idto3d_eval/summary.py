@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 SUMMARY_SCHEMA = 1
 
+REFERENCE = "reference"
 BLOCKS = {
     "photos": "From photos alone",
     "family": "Knows the generating family",
-    "reference": "References",
+    REFERENCE: "References",
 }
 
 
@@ -42,7 +43,8 @@ def summarise(
     blocks = {
         name: [label for label, spec in plan.specs.items() if block_of(spec) == name] for name in BLOCKS
     }
-    figures = aggregate(scores, list(blocks.values()), protocol.metrics, protocol.statistics)
+    ranked = [labels for name, labels in blocks.items() if name != REFERENCE]
+    figures = aggregate(scores, ranked, blocks[REFERENCE], protocol.metrics, protocol.statistics)
     rows = [
         _row(plan, settled, costs, figures, label, name)
         for name, labels in blocks.items()
@@ -82,7 +84,7 @@ def summarise(
 def block_of(spec: MethodSpec) -> str:
     """Which block of the table a method stands in: rows that know answers stand apart from the others."""
     if spec.kind in {"bracket", "ceiling"} or spec.needs_truth:
-        return "reference"
+        return REFERENCE
     return "family" if spec.knows_population else "photos"
 
 

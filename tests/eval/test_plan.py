@@ -16,7 +16,7 @@ from idto3d_eval import code_version
 from idto3d_eval.keys import KeyInputs, canonical_json, content_key, weights_sha256
 from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.stage import protocol_part
-from idto3d_eval.stages import STAGES
+from idto3d_eval.stages import SCORING_WEIGHTS, STAGES
 from idto3d_protocols.loader import load_protocol, protocol_names
 from idto3d_protocols.schema import Protocol
 
@@ -186,9 +186,18 @@ def test_a_method_that_does_not_fit_is_refused_before_anything_runs(
 
 @pytest.mark.parametrize("name", protocol_names())
 def test_shipped_protocols_can_be_planned(name: str, tmp_path: Path) -> None:
+    for file in SCORING_WEIGHTS:
+        (tmp_path / file).touch()
     made = plan_run(load_protocol(name), tmp_path)
     assert {job.stage for job in made.jobs} <= set(STAGES)
     assert all(job.key_inputs.code for job in made.jobs)
+
+
+def test_missing_scoring_weights_are_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"Found no reader_scoring\.onnx in .* 'idto3d-eval train reader_scoring'"
+    ):
+        plan_run(load_protocol("smoke"), tmp_path)
 
 
 def test_a_stage_sees_only_the_fields_that_its_key_covers() -> None:

@@ -1,0 +1,214 @@
+"""The report: one file that asks the network for nothing, tells what failed, and agrees with the rows."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import fake_stages as fake
+import numpy as np
+import polars
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from idto3d_eval import statistics
+from idto3d_eval.charts import SERIES, axis, interval_chart, share_chart
+from idto3d_eval.figures_text import number, signed
+from idto3d_eval.report import markdown
+from idto3d_eval.run import run_protocol
+from idto3d_eval.terminal import ResultTable
+
+ROWS = (
+    "[{method: good, label: good}, {method: other, label: other, parameters: {behaviour: raise,"
+    " only: heldout-0001}}, {method: good, label: good_swapped, photos_of: next},"
+    " {method: mean, label: mean}, {method: truth, label: truth}]"
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "run"
+    run_protocol(
+        fake.protocol(people=8, methods=ROWS),
+        folder,
+        progress=False,
+        workers=2,
+        weights=folder.parent / "weights",
+        methods=fake.METHODS,
+        stages=fake.TABLE,
+        console=Console(file=io.StringIO()),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def summary(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((root / "summary.json").read_text())
+    return found
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed, and keeps texts and what elements refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "img", "br"}:
+            self.open.append(tag)
+        self.links += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href"}]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> Page:
+    parsed = Page()
+    parsed.feed((root / "report.html").read_text())
+    assert parsed.open == []
+    return parsed
+
+
+def test_the_page_holds_everything_itself(page: Page, root: Path) -> None:
+    assert page.links
+    assert all(link.startswith("data:image/jpeg;base64,") for link in page.links)
+    text = (root / "report.html").read_text()
+    assert not re.search(r"https?://|url\(|@import|<script", text.replace("http://www.w3.org", ""))
+
+
+def test_every_head_and_photo_is_a_picture(page: Page) -> None:
+    heads = 8 * 5 * 2 - 2  # people, methods, expressions, less the head that failed
+    assert len(page.links) == heads + 8 * 2
+    with Image.open(io.BytesIO(base64.b64decode(page.links[0].split(",")[1]))) as image:
+        assert image.size == (128, 128)
+
+
+def test_labels_that_a_reader_needs_are_there(page: Page) -> None:
+    text = " ".join(page.texts)
+    for label in (
+        "population: synthetic",
+        "knows the generating family",
+        "another person's photos",
+        "7 of 8 heads",
+        "RuntimeError: the loss is NaN",
+        "idto3d-eval run --protocol fake",
+    ):
+        assert label in text
+
+
+def test_rows_that_know_answers_stand_in_blocks_of_their_own(summary: dict[str, Any]) -> None:
+    blocks = {row["label"]: row["block"] for row in summary["rows"]}
+    assert blocks == {
+        "good": "photos",
+        "other": "photos",
+        "good_swapped": "photos",
+        "mean": "family",
+        "truth": "reference",
+    }
+    assert not any(cell["best"] for row in summary["rows"][3:] for cell in row["cells"].values())
+
+
+def test_a_method_below_coverage_is_unranked_and_never_best(root: Path, summary: dict[str, Any]) -> None:
+    table = polars.read_parquet(root / "scores.parquet")
+    assert table.filter(table["method"] == "other")["value"].is_nan().any()
+    rows = {row["label"]: row for row in summary["rows"]}
+    assert rows["other"]["heads"] == {"made": 7, "total": 8}
+
+
+def test_the_headline_is_the_ratio_of_sums_of_the_rows(root: Path, summary: dict[str, Any]) -> None:
+    table = polars.read_parquet(root / "scores.parquet")
+    own = table.filter((table["method"] == "good") & table["metric"].str.starts_with("identity_"))
+    own = own.filter(own["expression"] == "").pivot("metric", index="identity", values="value")
+    span = (own["identity_ceiling"] - own["identity_floor"]).to_numpy()
+    above = (own["identity_counted"] - own["identity_floor"]).to_numpy()
+    cell = summary["rows"][0]["cells"]["calibrated_identity"]
+    assert cell["value"] == pytest.approx(above.sum() / span.sum())
+    assert (cell["valid"], cell["total"]) == (8, 8)
+    assert cell["low"] < cell["value"] < cell["high"]
+
+
+def test_comparisons_are_paired_and_corrected(root: Path, summary: dict[str, Any]) -> None:
+    gap = next(
+        gap for gap in summary["comparisons"] if (gap["metric"], gap["second"]) == ("now_median", "other")
+    )
+    assert gap["identities"] == 7
+    table = polars.read_parquet(root / "scores.parquet")
+    means = {}
+    for label in ("good", "other"):
+        own = table.filter((table["method"] == label) & (table["metric"] == "now_median"))
+        means[label] = statistics.identity_means(own["value"].to_numpy(), own["identity"].to_list())
+    gaps = [means["good"][name] - means["other"][name] for name in means["good"]]
+    assert gap["value"] == pytest.approx(np.nanmean(gaps))
+    assert gap["p_holm"] >= gap["p"]
+
+
+def test_markdown_says_the_same_numbers(root: Path, summary: dict[str, Any]) -> None:
+    text = (root / "report.md").read_text()
+    assert text == markdown(summary)
+    cell = summary["rows"][0]["cells"]["calibrated_identity"]
+    assert number(cell["value"], "1") in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(widths) <= 2  # the headline table and the comparisons
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_the_terminal_table_fits_and_breaks_no_number(summary: dict[str, Any], width: int) -> None:
+    said = io.StringIO()
+    Console(file=said, width=width).print(ResultTable(summary))
+    assert all(len(line) <= width for line in said.getvalue().splitlines())
+    assert number(summary["rows"][0]["cells"]["calibrated_identity"]["value"], "1") in said.getvalue()
+    assert "…" not in said.getvalue()
+
+
+def test_the_contact_sheet_has_a_cell_for_every_head(root: Path) -> None:
+    with Image.open(root / "contact_sheet.png") as image:
+        assert image.width > 5 * 128
+        assert image.height > 8 * 2 * 128
+
+
+def test_text_from_outside_cannot_break_the_page(summary: dict[str, Any]) -> None:
+    chart = interval_chart("<b>&", [("<script>", 1.0, 0.5, 1.5)])
+    assert "<script>" not in chart
+    assert "&lt;script&gt;" in chart
+    told = json.loads(json.dumps(summary))
+    told["failures"][0]["reason"] = "a | b\nc"
+    assert "a \\| b c" in markdown(told)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.3, 0.04), (2.2, 2.2), (0.0, 0.0), (1e-6, 3e-6)])
+def test_axes_hold_their_data_between_round_numbers(low: float, high: float) -> None:
+    first, last, ticks = axis(low, high)
+    assert first <= low <= high <= last
+    assert first < last
+    assert 3 <= len(ticks) <= 12
+
+
+def test_charts_draw_nothing_from_nothing() -> None:
+    nan = float("nan")
+    assert interval_chart("title", [("a", nan, nan, nan)]) == ""
+    assert share_chart("title", [("a", [nan])], {"a": 0}) == ""
+    assert f"--s{SERIES - 1}" not in share_chart("title", [("a", [1.0, nan])], {"a": 0})
+
+
+def test_numbers_have_the_digits_they_deserve() -> None:
+    assert number(None, "1") == "–"
+    assert number(0.12345, "1") == "0.123"
+    assert number(1.2345, "mm") == "1.23"
+    assert number(12345.0, "calls") == "12,345"
+    assert signed(0.1, "1") == "+0.100"
