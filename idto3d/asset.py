@@ -104,7 +104,7 @@ def write_head_asset(
     text = json.dumps(written.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     contents[MANIFEST] = text.encode()
 
-    partial = folder.parent / f".{folder.name}.partial-{os.getpid()}"
+    partial = folder.parent / f".{folder.name}.partial"  # one name: what a killed run left here goes
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
@@ -156,7 +156,8 @@ def read_expression(folder: Path, expression: str) -> TexturedMesh:
     Raises:
         AssetError: missing, truncated, oversized, with NaN, indices out of range or outside references.
     """
-    from idto3d.glb import MAX_GLB_BYTES, decode_glb
+    from idto3d.glb import decode_glb
+    from idto3d.glb_bounds import MAX_GLB_BYTES
 
     check_name(expression)
     path = folder / f"{expression}.glb"
@@ -243,7 +244,7 @@ def _fsync_folder(folder: Path) -> None:
 
 def _replace_folder(partial: Path, folder: Path) -> None:
     """Rename `partial` to `folder`; what was there moves aside first: a full folder cannot be overwritten."""
-    aside = folder.parent / f".{folder.name}.replaced-{os.getpid()}"
+    aside = folder.parent / f".{folder.name}.replaced"
     shutil.rmtree(aside, ignore_errors=True)
     if folder.exists():
         folder.rename(aside)
