@@ -23,10 +23,10 @@ from idto3d.attributes import Attributes
 from idto3d.expressions import EXPRESSIONS
 from idto3d.geometry.cleanup import largest_component, reduce_faces
 from idto3d.geometry.head_field import HeadField, smooth_gradients
-from idto3d.geometry.mesh import Mesh
+from idto3d.geometry.mesh import Mesh, load_mesh
 from idto3d.geometry.regularisers import dirichlet_loss, eikonal_loss, laplacian_loss, sign_change_loss
 from idto3d.geometry.sdf import mesh_sdf
-from idto3d.geometry.tet_grid import TetGrid, build_tet_grid
+from idto3d.geometry.tet_grid import FACE, TetGrid, build_tet_grid
 from idto3d.guidance.cameras import draw_view
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.guidance import Guidance
@@ -36,7 +36,7 @@ from idto3d.render.camera import Camera
 from idto3d.render.embree import Scene
 from idto3d.render.light import EnvironmentLight
 from idto3d.render.normals import render_normal_views, vertex_normals
-from idto3d.render.rasterise import interpolate, rasterise
+from idto3d.render.rasterise import interpolate_hits, rasterise
 from idto3d.render.shading import linear_to_srgb, shade
 from idto3d.texture.bake import rasterise_atlas
 from idto3d.texture.maps import material_maps
@@ -45,6 +45,8 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 GENERATOR_VERSION = "1"
+BAND = 20.0  # mm that the surface may move from the mean head
+REGULARISED_POINTS = 1000  # surface points a step that texture smoothness is measured at
 # `sds_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers.
 SDS_WEIGHT = 12_288.0
 
@@ -57,7 +59,7 @@ class GeneratorSettings:
     texture_steps: int = 250
     geometry_batch: int = 2
     texture_batch: int = 2
-    grid_resolution: int = 64
+    grid_resolution: int = 72
     guidance_scale: float = 4.0  # measured on validation people; 1.5 drifted to a smooth nobody
     texture_guidance_scale: float = 3.0
     geometry_rate: float = 0.15  # mm a step
@@ -96,10 +98,10 @@ class Geometry:
 
 def start_grid(mean_head: Path, resolution: int) -> TetGrid:
     """The tetrahedral grid around the shipped mean head."""
-    with np.load(mean_head, allow_pickle=False) as stored:
-        mesh = Mesh(stored["vertices"].astype(np.float64), stored["faces"].astype(np.int64))
-    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
-    return build_tet_grid(mesh_sdf(mesh), (low[0], low[1], low[2]), (high[0], high[1], high[2]), resolution)
+    mesh = load_mesh(mean_head)
+    (left, low, back), (right, high, front) = mesh.vertices.min(0), mesh.vertices.max(0)
+    distance = mesh_sdf(mesh)
+    return build_tet_grid(distance, (left, low, back), (right, high, front), resolution, BAND, FACE)
 
 
 def condition_of(subject: Subject, expression: str, cameras: Sequence[Camera]) -> Condition:
@@ -130,7 +132,7 @@ def sculpt(
         {"params": [field.sdf, field.deformation], "lr": settings.geometry_rate},
         {"params": [field.displacement], "lr": settings.geometry_rate},
     ]
-    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
     numbers = np.random.default_rng([seed, 1])
     noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
     for step in range(settings.geometry_steps):
@@ -200,7 +202,7 @@ def paint(
     names = list(geometry.vertices)
     neutral, faces = geometry.vertices[names[0]], geometry.faces
     material = MaterialField(neutral, faces, (0.25, 0.16, 0.12), code_size=geometry.field.codes.shape[1])
-    optimiser = torch.optim.Adam(material.parameters(), lr=settings.texture_rate, betas=(0.9, 0.99))
+    optimiser = torch.optim.Adam(material.parameters(), betas=(0.9, 0.99), fused=True)
     numbers = np.random.default_rng([seed, 2])
     noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
     scenes = {name: Scene(vertices.numpy(), faces.numpy()) for name, vertices in geometry.vertices.items()}
@@ -217,7 +219,7 @@ def paint(
             vertices = geometry.vertices[name]
             fragments = rasterise(vertices, faces, camera, scenes[name])
             layers = torch.cat([neutral, vertices, normals[name]], 1)
-            seen = interpolate(fragments, faces, layers)[fragments.mask]  # [P, 9]
+            seen = interpolate_hits(fragments, faces, layers)  # [P, 9]
             colour = shaded(material, seen, code, camera, EnvironmentLight.random(numbers))
             image = torch.zeros(*fragments.mask.shape, 3)  # network range, so grey is 0
             image[fragments.mask] = 2.0 * colour - 1.0
@@ -231,9 +233,9 @@ def paint(
             settings.texture_guidance_scale,
             noise,
         )
-        loss = loss + settings.texture_regularity * material_smoothness(
-            material, torch.cat(points), code, noise
-        )
+        chosen = torch.cat(points)
+        chosen = chosen[torch.randint(len(chosen), (REGULARISED_POINTS,), generator=noise)]
+        loss = loss + settings.texture_regularity * material_smoothness(material, chosen, code, noise)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
