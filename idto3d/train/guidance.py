@@ -3,6 +3,7 @@
     python -m idto3d.train.guidance base     --data DATA --out MODEL --minutes 35
     python -m idto3d.train.guidance geometry --data DATA --out MODEL --minutes 12
     python -m idto3d.train.guidance texture  --data DATA --out MODEL --minutes 12
+    python -m idto3d.train.guidance sheets   --data DATA --out MODEL
 
 The model folder is in diffusers' format (`idto3d.guidance.Guidance.from_folder` reads it). The same command
 with `--resume` goes on from the last checkpoint.
@@ -40,6 +41,8 @@ ADAPTER_OPTIONS: dict[str, Any] = {
     "gamma": 2.0,
 }
 SHEET_EXPRESSIONS = ("neutral", "smile", "surprise", "anger", "kiss")
+SHEET_SCALES = Scales(2.0, 2.0)
+FRONTAL = 0.85  # the least cosine of the yaw in a sheet
 
 
 def train_base(
@@ -109,29 +112,48 @@ def train_lora(
     return summary
 
 
+def draw_sheets(data_folder: Path, model_folder: Path, *, people: int = 6) -> list[Path]:
+    """The documentation's contact sheets: samples of the base and of both priors for held-out people.
+
+    Each row: the person's true picture, then a sample for each of `SHEET_EXPRESSIONS` from the same camera.
+    """
+    paths = []
+    for kind, pictures in PICTURES.items():
+        guidance = Guidance.from_folder(model_folder, None if kind == "base" else kind)
+        paths.append(model_folder / f"samples_{kind}.png")
+        _sheet(guidance, GuidanceData.open(data_folder, pictures), paths[-1], people, steps=25, zoom=3)
+    return paths
+
+
 def _look(guidance: Guidance, data: GuidanceData, path: Path) -> dict[str, Any]:
-    """Held-out errors, and a sheet: each row a held-out person's picture, its re-drawing, then
-    expressions."""
-    people = np.unique(data.person[data.heldout])[:4]
-    rows = np.array([data.heldout[data.person[data.heldout] == person][0] for person in people])
+    """Held-out errors and a small sheet, for the log."""
+    _sheet(guidance, data, path, people=4, steps=8, zoom=2)
+    return {name: round(value, 5) for name, value in identity_gain(guidance, data).items()}
+
+
+def _sheet(guidance: Guidance, data: GuidanceData, path: Path, people: int, *, steps: int, zoom: int) -> None:
+    frontal = data.heldout[data.camera[data.heldout, 1] > FRONTAL]
+    _, first = np.unique(data.person[frontal], return_index=True)
+    rows = frontal[first][:people]
     images, condition = data.batch(rows, None)
     assert isinstance(guidance.encoder, ConditionEncoder)
     names = guidance.encoder.config.expressions
+    # Nothing but the embedding says who it is.
     untold = torch.full_like(condition.attributes, -1)
-    columns = [condition.expression] + [
-        torch.full_like(condition.expression, names.index(name)) for name in SHEET_EXPRESSIONS
-    ]
     asked = Condition.concatenate(
-        Condition(condition.identity, expression, condition.camera, untold) for expression in columns
+        Condition(
+            condition.identity,
+            torch.full_like(condition.expression, names.index(name)),
+            condition.camera,
+            untold,
+        )
+        for name in SHEET_EXPRESSIONS
     )
     generator = torch.Generator().manual_seed(0)
-    drawn = to_uint8(sample_ddim(guidance, asked, generator=generator, steps=8, scales=Scales(2.0, 2.0)))
-    grid = drawn.reshape(len(columns), len(rows), *drawn.shape[1:]).swapaxes(
-        0, 1
-    )  # [people, columns, R, R, 3]
+    drawn = to_uint8(sample_ddim(guidance, asked, generator=generator, steps=steps, scales=SHEET_SCALES))
+    grid = drawn.reshape(len(SHEET_EXPRESSIONS), len(rows), *drawn.shape[1:])
     true = to_uint8(images)
-    write_contact_sheet(path, [[true[i], *grid[i]] for i in range(len(rows))])
-    return {name: round(value, 5) for name, value in identity_gain(guidance, data).items()}
+    write_contact_sheet(path, [[true[i], *grid[:, i]] for i in range(len(rows))], zoom)
 
 
 def _finish(state: LoopState, path: Path) -> dict[str, Any]:
@@ -142,14 +164,14 @@ def _finish(state: LoopState, path: Path) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     """The command line of this module."""
     parser = argparse.ArgumentParser(description="Train the guidance models.")
-    parser.add_argument("what", choices=sorted(PICTURES))
+    parser.add_argument("what", choices=[*PICTURES, "sheets"])
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of arrays (see idto3d.train.guidance_data)"
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="model folder to write, or to add an adapter to"
     )
-    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1, help="more pay only on idle cores")
@@ -161,7 +183,9 @@ def main(arguments: list[str] | None = None) -> None:
     if given.learning_rate is not None:
         options["learning_rate"] = given.learning_rate
     try:
-        if given.what == "base":
+        if given.what == "sheets":
+            print(*draw_sheets(given.data, given.out), sep="\n")
+        elif given.what == "base":
             train_base(
                 given.data, given.out, minutes=given.minutes, seed=given.seed, resume=given.resume, **options
             )
