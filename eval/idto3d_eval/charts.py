@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 SERIES = 8  # colours that the page defines as --s0 … --s7
-WIDTH = 620
-_LEFT, _RIGHT, _ROW = 168, 18, 30
+WIDTH = 480
+_LEFT, _RIGHT, _ROW = 148, 16, 28
 
 
 def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float]], zero: bool = False) -> str:

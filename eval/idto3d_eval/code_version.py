@@ -35,6 +35,7 @@ NUMERIC_LIBRARIES = (
 )
 
 WHOLE = "*"  # every symbol of a module
+LOOSE = ""  # its statements that bind no name
 _Symbol = tuple[str, str]  # module, and a name in it or WHOLE
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -83,28 +84,35 @@ def _reach(start: _Symbol) -> Iterator[tuple[_Symbol, str]]:
     waiting, seen = [start], set()
     while waiting:
         symbol = waiting.pop()
-        module = _module(symbol[0])
-        if symbol in seen or module is None:
+        if symbol in seen:
             continue
         seen.add(symbol)
-        name = symbol[1]
-        if name == WHOLE:
-            waiting += [(module.name, other) for other in module.symbols]
-            waiting += module.imports.values()
-        elif name in module.symbols:
-            yield symbol, _digest(module.symbols[name])
-            waiting += _needs(module, module.symbols[name])
-        elif name in module.imports:
-            waiting.append(module.imports[name])
-        elif _module(f"{module.name}.{name}") is not None:
-            waiting.append((f"{module.name}.{name}", WHOLE))
-        if (module.name, "") not in seen:
-            seen.add((module.name, ""))
-            yield (module.name, ""), _digest(module.loose)
-            waiting += _needs(module, module.loose)
+        digest, needs = _look(*symbol)
+        waiting += needs
+        if digest:
+            yield symbol, digest
 
 
-def _needs(module: _Module, statements: Iterable[ast.stmt]) -> list[_Symbol]:
+@functools.cache
+def _look(name: str, symbol: str) -> tuple[str, tuple[_Symbol, ...]]:
+    """The digest of a symbol's own code, "" where it only passes others on, and the symbols it needs."""
+    module = _module(name)
+    if module is None:
+        return "", ()
+    if symbol == LOOSE:
+        return _digest(module.loose), _needs(module, module.loose)
+    if symbol == WHOLE:
+        inside = [(name, other) for other in module.symbols]
+        return "", (*inside, *module.imports.values(), (name, LOOSE))
+    if symbol in module.symbols:
+        statements = module.symbols[symbol]
+        return _digest(statements), (*_needs(module, statements), (name, LOOSE))
+    if symbol in module.imports:
+        return "", (module.imports[symbol], (name, LOOSE))
+    return "", ((f"{name}.{symbol}", WHOLE), (name, LOOSE))
+
+
+def _needs(module: _Module, statements: Iterable[ast.stmt]) -> tuple[_Symbol, ...]:
     """The symbols that statements name: of their own module, or imported at its top or inside them."""
     found: set[_Symbol] = set()
     for statement in statements:
@@ -115,7 +123,7 @@ def _needs(module: _Module, statements: Iterable[ast.stmt]) -> list[_Symbol]:
                 found.add(module.imports[node.id])
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 found.update(symbol for _, symbol in _bindings(node))
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 @functools.cache

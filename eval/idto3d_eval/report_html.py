@@ -43,7 +43,7 @@ def html(
     name = f"{protocol['name']}, version {protocol['version']}"
     sections = [
         _header(summary, name),
-        _section("Result", _headline(summary) + _reading(summary)),
+        _section("Result", _headline(summary) + _reading(summary) + _unmeasured(summary)),
         _section("Heads", _people(person_sheets(plan, store, settled), protocol["expressions"])),
         _section("Spread", _charts(summary, scores)),
         _section("Compared", _comparisons(summary)),
@@ -92,6 +92,21 @@ def _reading(summary: Mapping[str, Any]) -> str:
     )
 
 
+def _unmeasured(summary: Mapping[str, Any]) -> str:
+    """Why headline figures are missing, each reason once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for metric in summary["metrics"]:
+        for row in summary["rows"]:
+            cell = row["cells"].get(metric["name"])
+            if metric["headline"] and cell is not None and cell["value"] is None:
+                found.setdefault((metric["title"], cell["reason"]), []).append(row["label"])
+    lines = (
+        f"<li>{escape(title)}: {escape(reason)} <small>({escape(', '.join(rows))})</small></li>"
+        for (title, reason), rows in found.items()
+    )
+    return f"<p>None, because:</p><ul>{''.join(lines)}</ul>" if found else ""
+
+
 def _metric_table(summary: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], chips: bool) -> str:
     heads = "".join(
         f'<th title="{escape(metric["definition"])}">{escape(heading(metric))}</th>' for metric in metrics
@@ -108,7 +123,7 @@ def _metric_table(summary: Mapping[str, Any], metrics: Sequence[Mapping[str, Any
 
 
 def _name(row: Mapping[str, Any], chips: bool) -> str:
-    name = f'<b title="{escape(row["summary"])}">{escape(row["label"])}</b>'
+    name = f'<b title="{escape(row["summary"])}">{_breakable(row["label"])}</b>'
     if not chips:
         return name
     given = ", ".join(row["conditioned_on"])
@@ -137,7 +152,7 @@ def _person(sheet: PersonSheet, expressions: Sequence[str]) -> str:
     """Photos on the left, methods in columns, expressions in rows."""
     photos = "".join(_picture(path, f"photo of {sheet.identity}") for path in sheet.photos)
     columns = f"grid-template-columns:minmax(52px,80px) repeat({len(sheet.strips)}, minmax(68px,132px))"
-    top = "".join(f'<span class="top">{escape(strip.label)}</span>' for strip in sheet.strips)
+    top = "".join(f'<span class="top">{_breakable(strip.label)}</span>' for strip in sheet.strips)
     rows = "".join(
         f'<span class="side">{escape(expression)}</span>'
         + "".join(_head(strip, index, sheet.identity, expression) for strip in sheet.strips)
@@ -208,7 +223,7 @@ def _comparisons(summary: Mapping[str, Any]) -> str:
     body = []
     for other in dict.fromkeys(gap["second"] for gap in summary["comparisons"]):
         cells = [_gap(found.get((other, metric["name"])), metric["unit"]) for metric in metrics]
-        body.append([f"minus <b>{escape(other)}</b>", *cells])
+        body.append([f"minus <b>{_breakable(other)}</b>", *cells])
     level = f"{summary['protocol']['statistics']['level']:.0%}"
     note = (
         f"<p class='faint'>{escape(first)} minus each other method, paired on identity. Brackets: {level} "
@@ -291,6 +306,11 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], text_columns: in
 
     body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
     return f'<div class="scroll"><table><tr>{line("th", heads)}</tr>{body}</table></div>'
+
+
+def _breakable(name: str) -> str:
+    """A name that may wrap after its underscores."""
+    return escape(name).replace("_", "_<wbr>")
 
 
 def _float(value: float | None) -> float:

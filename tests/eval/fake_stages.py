@@ -17,6 +17,7 @@ from typing import Any
 
 from idto3d.errors import UserError
 from idto3d_baselines.specs import MethodSpec
+from idto3d_eval import stages
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.stage import Facts, Stage, StageCall
 from idto3d_eval.tables import ScoreRow, write_rows
@@ -142,7 +143,7 @@ def score(call: StageCall) -> Facts | None:
     rows = []
     for name in call.protocol.population.identities:
         for seed in call.protocol.seeds:
-            failure = call.failures.get(f"heads/{call.label}/{name}/seed-{seed}", "")
+            failure = call.failures.get(f"features/{call.label}/{name}/seed-{seed}", "")
             rows += _head_rows(call, name, seed, failure)
     write_rows(call.out, rows)
     return None
@@ -185,3 +186,50 @@ STAGES = {
         tolerates_failures=True,
     ),
 }
+
+
+def real_identity(call: StageCall) -> Facts | None:
+    """A fake person with the facts that the real generate stage asks for."""
+    identity(call)
+    facts = {"id": call.identity, "split": "heldout", "index": 0, "population_seed": 0}
+    (call.out / "identity.json").write_text(json.dumps(facts))
+    return None
+
+
+def write_square(request: Any) -> None:
+    """A method whose head is a square before the face's place; parameter `broken` spoils one of its files."""
+    import numpy as np
+
+    from idto3d.asset import AssetManifest, TexturedMesh, write_head_asset
+
+    corners = np.array([[-60.0, -90.0, 0.0], [60.0, -90.0, 0.0], [60.0, 40.0, 0.0], [-60.0, 40.0, 0.0]])
+    mesh = TexturedMesh(
+        vertices=corners,
+        faces=np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int64),
+        uvs=np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]),
+        albedo=np.full((8, 8, 3), 180, dtype=np.uint8),
+        roughness_metallic=np.full((8, 8, 3), 128, dtype=np.uint8),
+    )
+    manifest = AssetManifest(
+        method="square", identity=request.identity, seed=request.seed, expressions=request.expressions
+    )
+    write_head_asset(request.out, dict.fromkeys(request.expressions, mesh), manifest)
+    file = request.out / "smile.glb"
+    broken = str(request.parameters.get("broken", ""))
+    if broken == "nan":
+        position = np.float32(-0.06).tobytes()
+        assert position in file.read_bytes()
+        file.write_bytes(file.read_bytes().replace(position, np.float32("nan").tobytes()))
+    elif broken == "truncated":
+        file.write_bytes(file.read_bytes()[:200])
+    elif broken == "missing":
+        file.unlink()
+
+
+REAL_HEADS = {
+    **STAGES,
+    "identity": Stage(real_identity, POPULATION),
+    "generate": Stage(stages.generate_head, ("expressions",)),
+    "render": Stage(stages.render_views, stages.VIEWS),
+}
+SQUARES = {"square": spec("square", entry="fake_stages:write_square")}

@@ -219,13 +219,23 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         for file, text in {"__init__": "", **files}.items():
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / f"{file}.py").write_text(textwrap.dedent(text))
-        for function in (code_version.code_version, code_version._module, code_version._source_of):
+        for function in (
+            code_version.code_version,
+            code_version._look,
+            code_version._module,
+            code_version._source_of,
+        ):
             function.cache_clear()
         sys.modules.pop(name, None)
         return code_version.code_version(f"{name}.{entry}")
 
     yield version
-    for function in (code_version.code_version, code_version._module, code_version._source_of):
+    for function in (
+        code_version.code_version,
+        code_version._look,
+        code_version._module,
+        code_version._source_of,
+    ):
         function.cache_clear()
 
 

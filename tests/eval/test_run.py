@@ -15,6 +15,7 @@ from typing import Any
 import fake_stages as fake
 import polars
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from idto3d.errors import UserError
@@ -166,6 +167,38 @@ def test_a_failing_head_is_nan_with_its_reason_and_the_others_go_on(
     assert table.filter(table["method"] == "good")["value"].is_finite().all()
     assert reason in (root / "report.html").read_text()
     assert reason in (root / "report.md").read_text()
+
+
+def test_broken_files_of_a_real_method_are_reasons_and_its_other_heads_are_drawn(tmp_path: Path) -> None:
+    """A GLB with NaN, a truncated one and a missing one, through the stages that real methods go through."""
+    root = tmp_path / "run"
+    rows = ", ".join(
+        f"{{method: square, label: {broken}, parameters: {{broken: {broken}}}}}"
+        for broken in ("nothing", "nan", "truncated", "missing")
+    )
+    protocol = fake.protocol(people=1, methods=f"[{rows}]")
+    with pytest.raises(UserError, match="no head by nan that could be drawn") as told:
+        run_protocol(
+            protocol,
+            root,
+            progress=False,
+            workers=1,
+            weights=tmp_path / "weights",
+            methods=fake.SQUARES,
+            stages="fake_stages:REAL_HEADS",
+            console=Console(file=io.StringIO()),
+        )
+    assert "\n" not in str(told.value)
+    table = polars.read_parquet(root / "scores.parquet")
+    reasons = {
+        label: table.filter((table["method"] == label) & (table["metric"] == "identity_similarity"))["reason"]
+        for label in ("nothing", "nan", "truncated", "missing")
+    }
+    assert set(reasons["nothing"]) == {""}
+    assert all("smile" in reason for label in ("nan", "truncated", "missing") for reason in reasons[label])
+    assert "finite" in reasons["nan"][0] or "NaN" in reasons["nan"][0]
+    with Image.open(root / "views/nothing/heldout-0000/seed-0/neutral/front-even.png") as image:
+        assert image.size == (64, 64)
 
 
 def test_a_failure_is_kept_but_a_machine_failure_is_tried_again(tmp_path: Path) -> None:
