@@ -34,10 +34,11 @@ RANK = 32
 # An adapter serves distillation, which looks at high noise alone; its run is short, and so is its memory.
 ADAPTER_OPTIONS: dict[str, Any] = {
     "learning_rate": 2e-3,
+    "batch": 16,
     "weight_decay": 0.0,
     "warm_up": 50,
     "ema_decay": 0.99,
-    "quiet_share": 0.1,
+    "quiet_share": 0.05,
     "gamma": 2.0,
 }
 SHEET_EXPRESSIONS = ("neutral", "smile", "surprise", "anger", "kiss")
@@ -173,15 +174,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int)
     parser.add_argument("--threads", type=int, default=1, help="more pay only on idle cores")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--resume", action="store_true")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    options: dict[str, Any] = {"batch": given.batch}
-    if given.learning_rate is not None:
-        options["learning_rate"] = given.learning_rate
+    chosen = {"batch": given.batch, "learning_rate": given.learning_rate}
+    options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     try:
         if given.what == "sheets":
             print(*draw_sheets(given.data, given.out), sep="\n")
