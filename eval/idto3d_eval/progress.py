@@ -41,7 +41,8 @@ class RunProgress:
             transient=True,
             disable=not self._live,
         )
-        self._overall: TaskID | None = None
+        self._width = max((len(job.name) for job in jobs), default=0) + 2
+        self._overall = self._bars.add_task("[bold]" + "run".ljust(self._width), total=self._total, note="")
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> RunProgress:
@@ -66,7 +67,7 @@ class RunProgress:
         """A worker took a job."""
         self._fractions[job] = 0.0
         if self._live:
-            self._tasks[job] = self._bars.add_task(f"  {job}", total=None, note="")
+            self._tasks[job] = self._bars.add_task(f"  {job}".ljust(self._width), total=None, note="")
 
     def moved(self, job: str, done: int, total: int, what: str) -> None:
         """A job told how far it is."""
@@ -83,8 +84,6 @@ class RunProgress:
         done = self._total - len(self._waiting)
         note = f"{done}/{self._total} jobs, {spoken(self.remaining())} left"
         if self._live:
-            if self._overall is None:
-                self._overall = self._bars.add_task("[bold]run", total=self._total, note=note)
             self._bars.update(self._overall, completed=done + sum(self._fractions.values()), note=note)
         elif time.monotonic() - self._last_line >= _PLAIN_EVERY:
             self._last_line = time.monotonic()
