@@ -63,7 +63,8 @@ def labels(row: Mapping[str, Any]) -> list[str]:
     """What a reader must know of a row before comparing it."""
     found = [row["kind"]]
     if row["photos_of"] == "next":
-        found.append("another person's photos")
+        scored = "scored as the person in them" if row["scored_as"] == "photos" else "scored as its own"
+        found.append(f"another person's photos, {scored}")
     if row["knows_population"]:
         found.append("knows the generating family")
     if row["heads"]["made"] < row["heads"]["total"]:

@@ -10,7 +10,7 @@ does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from idto3d_eval.keys import KeyInputs, weights_sha256
 from idto3d_eval.stage import Stage
 from idto3d_eval.stages import STAGES
 from idto3d_protocols.schema import MethodRow, Protocol
+
+AS_PHOTOS = "_as_photos"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Plan:
 
     protocol: Protocol
     jobs: tuple[Job, ...]
-    specs: Mapping[str, MethodSpec]  # by the label of the row
+    rows: Mapping[str, MethodRow]  # of the result table, by label; see `scored_rows`
+    specs: Mapping[str, MethodSpec]  # by the same labels
     weights: Path
 
     def of_stage(self, stage: str) -> tuple[Job, ...]:
@@ -94,20 +97,41 @@ def plan_run(
         ]
         jobs += [laying.job("gallery", "gallery"), *references]
         common += ("gallery", *(job.name for job in references))
-    jobs += [
-        laying.job(
-            "score",
-            f"scores/{row.label}",
-            needs=(
-                *(job.name for job in jobs if job.label == row.label and job.stage in {"generate", "read"}),
-                *common,
-            ),
-            label=row.label,
-            parameters={"label": row.label},
-        )
-        for row in protocol.methods
-    ]
-    return Plan(protocol, tuple(jobs), specs, weights)
+    rows = scored_rows(protocol)
+    jobs += [_score_job(laying, row, label, jobs, common) for label, row in rows.items()]
+    return Plan(
+        protocol, tuple(jobs), rows, {label: specs[row.label] for label, row in rows.items()}, weights
+    )
+
+
+def scored_rows(protocol: Protocol) -> dict[str, MethodRow]:
+    """The rows of the result table: the protocol's, and beside each that was given another person's photos
+    the same heads scored as the person in those photos."""
+    rows: dict[str, MethodRow] = {}
+    for row in protocol.methods:
+        rows[row.label] = row
+        if row.photos_of != "own":
+            rows[row.label + AS_PHOTOS] = row
+    return rows
+
+
+def _score_job(
+    laying: _Layer, row: MethodRow, label: str, jobs: Sequence[Job], common: tuple[str, ...]
+) -> Job:
+    """Scores a row's heads, each as its own identity or as the one in the photos that it was given."""
+    as_photos = label != row.label
+    scored_as = {
+        name: laying.protocol.conditioning_identity(row, name) if as_photos else name
+        for name in laying.protocol.population.identities
+    }
+    heads = [job.name for job in jobs if job.label == row.label and job.stage in {"generate", "read"}]
+    return laying.job(
+        "score",
+        f"scores/{label}",
+        needs=(*heads, *common),
+        label=label,
+        parameters={"label": label, "heads": row.label, "scored_as": scored_as},
+    )
 
 
 def _head_jobs(

@@ -125,7 +125,7 @@ def _claim(store: Store, protocol: Protocol) -> None:
 
 def _refuse_methods_without_heads(plan: Plan, settled: Mapping[str, Record], root: Path) -> None:
     """A method that made nothing is an error of the run; single failures are rows of its report."""
-    for label in plan.specs:
+    for label in (row.label for row in plan.protocol.methods):
         heads = [settled[job.name] for job in plan.of_stage("generate") if job.label == label]
         views = [settled[job.name] for job in plan.of_stage("render") if job.label == label]
         if heads and not any(record.done for record in views):

@@ -16,12 +16,15 @@ FEATURES_FILE = "features.npz"
 
 
 def heads_of(call: StageCall, references: Mapping[str, Reference]) -> list[Head]:
-    """One head an identity and seed; where a job failed, the reason stands in place of the features."""
+    """One head an identity and seed; where a job failed, the reason stands in place of the features.
+
+    A head goes by the identity that it is scored as, which in a row of its own is the one in the photos.
+    """
     views = view_specs(call.protocol)
     heads = []
-    for identity in call.protocol.population.identities:
+    for made_for, identity in call.parameters["scored_as"].items():
         for seed in call.protocol.seeds:
-            place = f"{call.label}/{identity}/seed-{seed}"
+            place = f"{call.parameters['heads']}/{made_for}/seed-{seed}"
             asset, features = call.inputs.get(f"heads/{place}"), call.inputs.get(f"features/{place}")
             failure = _failure(call, f"features/{place}", f"heads/{place}", *_measures(identity))
             if asset is None or features is None or len(references[identity].photos) == 0:

@@ -96,9 +96,9 @@ def _row(
     label: str,
     block: str,
 ) -> dict[str, Any]:
-    spec = plan.specs[label]
-    heads = [job for job in plan.of_stage("read") if job.label == label]
-    own = costs.filter(costs["method"] == label)
+    spec, row = plan.specs[label], plan.rows[label]
+    heads = [job for job in plan.of_stage("read") if job.label == row.label]
+    own = costs.filter(costs["method"] == row.label)
     generate = own.filter(own["stage"] == "generate")
     return {
         "label": label,
@@ -111,8 +111,9 @@ def _row(
         "reproduction": spec.reproduction,
         "licence": spec.licence,
         "source": spec.source,
-        "photos_of": plan.protocol.row(label).photos_of,
-        "budget": plan.protocol.budget_of(plan.protocol.row(label)).model_dump(),
+        "photos_of": row.photos_of,
+        "scored_as": "own" if label == row.label else "photos",
+        "budget": plan.protocol.budget_of(row).model_dump(),
         "heads": {"made": sum(settled[job.name].done for job in heads), "total": len(heads)},
         "unranked": figures.unranked.get(label, ""),
         "cells": figures.cells[label],

@@ -141,10 +141,10 @@ def read(call: StageCall) -> Facts | None:
 def score(call: StageCall) -> Facts | None:
     """Plausible figures: a method's quality follows from its label, an identity's from its name."""
     rows = []
-    for name in call.protocol.population.identities:
+    for made_for, name in call.parameters["scored_as"].items():
         for seed in call.protocol.seeds:
-            failure = call.failures.get(f"features/{call.label}/{name}/seed-{seed}", "")
-            rows += _head_rows(call, name, seed, failure)
+            place = f"features/{call.parameters['heads']}/{made_for}/seed-{seed}"
+            rows += _head_rows(call, name, seed, call.failures.get(place, ""))
     write_rows(call.out, rows)
     return None
 

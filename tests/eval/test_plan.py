@@ -113,6 +113,11 @@ def test_photos_of_another_person_change_the_head(tmp_path: Path) -> None:
     assert changed(own, swapped) == FROM_HEADS
     (job,) = [job for job in swapped.of_stage("generate") if job.key_inputs.identity == "heldout-0001"]
     assert job.needs == ("identities/heldout-0000",)
+    own_row, photos_row = swapped.of_stage("score")
+    assert own_row.key_inputs.parameters["scored_as"]["heldout-0001"] == "heldout-0001"
+    assert photos_row.label == "good_as_photos"
+    assert photos_row.key_inputs.parameters["scored_as"]["heldout-0001"] == "heldout-0000"
+    assert photos_row.needs == own_row.needs
 
 
 def test_weights_change_only_the_stages_that_read_them(tmp_path: Path) -> None:
