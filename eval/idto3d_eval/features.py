@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,10 +145,10 @@ def read_images(images: Images, models: ScoringModels) -> Readings:
         presence[index] = reading.presence
         crops.append(align(image, reading.landmarks))
         found.append(index)
-    aligned = np.stack(crops) if crops else np.zeros((0, *CROP), dtype=np.uint8)
-    embedded = models.recogniser.embed(aligned)
+    # Without any face, an empty crop still tells how long an embedding is.
+    embedded = models.recogniser.embed(np.stack(crops or [np.zeros(CROP, dtype=np.uint8)]))
     embeddings = np.full((count, embedded.shape[1]), np.nan, dtype=np.float32)
-    embeddings[found] = embedded
+    embeddings[found] = embedded[: len(found)]
     return Readings(embeddings, landmarks, actions, presence, tuple(reasons))
 
 
@@ -257,5 +258,5 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"Found no readable features at {path} ({error}); read them again.") from error

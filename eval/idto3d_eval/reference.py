@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +153,7 @@ def load_reference(path: Path) -> Reference:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"Found no readable reference at {path} ({error}); build it again.") from error
     points, normals = sample_surface(arrays["vertices"], arrays["faces"], TRUTH_POINTS, TRUTH_SEED)
     return Reference(

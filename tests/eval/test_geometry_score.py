@@ -1,0 +1,48 @@
+"""A head's geometry, all measurements together: zero for the truth, undefined with a reason otherwise."""
+
+import numpy as np
+import trimesh
+
+from idto3d_eval.geometry_score import NAMES, compare_geometry, measure_geometry
+from idto3d_eval.metrics.surface import Surface, sample_surface
+from idto3d_eval.reference import Truth
+
+PLANE = np.array([[-45, 20], [-15, 20], [15, 20], [45, 20], [0, -30], [-25, -55], [25, -55]], float)
+LANDMARKS = np.c_[PLANE, np.sqrt(100.0**2 - (PLANE**2).sum(axis=1))]
+
+
+def truth():
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=100.0)
+    vertices, faces = np.asarray(ball.vertices), np.asarray(ball.faces, np.int64)
+    points, normals = sample_surface(vertices, faces, 6000, seed=0)
+    return Truth(vertices, faces, points, normals, LANDMARKS)
+
+
+def test_the_truth_measures_zero():
+    own = truth()
+    found = compare_geometry(Surface(own.vertices, own.faces), LANDMARKS, own)
+    assert set(found.measurements) == set(NAMES)
+    assert found.measurements["surface_recall"].value == 1.0
+    zero = {name: measured.value for name, measured in found.measurements.items() if name != "surface_recall"}
+    assert max(zero.values()) < 1e-2
+    assert len(found.distances) > 500
+
+
+def test_a_mirror_passes_only_as_published():
+    own = truth()
+    flip = np.array([-1.0, 1.0, 1.0])
+    found = compare_geometry(
+        Surface(own.vertices * flip, own.faces[:, ::-1]), LANDMARKS * flip, own
+    ).measurements
+    assert found["now_published_median"].value < 1e-2
+    assert {name for name, measured in found.items() if measured.reason} == set(NAMES) - {
+        "now_published_median"
+    }
+
+
+def test_without_truth_or_head_everything_is_undefined_with_a_reason():
+    for found in (
+        measure_geometry(None, None, (), None),
+        measure_geometry(None, None, (), truth(), "the method crashed"),
+    ):
+        assert all(np.isnan(measured.value) and measured.reason for measured in found.measurements.values())
