@@ -17,6 +17,7 @@ from idto3d.attributes import Attributes
 from idto3d.expressions import EXPRESSIONS
 from idto3d.guidance.codec import PatchCodec
 from idto3d.guidance.condition_encoder import ConditionEncoder, ConditionEncoderConfig
+from idto3d.guidance.first_guess import FirstGuess, FirstGuessConfig
 
 RESOLUTION = 64
 PATCH = 4
@@ -59,6 +60,13 @@ def make_encoder() -> ConditionEncoder:
     """An untrained condition encoder over this project's expressions and attributes."""
     attributes = {group: len(words) for group, words in Attributes.GROUPS.items()}
     return ConditionEncoder(ConditionEncoderConfig(expressions=EXPRESSIONS, attributes=attributes))
+
+
+def make_guess() -> FirstGuess:
+    """An untrained first guess over the same expressions and attributes."""
+    attributes = {group: len(words) for group, words in Attributes.GROUPS.items()}
+    side = RESOLUTION // PATCH
+    return FirstGuess(FirstGuessConfig(len(EXPRESSIONS), attributes, channels=3 * PATCH**2, side=side))
 
 
 def make_codec() -> PatchCodec:

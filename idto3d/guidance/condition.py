@@ -76,6 +76,10 @@ class Condition:
             attributes=torch.full_like(self.attributes, -1),
         )
 
+    def replacing(self, part: str, other: Condition) -> Condition:
+        """The same rows with one field ("identity", "camera", …) taken from another batch."""
+        return replace(self, **{part: getattr(other, part)})
+
     def rows(self, index: Tensor | slice) -> Condition:
         """The chosen rows, as indexing a tensor would choose them."""
         return Condition(

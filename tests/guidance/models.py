@@ -26,6 +26,7 @@ class KnownGuidance(Guidance):
         self.prediction = "sample"
         self.alphas_cumprod = self.scheduler.alphas_cumprod
         self.calls = 0
+        self.guess = None
 
     @property
     def device(self) -> torch.device:
