@@ -14,6 +14,7 @@ from idto3d_eval.plan import Job
 from idto3d_eval.stage import Stage
 from idto3d_eval.store import Record
 
+_FORETELLS = 0.05  # the share of a job from which on its pace tells how long it takes
 _PLAIN_EVERY = 20.0  # seconds between two lines where there is no terminal
 
 
@@ -32,6 +33,7 @@ class RunProgress:
         self._waiting = {job.name for job in jobs}
         self._total = len(jobs)
         self._fractions: dict[str, float] = {}
+        self._started: dict[str, float] = {}
         self._last_line = time.monotonic()
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -58,6 +60,7 @@ class RunProgress:
         """A job is over, now or in an earlier run."""
         self._waiting.discard(job)
         self._fractions.pop(job, None)
+        self._started.pop(job, None)
         if record.seconds > 0:
             self._measured[self._kinds[job]].append(record.seconds)
         if job in self._tasks:
@@ -65,7 +68,7 @@ class RunProgress:
 
     def started(self, job: str) -> None:
         """A worker took a job."""
-        self._fractions[job] = 0.0
+        self._fractions[job], self._started[job] = 0.0, time.monotonic()
         if self._live:
             self._tasks[job] = self._bars.add_task(f"  {job}".ljust(self._width), total=None, note="")
 
@@ -93,10 +96,20 @@ class RunProgress:
         """Estimated seconds to the end, all workers busy."""
         work = 0.0
         for job in self._waiting:
-            times = self._measured[self._kinds[job]]
-            expected = sum(times) / len(times) if times else self._seconds[self._kinds[job]]
-            work += expected * (1.0 - self._fractions.get(job, 0.0))
+            work += self._expected(self._kinds[job]) * (1.0 - self._fractions.get(job, 0.0))
         return work / self._workers
+
+    def _expected(self, kind: str) -> float:
+        """Seconds of one job of a kind: measured, or foretold by one that is under way, or assumed."""
+        times = self._measured[kind]
+        if not times:
+            now = time.monotonic()
+            times = [
+                (now - self._started[job]) / fraction
+                for job, fraction in self._fractions.items()
+                if self._kinds[job] == kind and fraction >= _FORETELLS
+            ]
+        return sum(times) / len(times) if times else self._seconds[kind]
 
 
 def spoken(seconds: float) -> str:
