@@ -1,4 +1,4 @@
-"""The generator: it knows nothing but photos, and distillation under a known denoiser finds the known head."""
+"""The generator: it knows nothing but photos, and under a denoiser that knows it finds the head."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from idto3d_baselines.specs import GenerateRequest
 from idto3d_protocols.schema import Budget
 photos, weights, out = (Path(argument) for argument in sys.argv[1:])
 budget = Budget(geometry_steps=2, texture_steps=2, fit_steps=0, geometry_batch=1, texture_batch=1, threads=1)
-small = {"grid_resolution": 40, "faces": 3000, "texture_size": 64}
-generate(GenerateRequest("somebody", tuple(sorted(photos.iterdir())), ("neutral", "smile"), 0, budget, weights, out,
-                         small))
+small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64}
+found = tuple(sorted(photos.iterdir()))
+generate(GenerateRequest("somebody", found, ("neutral", "smile"), 0, budget, weights, out, small))
 """
 
 
@@ -59,7 +59,7 @@ def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> N
 
 
 def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the true normals as the denoiser's answer, stage 1 at least halves the distance to the true skin."""
+    """With the true normals as the denoiser's answer, stage 1 at least halves the distance to the skin."""
     person = draw_person("validation", 1)
     truth = {name: Surface(person, preset(name)) for name in ("neutral", "surprise")}
     asked: list[tuple[str, list[object]]] = []
@@ -83,9 +83,10 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
 
     monkeypatch.setattr(generate, "condition_of", remember)
     monkeypatch.setattr(generate, "sds_loss", distance)
-    settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=48, geometry_rate=0.3)
+    settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=56, geometry_rate=0.3)
     grid = generate.start_grid(WEIGHTS / "mean_head.npz", settings.grid_resolution)
-    found = generate.sculpt(generate.Subject(None, None), ["neutral", "surprise"], Knowing(), grid, settings, 0)  # type: ignore[arg-type]
+    names = ["neutral", "surprise"]
+    found = generate.sculpt(generate.Subject(None, None), names, Knowing(), grid, settings, 0)  # type: ignore[arg-type]
     with np.load(WEIGHTS / "mean_head.npz") as mean:
         before = _distance(person, mean["vertices"], mean["faces"])
     after = _distance(person, found.vertices["neutral"].numpy(), found.faces.numpy())
@@ -98,5 +99,7 @@ def _distance(person: object, vertices: np.ndarray, faces: np.ndarray) -> float:
     points = true_vertices[np.unique(true_faces)]
     points = points[(points[:, 2] > -50) & (np.abs(points[:, 1] + 35) < 75)]
     scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(o3d.core.Tensor(vertices.astype(np.float32)), o3d.core.Tensor(faces.astype(np.uint32)))
+    scene.add_triangles(
+        o3d.core.Tensor(vertices.astype(np.float32)), o3d.core.Tensor(faces.astype(np.uint32))
+    )
     return float(np.median(scene.compute_distance(o3d.core.Tensor(points.astype(np.float32))).numpy()))
