@@ -7,6 +7,7 @@ control point acts together with its mirror image across x = 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +101,20 @@ class FaceWarp:
     def _weights(self, points: Floats, centres: Floats) -> Floats:
         squared = (points**2).sum(1)[:, None] + (centres**2).sum(1) - 2.0 * points @ centres.T
         return np.asarray(np.exp(-0.5 * np.maximum(squared, 0.0) / self.widths**2))
+
+
+def upright(landmarks: Floats, target: Floats) -> Callable[[Floats], Floats]:
+    """The nod and shift that bring landmarks [68, 3] closest to those of an upright head, as a function.
+
+    A warp can nod and shift the whole head, which no photo tells from a pose; symmetry forbids it the rest.
+    """
+    centre, goal = landmarks.mean(0), target.mean(0)
+    a, b = (landmarks - centre)[:, 1:], (target - goal)[:, 1:]
+    angle = np.arctan2((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), (a * b).sum())
+    c, s = np.cos(angle), np.sin(angle)
+    nod = np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+    shift = (goal - nod @ centre) * [0.0, 1.0, 1.0]
+    return lambda points: np.asarray(points @ nod.T + shift)
 
 
 def _far_apart(points: Floats, count: int) -> Floats:

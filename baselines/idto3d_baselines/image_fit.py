@@ -23,7 +23,7 @@ from idto3d.identity.reader import FaceReading, NoFace, load_reader, read_faces
 from idto3d_baselines.face_warp import StartHead, load_start_head
 from idto3d_baselines.photo_crop import head_crop
 from idto3d_baselines.photo_fit import Fitted, fit_head
-from idto3d_baselines.photo_texture import textured_head
+from idto3d_baselines.photo_texture import layout_of, textured_head
 from idto3d_baselines.specs import GenerateRequest
 from idto3d_baselines.subject import READER
 
@@ -128,7 +128,8 @@ def fit_photo(
     settings = settings or FitSettings()
     fitted = fit_head(head, head_crop(image, landmarks, settings.fit_resolution), steps, seed, progress)
     fine = head_crop(image, landmarks, settings.colour_resolution)
-    return textured_head(fine, fitted, head.mesh.faces, settings.texture_size), fitted
+    layout = layout_of(head.mesh, settings.texture_size)
+    return textured_head(fine, fitted, layout, head.mesh.faces, settings.texture_size), fitted
 
 
 def _settings(request: GenerateRequest) -> FitSettings:

@@ -14,12 +14,13 @@ from idto3d.render.camera import Camera
 from idto3d.render.embree import cast
 from idto3d_baselines.face_warp import StartHead
 
-SIDE = 2.1  # crop side over the landmarks' extent: the whole head of the mean person
-UPWARD = 0.16  # of the landmarks' extent: a head's middle lies above its landmarks'
+SIDE = 2.4  # crop side over the landmarks' extent: the whole head of the mean person
+UPWARD = 0.2  # of the landmarks' extent: a head's middle lies above its landmarks'
 # Distance over picture height. One face does not tell a lens from a distance, and the embedded photos were
 # taken from 1.4 to 5 times their height: this is their middle, and that of portraits.
 FOCAL = 2.8
 DISTANCE = 900.0  # mm from the camera to the origin of the posed frame
+BAND = 28  # of the crop's side: half the width of the band in which an outline is looked for
 ROUNDS = 3  # of GrabCut
 TRUSTED_OVERLAP = 0.8  # overlap of outline and posed mean head from which the outline is believed
 
@@ -91,17 +92,11 @@ def outline(
     """
     size = crop.image.shape[0]
     guess = cast(posed, faces, crop_camera(size)).mask
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-
-    def grown(mask: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
-        change = cv2.dilate if times > 0 else cv2.erode
-        return np.asarray(change(mask.astype(np.uint8), disc, iterations=abs(times)) > 0)
-
-    step = max(1, size // 28)
+    step = max(1, size // BAND)
     labels = np.full((size, size), cv2.GC_BGD, np.uint8)
-    labels[grown(guess, 2 * step)] = cv2.GC_PR_BGD
+    labels[_grown(guess, 2 * step)] = cv2.GC_PR_BGD
     labels[guess] = cv2.GC_PR_FGD
-    labels[grown(guess, -2 * step)] = cv2.GC_FGD
+    labels[_grown(guess, -2 * step)] = cv2.GC_FGD
     labels[~crop.inside] = cv2.GC_BGD
     if not (labels == cv2.GC_FGD).any() or not (labels == cv2.GC_BGD).any():
         return None
@@ -120,3 +115,16 @@ def above_chin(crop: Crop) -> NDArray[np.bool_]:
     row, column = np.indices(crop.inside.shape) + 0.5
     up = eyes - chin
     return np.asarray((column - chin[0]) * up[0] + (row - chin[1]) * up[1] > 0.0)
+
+
+def surely_head(crop: Crop, posed: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Pixels [S, S] well inside the posed mean head: the person, however their outline runs."""
+    size = crop.image.shape[0]
+    return _grown(cast(posed, faces, crop_camera(size)).mask, -2 * max(1, size // BAND)) & crop.inside
+
+
+def _grown(mask: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """A mask [S, S] grown by that many pixels, or shrunk by a negative number of them."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+    change = cv2.dilate if times > 0 else cv2.erode
+    return np.asarray(change(mask.astype(np.uint8), disc, iterations=abs(times)) > 0)
