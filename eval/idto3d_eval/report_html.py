@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from idto3d_eval.aggregate import ALPHA, COVERAGE
 from idto3d_eval.charts import interval_chart, share_chart
-from idto3d_eval.contact_sheet import PersonSheet, Strip, person_sheets, thumbnail
+from idto3d_eval.contact_sheet import person_sheets
 from idto3d_eval.figures_text import heading, interval, labels, mark, number, seconds, signed, valid
 from idto3d_eval.plan import Plan
 from idto3d_eval.report import population_sentence, titles
+from idto3d_eval.report_heads import breakable, people
 from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 CURVE = "now_median"  # the metric whose spread over identities is drawn, as NoW's own curves are
 STYLE = Path(__file__).with_name("report.css")
-_SPLIT_AFTER = 12  # people shown open; more are folded away
 
 
 def html(
@@ -44,7 +43,7 @@ def html(
     sections = [
         _header(summary, name),
         _section("Result", _headline(summary) + _reading(summary) + _unmeasured(summary)),
-        _section("Heads", _people(person_sheets(plan, store, settled), protocol["expressions"])),
+        _section("Heads", people(person_sheets(plan, store, settled), protocol["expressions"])),
         _section("Spread", _charts(summary, scores)),
         _section("Compared", _comparisons(summary)),
         _section("Failed", _failures(summary)),
@@ -123,7 +122,7 @@ def _metric_table(summary: Mapping[str, Any], metrics: Sequence[Mapping[str, Any
 
 
 def _name(row: Mapping[str, Any], chips: bool) -> str:
-    name = f'<b title="{escape(row["summary"])}">{_breakable(row["label"])}</b>'
+    name = f'<b title="{escape(row["summary"])}">{breakable(row["label"])}</b>'
     if not chips:
         return name
     given = ", ".join(row["conditioned_on"])
@@ -138,43 +137,6 @@ def _cell(cell: Mapping[str, Any] | None, unit: str) -> str:
     under = "<br>".join(part for part in (interval(cell, unit), valid(cell)) if part)
     style = ' class="best"' if cell["best"] else ""
     return f"<td{style}><b>{mark(cell)} {number(cell['value'], unit)}</b><small>{under}</small></td>"
-
-
-def _people(sheets: Sequence[PersonSheet], expressions: Sequence[str]) -> str:
-    shown = "".join(_person(sheet, expressions) for sheet in sheets[:_SPLIT_AFTER])
-    rest = "".join(_person(sheet, expressions) for sheet in sheets[_SPLIT_AFTER:])
-    more = f"Others: {len(sheets) - _SPLIT_AFTER}"
-    folded = f"<details><summary>{more}</summary>{rest}</details>" if rest else ""
-    return f"<p class='faint'>Left: the photos that the heads were made from.</p>{shown}{folded}"
-
-
-def _person(sheet: PersonSheet, expressions: Sequence[str]) -> str:
-    """Photos on the left, methods in columns, expressions in rows."""
-    photos = "".join(_picture(path, f"photo of {sheet.identity}") for path in sheet.photos)
-    columns = f"grid-template-columns:minmax(52px,80px) repeat({len(sheet.strips)}, minmax(68px,132px))"
-    top = "".join(f'<span class="top">{_breakable(strip.label)}</span>' for strip in sheet.strips)
-    rows = "".join(
-        f'<span class="side">{escape(expression)}</span>'
-        + "".join(_head(strip, index, sheet.identity, expression) for strip in sheet.strips)
-        for index, expression in enumerate(expressions)
-    )
-    return (
-        f'<div class="person"><h3>{escape(sheet.identity)}</h3><div class="sides">'
-        f'<div class="photos">{photos}</div>'
-        f'<div class="heads" style="{columns}"><span></span>{top}{rows}</div></div></div>'
-    )
-
-
-def _head(strip: Strip, index: int, identity: str, expression: str) -> str:
-    path = strip.images[index]
-    if path is None:
-        return f'<span class="none" title="{escape(strip.reason)}">no head</span>'
-    return _picture(path, f"{strip.label}, {identity}, {expression}")
-
-
-def _picture(path: Path, alt: str) -> str:
-    data = base64.b64encode(thumbnail(path)).decode("ascii")
-    return f'<img alt="{escape(alt)}" title="{escape(alt)}" src="data:image/jpeg;base64,{data}">'
 
 
 def _charts(summary: Mapping[str, Any], scores: polars.DataFrame) -> str:
@@ -223,7 +185,7 @@ def _comparisons(summary: Mapping[str, Any]) -> str:
     body = []
     for other in dict.fromkeys(gap["second"] for gap in summary["comparisons"]):
         cells = [_gap(found.get((other, metric["name"])), metric["unit"]) for metric in metrics]
-        body.append([f"minus <b>{_breakable(other)}</b>", *cells])
+        body.append([f"minus <b>{breakable(other)}</b>", *cells])
     level = f"{summary['protocol']['statistics']['level']:.0%}"
     note = (
         f"<p class='faint'>{escape(first)} minus each other method, paired on identity. Brackets: {level} "
@@ -306,11 +268,6 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], text_columns: in
 
     body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
     return f'<div class="scroll"><table><tr>{line("th", heads)}</tr>{body}</table></div>'
-
-
-def _breakable(name: str) -> str:
-    """A name that may wrap after its underscores."""
-    return escape(name).replace("_", "_<wbr>")
 
 
 def _float(value: float | None) -> float:
