@@ -45,7 +45,7 @@ ADAPTER_OPTIONS: dict[str, Any] = {
     "gamma": 2.0,
 }
 SHEET_EXPRESSIONS = ("neutral", "smile", "surprise", "anger", "kiss")
-SHEET_SCALES = Scales(2.0, 2.0)
+SHEET_SCALES = Scales(1.25, 1.25)
 FRONTAL = 0.85  # the least cosine of the yaw in a sheet
 
 
