@@ -15,6 +15,7 @@ from idto3d_eval.lifting import lift_now_landmarks
 from idto3d_eval.metrics.card import Measurement
 from idto3d_eval.metrics.geometry_now import VARIANTS, NowResult, now_errors
 from idto3d_eval.metrics.geometry_surface import surface_agreement
+from idto3d_eval.metrics.registration import procrustes
 from idto3d_eval.metrics.surface import Surface
 from idto3d_eval.reference import GEOMETRY_EXPRESSION, Truth
 from idto3d_eval.views import ViewSpec
@@ -80,9 +81,11 @@ def compare_geometry(head: Surface, landmarks: Floats, truth: Truth) -> HeadGeom
     def laid(variant: str) -> NowResult:
         return now_errors(truth.points, truth.landmarks, head, landmarks, VARIANTS[variant])
 
+    read = bool(np.isfinite(landmarks).all())
     free, metrical = laid("now"), laid("now_metrical")
     # Where no mirror fits better the two variants that free the scale are one computation.
-    published = free if free.alignment is not None else laid("now_published")
+    mirror = procrustes(landmarks, truth.landmarks, scale=True, reflection=True).mirrored if read else False
+    published = laid("now_published") if mirror else free
     measured = {
         "now_median": free.median(),
         "now_mean": free.mean(),

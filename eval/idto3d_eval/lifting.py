@@ -62,12 +62,12 @@ def lift_points(pixels: Floats, view: ViewSpec, head: Surface) -> Floats:
     """
     camera = view.camera
     focal = 0.5 * camera.resolution / float(np.tan(0.5 * camera.fovy))
-    read = np.isfinite(pixels).all(axis=1)
-    offset = np.where(read[:, None], pixels, 0.0) - 0.5 * camera.resolution
+    read: NDArray[np.bool_] = np.isfinite(pixels).all(axis=1, keepdims=True)  # [N, 1]
+    offset = np.where(read, pixels, 0.0) - 0.5 * camera.resolution
     local = np.stack([offset[:, 0] / focal, -offset[:, 1] / focal, -np.ones(len(pixels))], axis=1)
     directions = local @ camera.rotation()
     origins = np.broadcast_to(camera.position(), directions.shape)
-    return np.where(read[:, None], head.cast(origins, directions), np.nan)
+    return np.where(read, head.cast(origins, directions), np.nan)
 
 
 def _median(stack: Floats) -> Floats:

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 # in the numbering of iBUG 300-W from 0.
 NOW_LANDMARKS = (36, 39, 42, 45, 33, 48, 54)
 CENTRE_LIFT = 0.3  # share of the way from the nose bottom to the middle of the inner eye corners
+MIRROR_RATIO = 0.5  # of the two fits' rms, below which the mirrored one is no accident of reading
 RADIUS_FACTOR = 1.4  # of the mean of outer eye distance and nose distance
 
 
@@ -168,7 +169,7 @@ def now_errors(
 
     Returns:
         Distances of the points inside the crop; none, with a reason, where a landmark is missing or where the
-        landmarks fit better mirrored and the variant refuses that.
+        landmarks fit clearly better mirrored and the variant refuses that.
 
     Raises:
         ValueError: the scan's own landmarks are missing, or its crop holds no point.
@@ -183,12 +184,25 @@ def now_errors(
     cropped = scan_points[now_crop(scan_points, scan_landmarks)]
     if len(cropped) == 0:
         raise ValueError("Found no point of the scan in the face region, expected some; check its landmarks.")
-    best = procrustes(mesh_landmarks, scan_landmarks, scale=variant.scale, reflection=True)
-    if best.mirrored and not variant.reflection:
-        return NowResult(np.zeros(0), None, "the landmarks fit the truth better mirrored than turned")
-    alignment = refine(cropped, mesh, best, scale=variant.scale)
+    start = procrustes(mesh_landmarks, scan_landmarks, scale=variant.scale, reflection=variant.reflection)
+    if not variant.reflection and fits_mirrored(mesh_landmarks, scan_landmarks):
+        return NowResult(np.zeros(0), None, "the landmarks fit the truth clearly better mirrored than turned")
+    alignment = refine(cropped, mesh, start, scale=variant.scale)
     # Distances are asked in the mesh's frame, where the tree is, and scaled back to the scan's millimetres.
     return NowResult(alignment.scale * mesh.distance(alignment.inverse(cropped)), alignment)
+
+
+def fits_mirrored(mesh_landmarks: Floats, scan_landmarks: Floats) -> bool:
+    """Whether landmarks [7, 3] fit clearly better mirrored than turned, as those of a mirrored head do.
+
+    The seven points are nearly flat, so that an error of reading alone may tip the best fit to a mirror; then
+    both fits are about equally good and the turned one stands.
+    """
+    rms = []
+    for reflection in (True, False):
+        fit = procrustes(mesh_landmarks, scan_landmarks, scale=True, reflection=reflection)
+        rms.append(float(np.sqrt(((fit.apply(mesh_landmarks) - scan_landmarks) ** 2).sum(axis=1).mean())))
+    return rms[0] < MIRROR_RATIO * rms[1]
 
 
 def pooled_median(distances: Sequence[Floats]) -> Measurement:

@@ -5,7 +5,15 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from idto3d_eval.metrics.geometry_now import VARIANTS, cumulative_curve, now_crop, now_errors, pooled_median
+from idto3d_eval.metrics.geometry_now import (
+    VARIANTS,
+    cumulative_curve,
+    fits_mirrored,
+    now_crop,
+    now_errors,
+    pooled_median,
+)
+from idto3d_eval.metrics.registration import procrustes
 from idto3d_eval.metrics.surface import Surface, sample_surface
 
 TURN = Rotation.from_rotvec([0.4, -0.9, 0.3]).as_matrix()
@@ -81,6 +89,15 @@ def test_a_mirrored_head_passes_as_published_and_is_refused_by_ours():
     assert len(refused.distances) == 0
     assert np.isnan(refused.median().value)
     assert "mirrored" in refused.median().reason
+
+
+def test_flat_landmarks_that_reading_tips_over_are_no_mirror():
+    _, _, landmarks = face()
+    flat = landmarks * [1.0, 1.0, 0.02]
+    tipped = flat * [1.0, 1.0, -1.0] + np.random.default_rng(0).normal(scale=2.0, size=(7, 3))
+    assert procrustes(tipped, flat, scale=True, reflection=True).mirrored
+    assert not fits_mirrored(tipped, flat)
+    assert fits_mirrored(landmarks * [-1.0, 1.0, 1.0], landmarks)
 
 
 def test_a_missing_landmark_is_nan_with_a_reason():
