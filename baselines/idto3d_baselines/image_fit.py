@@ -97,8 +97,9 @@ def photo_quality(reading: FaceReading) -> float:
     """How much a face tells: its size in pixels, less what is turned away or moved by an expression."""
     points = reading.landmarks.astype(np.float64)
     size = float((points.max(0) - points.min(0)).max())
-    right, left = (np.linalg.norm(points[27:31].mean(0) - points[k]) for k in (36, 45))  # nose to eye corners
-    frontal = float(min(right, left) / max(right, left, 1e-6))
+    # From the nose's bridge to the outer eye corners.
+    right, left = (float(np.linalg.norm(points[27:31].mean(0) - points[k])) for k in (36, 45))
+    frontal = min(right, left) / max(right, left, 1e-6)
     still = 1.0 - 0.5 * float(reading.actions.max())
     return reading.presence * size * frontal * still
 
@@ -140,7 +141,7 @@ def _settings(request: GenerateRequest) -> FitSettings:
                 f"Found parameter {name}={value!r} for image_fit, expected one of {', '.join(known)} as a "
                 "whole number of at least 32; correct the protocol."
             )
-    return FitSettings(**{**known, **{k: int(v) for k, v in request.parameters.items()}})  # type: ignore[arg-type]
+    return FitSettings(**{**known, **{k: int(v) for k, v in request.parameters.items()}})
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def textured_head(
         (own, sure), (other, likely) = read
         rest = (1.0 - sure) * likely
         total = sure + rest
-        return (sure * own + rest * other) / np.maximum(total, 1e-6), total
+        return np.asarray((sure * own + rest * other) / np.maximum(total, 1e-6), np.float32), total
 
     known, belief = both_sides(fitted.vertices, normals)
     fill = _spread(fitted.vertices, known, belief[:, 0], fitted.albedo)
