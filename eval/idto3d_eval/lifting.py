@@ -62,7 +62,7 @@ def lift_points(pixels: Floats, view: ViewSpec, head: Surface) -> Floats:
     """
     camera = view.camera
     focal = 0.5 * camera.resolution / float(np.tan(0.5 * camera.fovy))
-    read: NDArray[np.bool_] = np.isfinite(pixels).all(axis=1, keepdims=True)  # [N, 1]
+    read = np.isfinite(pixels[:, :1]) & np.isfinite(pixels[:, 1:])  # [N, 1]
     offset = np.where(read, pixels, 0.0) - 0.5 * camera.resolution
     local = np.stack([offset[:, 0] / focal, -offset[:, 1] / focal, -np.ones(len(pixels))], axis=1)
     directions = local @ camera.rotation()
