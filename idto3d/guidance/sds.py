@@ -36,6 +36,7 @@ def sds_loss(
     generator: torch.Generator,
     *,
     weight: str = "clean_sample",
+    reference: tuple[Tensor, Condition] | None = None,
 ) -> Tensor:
     """A scalar whose gradient with respect to `images` is the SDS gradient, averaged over views and latents.
 
@@ -44,6 +45,11 @@ def sds_loss(
     terms of classifier-free guidance go through the denoiser as one batch, without gradient. Everything
     random comes from `generator` alone (on the CPU, so that devices agree). The value itself is half the
     weighted mean square of the step asked for, and falls as the picture is accepted.
+
+    reference: pictures [B, 3, R, R] and the condition that they fit. What the denoiser would change of them
+    under the same noise is its own error (blur, above all) and is taken off (Delta Denoising Score, Hertz et
+    al. 2023, eq. 3): the picture then moves by what tells the two conditions apart, and keeps what the
+    denoiser cannot draw.
     """
     z0 = guidance.encode(images)
     if isinstance(t, tuple):
@@ -53,8 +59,10 @@ def sds_loss(
     noise = torch.randn(z0.shape, generator=generator).to(z0)
     with torch.no_grad():
         alpha, sigma = guidance.alpha_sigma(t)
-        z_t = alpha * z0 + sigma * noise
-        x0_hat = guided_denoise(guidance, z_t, t, condition, scales)
+        x0_hat = guided_denoise(guidance, alpha * z0 + sigma * noise, t, condition, scales)
+        if reference is not None:
+            known = guidance.encode(reference[0])
+            x0_hat = x0_hat + known - guidance.denoise(alpha * known + sigma * noise, t, reference[1])
         # w(t) (eps_hat - eps), written through x0_hat
         gradient = WEIGHTS[weight](alpha, sigma) * (alpha / sigma) * (z0 - x0_hat)
         target = z0 - gradient

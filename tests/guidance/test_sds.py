@@ -172,3 +172,15 @@ def sphere(rings: int, segments: int) -> tuple[Tensor, Tensor]:
             a, b = i * segments, (i + 1) * segments
             faces += [[a + j, b + j, b + k], [a + j, b + k, a + k]]
     return vertices, torch.tensor(faces)
+
+
+def test_a_reference_takes_the_denoisers_own_error_off() -> None:
+    """A picture that is its own reference, under the same condition, stays, however bad the denoiser."""
+    guidance = KnownGuidance(lambda condition: torch.full((len(condition), 3, 8, 8), 0.3), 8)
+    images = (torch.rand(2, 3, 8, 8) * 2 - 1).requires_grad_(True)
+    known = (images.detach(), conditions(2))
+    sds_loss(
+        guidance, images, conditions(2), (0.3, 0.9), 1.0, torch.Generator().manual_seed(3), reference=known
+    ).backward()
+    assert images.grad is not None
+    assert images.grad.abs().max() < 1e-7
