@@ -111,13 +111,13 @@ def draw_appearance(attributes: Attributes, generator: np.random.Generator) -> A
 
 
 def _colour(rgb: NDArray[np.floating]) -> Floats:
-    return np.clip(rgb, 0.02, 0.98).astype(np.float32)
+    return np.asarray(np.clip(rgb, 0.02, 0.98), np.float32)
 
 
-def _smooth(value: Floats, width: float) -> Floats:
+def _smooth(value: NDArray[np.floating], width: float) -> Floats:
     """0 below -width, 1 above +width, a smooth ramp between."""
     t = np.clip(0.5 + 0.5 * value / width, 0.0, 1.0)
-    return (t * t * (3.0 - 2.0 * t)).astype(np.float32)
+    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
 
 
 def hair_mask(look: Appearance, canonical: Floats, softness: float = 5.0) -> Floats:
@@ -144,7 +144,7 @@ def beard_mask(look: Appearance, canonical: Floats) -> Floats:
     jaw = _smooth(top - y, 6.0) * _smooth(z + 78.0, 10.0) * _smooth(y + 140.0, 8.0)
     moustache = look.moustache * np.exp(-(((y + 61.0) / 5.0) ** 4) - (x / 24.0) ** 4) * (z > 0)
     lips = _smooth(_lip_distance(canonical) + 1.5, 2.0)
-    return (np.maximum(jaw, moustache) * (1.0 - lips)).astype(np.float32)
+    return np.asarray(np.maximum(jaw, moustache) * (1.0 - lips), np.float32)
 
 
 def relief(look: Appearance, canonical: Floats) -> Floats:
@@ -198,7 +198,7 @@ def _fibres(canonical: Floats) -> Floats:
     """A cheap streaky pattern in [-1, 1] for hair."""
     x, y, z = canonical.T
     wave = np.sin(0.45 * x + 2.0 * np.sin(0.06 * y)) * np.sin(0.25 * z - 0.2 * x + 0.1 * y)
-    return wave.astype(np.float32)
+    return np.asarray(wave, np.float32)
 
 
 def paint(

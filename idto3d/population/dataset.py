@@ -23,6 +23,7 @@ from idto3d.render.light import EnvironmentLight
 Arrays = dict[str, NDArray[np.generic]]
 PHOTO_RESOLUTION = 160
 VIEW_RESOLUTION = 64
+GREY = np.full(3, 0.5)  # behind normals and shaded colour
 
 
 def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
@@ -86,8 +87,6 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
 
     `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `attributes`.
     """
-    import cv2
-
     from idto3d.guidance.cameras import draw_view
     from idto3d.guidance.condition import camera_features
 
@@ -103,26 +102,30 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
             light = EnvironmentLight.random(generator)
             colour = surface.colour(seen, camera, light)
 
-            def picture(
-                background: NDArray[np.floating], pixels: NDArray[np.floating], mask=seen.mask
-            ) -> NDArray[np.uint8]:  # type: ignore[no-untyped-def]
-                canvas = np.array(np.broadcast_to(background, (side, side, 3)), np.float32)
-                canvas[mask] = pixels
-                small = cv2.resize(canvas, (VIEW_RESOLUTION, VIEW_RESOLUTION), interpolation=cv2.INTER_AREA)
-                return (np.clip(small, 0, 1) * 255).round().astype(np.uint8)
-
             srgb = to_srgb(colour)
             normal = seen.normal @ camera.rotation().T.astype(np.float32)
             backdrop = to_srgb(draw_background(generator, side))
             yield {
-                "photograph": picture(backdrop, srgb),
-                "normals": picture(np.full(3, 0.5), 0.5 + 0.5 * normal),
-                "shaded": picture(np.full(3, 0.5), srgb),
+                "photograph": _picture(backdrop, srgb, seen.mask),
+                "normals": _picture(GREY, 0.5 + 0.5 * normal, seen.mask),
+                "shaded": _picture(GREY, srgb, seen.mask),
                 "expression": np.array(expression, np.int64),
                 "camera": camera_features(camera),
                 "attributes": person.attributes.indices(),
                 "person": np.array(person.index, np.int32),
             }
+
+
+def _picture(
+    background: NDArray[np.floating], pixels: NDArray[np.floating], mask: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Pixels [P, 3] over a background (sRGB in [0, 1]), halved by box filter; [64, 64, 3]."""
+    import cv2
+
+    canvas = np.array(np.broadcast_to(background, (*mask.shape, 3)), np.float32)
+    canvas[mask] = pixels
+    small = cv2.resize(canvas, (VIEW_RESOLUTION, VIEW_RESOLUTION), interpolation=cv2.INTER_AREA)
+    return np.asarray((np.clip(small, 0, 1) * 255).round(), np.uint8)
 
 
 KINDS: dict[str, Callable[[Person, int], Iterator[Arrays]]] = {

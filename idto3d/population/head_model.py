@@ -77,7 +77,7 @@ class HeadModel:
         front = [vertices[side][np.argsort(-self.mean[side, 2])[:12]].mean(0) for side in (left, right)]
         origin = 0.5 * (front[0] + front[1])
         origin[0] = 0.0
-        return vertices - origin.astype(np.float32)
+        return np.asarray(vertices - origin, np.float32)
 
 
 @functools.cache
@@ -181,16 +181,16 @@ def _parts(
     for component in sorted(components, key=len)[:-1]:
         centre = mean[np.unique(faces[component])].mean(0)
         part[component] = PARTS.index("eye" if abs(centre[0]) > 10.0 else "tongue")
-    middle = tuple(float(value) for value in 0.5 * (mean.min(0) + mean.max(0)))
+    x, y, z = (float(value) for value in 0.5 * (mean.min(0) + mean.max(0)))
     seen = np.zeros(len(faces), np.int64)
     scene = Scene(mean, faces)
     for yaw in np.linspace(-np.pi, np.pi, 24, endpoint=False):
         for pitch in (-0.5, -0.2, 0.0, 0.3, 0.8):
             view = Camera(
-                yaw=float(yaw), pitch=pitch, distance=900.0, fovy=0.34, target=middle, resolution=384
+                yaw=float(yaw), pitch=pitch, distance=900.0, fovy=0.34, target=(x, y, z), resolution=384
             )
             hits = scene.cast(view)
-            normals = np.cross(*(mean[faces[:, k]] - mean[faces[:, 0]] for k in (1, 2)))
+            normals = np.cross(mean[faces[:, 1]] - mean[faces[:, 0]], mean[faces[:, 2]] - mean[faces[:, 0]])
             front = (normals @ view.rotation()[2]) > 0
             found = np.unique(hits.triangle[hits.mask])
             seen[found[front[found]]] += 1

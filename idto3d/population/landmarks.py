@@ -64,4 +64,4 @@ def landmark_vertices(
     candidates = np.unique(faces[seen[skin[seen]]])
     pixels = _CAMERA.project(mean[candidates])
     distance = np.linalg.norm(pixels[None] - template_pixels()[:, None], axis=-1)
-    return candidates[distance.argmin(1)]
+    return np.asarray(candidates[distance.argmin(1)], np.int64)

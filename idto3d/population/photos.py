@@ -112,7 +112,8 @@ def draw_background(generator: np.random.Generator, resolution: int) -> Floats:
         else:
             inside = ((np.abs(x - cx) < rx) & (np.abs(y - cy) < ry)).astype(np.float32)
         image = image + (inside * generator.uniform(0.3, 1.0))[..., None] * (colour - image)
-    return cv2.resize(image.astype(np.float32), (resolution, resolution), interpolation=cv2.INTER_LINEAR)
+    grown = cv2.resize(image.astype(np.float32), (resolution, resolution), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(grown, np.float32)
 
 
 def _occlude(image: Floats, landmarks: Floats, generator: np.random.Generator) -> Floats:
@@ -137,9 +138,9 @@ def _develop(image: Floats, generator: np.random.Generator) -> NDArray[np.uint8]
     image = image * (1 + 0.04 * generator.normal(size=3)).astype(np.float32)
     sigma = float(generator.uniform(0.3, 1.0)) * image.shape[0] / 256
     image = cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.2 else image
-    image = image + generator.normal(0, generator.uniform(0, 0.02), image.shape)
+    noisy = image + generator.normal(0, generator.uniform(0, 0.02), image.shape)
     stored = io.BytesIO()
-    Image.fromarray((np.clip(image, 0, 1) * 255).round().astype(np.uint8)).save(
+    Image.fromarray((np.clip(noisy, 0, 1) * 255).round().astype(np.uint8)).save(
         stored, "JPEG", quality=int(generator.integers(60, 96))
     )
     return np.asarray(Image.open(stored).convert("RGB"))

@@ -43,7 +43,8 @@ def vertex_normals(vertices: Floats) -> Floats:
     faces = load_head_model().faces
     corner = vertices[faces]
     normals = _incidence() @ np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.asarray(normals / np.maximum(length, 1e-9), np.float32)
 
 
 def person_vertices(person: Person, actions: Floats) -> Floats:
@@ -93,7 +94,7 @@ class Surface:
         weight = hits.barycentric[hits.mask]
 
         def mix(attribute: Floats) -> Floats:
-            return np.einsum("pk,pkc->pc", weight, attribute[corners]).astype(np.float32)
+            return np.asarray(np.einsum("pk,pkc->pc", weight, attribute[corners]), np.float32)
 
         normal = mix(self.normals)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)

@@ -42,7 +42,7 @@ class Camera:
 
     def position(self) -> NDArray[np.float64]:
         """The optical centre in the head frame; [3] mm."""
-        return np.asarray(self.target) + self.distance * self.rotation()[2]
+        return np.asarray(self.target + self.distance * self.rotation()[2], np.float64)
 
     @property
     def focal(self) -> float:
@@ -64,7 +64,8 @@ class Camera:
         """Pixels [..., 2] (x right, y down, first pixel's centre at 0.5) of points [..., 3] in mm."""
         local = (points - self.position()) @ self.rotation().T
         scale = self.focal / -local[..., 2:]
-        return 0.5 * self.resolution + local[..., :2] * np.array([1.0, -1.0]) * scale
+        pixels = 0.5 * self.resolution + local[..., :2] * np.array([1.0, -1.0]) * scale
+        return np.asarray(pixels, np.float64)
 
     def project_torch(self, points: torch.Tensor) -> torch.Tensor:
         """Pixels and depth [..., 3] of points [..., 3] in mm; differentiable."""

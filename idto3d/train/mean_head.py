@@ -27,9 +27,8 @@ SLIT = 3  # voxels; the closing that shuts the lips before the mouth is filled
 def mean_vertices() -> NDArray[np.float64]:
     """Mean of the first guidance-training people, hair and beard included; [V, 3] mm."""
     people = (draw_person("guidance", index) for index in range(PEOPLE))
-    return np.mean(
-        [person_vertices(person, preset("neutral")) for person in people], axis=0, dtype=np.float64
-    )
+    neutral = preset("neutral")
+    return np.asarray(np.mean([person_vertices(person, neutral) for person in people], axis=0), np.float64)
 
 
 def closed_distance(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -57,10 +56,8 @@ def closed_distance(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64],
             mesh_sdf(Mesh(np.asarray(solid.vertices), np.asarray(solid.faces)))(points.reshape(-1, 3)),
         )
     distance = distance.reshape(points.shape[:3])
-    ball_shape = (
-        np.linalg.norm(np.stack(np.mgrid[-SLIT : SLIT + 1, -SLIT : SLIT + 1, -SLIT : SLIT + 1]), axis=0)
-        <= SLIT
-    )
+    offsets = np.indices((2 * SLIT + 1,) * 3) - SLIT
+    ball_shape = np.linalg.norm(offsets, axis=0) <= SLIT
     inside = ndimage.binary_fill_holes(ndimage.binary_closing(distance < 0, ball_shape))
     return ndimage.gaussian_filter(np.where(inside & (distance > 0), -VOXEL, distance), 0.6), low
 
