@@ -21,7 +21,9 @@ def people(sheets: Sequence[PersonSheet], expressions: Sequence[str]) -> str:
     rest = "".join(_person(sheet, expressions) for sheet in sheets[_SPLIT_AFTER:])
     more = f"Others: {len(sheets) - _SPLIT_AFTER}"
     folded = f"<details><summary>{more}</summary>{rest}</details>" if rest else ""
-    return f"<p class='faint'>Left: the photos that the heads were made from.</p>{shown}{folded}"
+    return (
+        f"<p class='faint'>First the photos that the heads were made from, then the heads.</p>{shown}{folded}"
+    )
 
 
 def _person(sheet: PersonSheet, expressions: Sequence[str]) -> str:

@@ -125,8 +125,8 @@ def _name(row: Mapping[str, Any], chips: bool) -> str:
     name = f'<b title="{escape(row["summary"])}">{breakable(row["label"])}</b>'
     if not chips:
         return name
-    given = ", ".join(row["conditioned_on"])
-    return f'{name}<small class="chips">{escape(", ".join(labels(row)))}<br>given: {escape(given)}</small>'
+    told, given = escape(", ".join(labels(row))), escape(", ".join(row["conditioned_on"]))
+    return f'{name}<small class="chips">{told}<span class="given"><br>given: {given}</span></small>'
 
 
 def _cell(cell: Mapping[str, Any] | None, unit: str) -> str:
@@ -179,8 +179,8 @@ def _comparisons(summary: Mapping[str, Any]) -> str:
     found = {(gap["second"], gap["metric"]): gap for gap in summary["comparisons"]}
     if not found:
         return ""
-    known = titles(summary)
-    metrics = [known[name] for name in dict.fromkeys(gap["metric"] for gap in summary["comparisons"])]
+    asked = {gap["metric"] for gap in summary["comparisons"]}
+    metrics = [metric for name, metric in titles(summary).items() if name in asked]
     first = summary["comparisons"][0]["first"]
     body = []
     for other in dict.fromkeys(gap["second"] for gap in summary["comparisons"]):
@@ -197,7 +197,7 @@ def _comparisons(summary: Mapping[str, Any]) -> str:
 
 
 def _gap(gap: Mapping[str, Any] | None, unit: str) -> str:
-    if gap is None:
+    if gap is None or gap["value"] is None:
         return ""
     value = signed(gap["value"], unit)
     sure = gap["p_holm"] is not None and gap["p_holm"] < ALPHA
