@@ -67,8 +67,9 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
     def remember(_: object, expression: str, cameras: list[object]) -> None:
         asked.append((expression, cameras))
 
-    def distance(_: object, images: torch.Tensor, *__: object) -> torch.Tensor:
-        expression, cameras = asked[-1]
+    def distance(_: object, images: torch.Tensor, *__: object, reference: object) -> torch.Tensor:
+        assert reference is not None
+        expression, cameras = asked[-2]  # the last one is the reference's
         targets = []
         for camera in cameras:
             fine = replace(camera, resolution=128)  # type: ignore[type-var]
