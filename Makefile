@@ -14,7 +14,7 @@ WEIGHTS := weights
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base geometry texture
 
-.PHONY: help install system demo unseen test lint format types pytest test-slow train clean
+.PHONY: help install system demo unseen test lint format types pytest test-slow kill-test train clean
 
 help: ## what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -60,6 +60,9 @@ pytest: install
 
 test-slow: install ## the tests that take minutes: kills, whole runs
 	@$(BIN)/python -m pytest -m slow
+
+kill-test: install ## twenty kills of a run, each followed by the same command: the same scores to the byte
+	@$(BIN)/python tests/slow/kill_runs.py --protocol smoke --kills 20
 
 train: $(NETWORKS:%=train-%) ## all networks into $(WEIGHTS)/, each resumable; hours on two cores
 
