@@ -72,7 +72,6 @@ class GeneratorSettings:
     texture_regularity: float = 0.1
     faces: int = 16_000
     texture_size: int = 512
-    identity_scale: float = 1.0  # 0 drops the identity embedding: text alone
 
 
 def learning_rate(progress: float) -> float:

@@ -4,7 +4,6 @@ A reader takes a square crop, anything from a whole photo to a tight face, and g
 whether a face is there, the 52 ARKit actions and the text attributes.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from idto3d.errors import UserError
 from idto3d.identity.accuracy import attribute_accuracy, expression_accuracy, landmark_error
 from idto3d.train.augmentation import to_input
 from idto3d.train.cards import write_card
+from idto3d.train.command_line import run_training
 from idto3d.train.loops import Budget, epoch_batch, fit, generator
 from idto3d.train.networks import export_onnx
 from idto3d.train.reader_data import SIZE, ReaderArrays, Tensors, augment, load_arrays, to_tensors
@@ -212,22 +212,7 @@ def _own_rows(folder: Path, recipe: ReaderRecipe, count: int) -> np.ndarray:
 
 def main() -> None:
     """Command line: python -m idto3d.train.readers NAME --data FOLDER --out FOLDER --minutes 11."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=list(RECIPES))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--validation", type=Path)
-    parser.add_argument("--minutes", type=float, default=11.0)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--fresh", action="store_true", help="do not resume from the checkpoint")
-    a = parser.parse_args()
-    path = train_reader(
-        a.name, a.data, a.out, minutes=a.minutes, seed=a.seed, resume=not a.fresh, steps=a.steps,
-        validation_folder=a.validation, threads=a.threads,
-    )  # fmt: skip
-    print(f"wrote {path}")
+    run_training(train_reader, RECIPES, __doc__)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Two architectures, losses, seeds and sets of people, so that what conditions a m
 Both read aligned faces of 112 x 112 as (x - 127.5) / 127.5, RGB, and give a 128-d embedding.
 """
 
-import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from idto3d.errors import UserError
 from idto3d.identity.accuracy import recogniser_accuracy
 from idto3d.train.augmentation import augment, to_input
 from idto3d.train.cards import write_card
+from idto3d.train.command_line import run_training
 from idto3d.train.loops import Budget, epoch_batch, fit, generator
 from idto3d.train.networks import Recogniser112, ResidualRecogniser, SeparableRecogniser, export_onnx
 
@@ -270,22 +270,7 @@ def _recipe(name: str) -> RecogniserRecipe:
 
 def main() -> None:
     """Command line: python -m idto3d.train.recognisers NAME --data FOLDER --out FOLDER --minutes 11."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=list(RECIPES))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--validation", type=Path)
-    parser.add_argument("--minutes", type=float, default=11.0)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--fresh", action="store_true", help="do not resume from the checkpoint")
-    a = parser.parse_args()
-    path = train_recogniser(
-        a.name, a.data, a.out, minutes=a.minutes, seed=a.seed, resume=not a.fresh, steps=a.steps,
-        validation_folder=a.validation, threads=a.threads,
-    )  # fmt: skip
-    print(f"wrote {path}")
+    run_training(train_recogniser, RECIPES, __doc__)
 
 
 if __name__ == "__main__":
