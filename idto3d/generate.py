@@ -29,6 +29,7 @@ from idto3d.geometry.sdf import mesh_sdf
 from idto3d.geometry.tet_grid import FACE, TetGrid, build_tet_grid
 from idto3d.guidance.cameras import draw_view
 from idto3d.guidance.condition import Condition
+from idto3d.guidance.control import ControlView
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.sds import annealed_range, sds_loss
 from idto3d.render.antialias import antialias
@@ -96,23 +97,35 @@ class Geometry:
     vertices: dict[str, Tensor]  # expression -> [V, 3] mm
 
 
-def start_grid(mean_head: Path, resolution: int) -> TetGrid:
-    """The tetrahedral grid around the shipped mean head."""
-    mesh = load_mesh(mean_head)
+def start_grid(mesh: Mesh, resolution: int) -> TetGrid:
+    """The tetrahedral grid around the mean head."""
     (left, low, back), (right, high, front) = mesh.vertices.min(0), mesh.vertices.max(0)
     distance = mesh_sdf(mesh)
     return build_tet_grid(distance, (left, low, back), (right, high, front), resolution, BAND, FACE)
 
 
-def condition_of(subject: Subject, expression: str, cameras: Sequence[Camera]) -> Condition:
+def condition_of(
+    subject: Subject,
+    expression: str,
+    cameras: Sequence[Camera],
+    control: ControlView,
+    lights: Sequence[EnvironmentLight] | None = None,
+) -> Condition:
     """What the denoiser is told about a batch of views of one expression."""
-    return Condition.of(subject.embedding, EXPRESSIONS.index(expression), cameras, subject.attributes)
+    return Condition.of(
+        subject.embedding,
+        EXPRESSIONS.index(expression),
+        cameras,
+        subject.attributes,
+        control=control.looks(cameras, lights),
+    )
 
 
 def sculpt(
     subject: Subject,
     expressions: Sequence[str],
     guidance: Guidance,
+    control: ControlView,
     grid: TetGrid,
     settings: GeneratorSettings,
     seed: int,
@@ -127,6 +140,7 @@ def sculpt(
         subject: what the photos said.
         expressions: names, neutral first.
         guidance: the base model with its geometry adapter.
+        control: the mean head, as the denoiser is shown it.
         grid: from `start_grid`.
         settings, seed: hyper-parameters and the run's randomness.
     """
@@ -159,11 +173,11 @@ def sculpt(
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             normals.permute(0, 3, 1, 2),
-            condition_of(subject, expressions[index], cameras),
+            condition_of(subject, expressions[index], cameras, control),
             annealed_range(share),
             settings.guidance_scale,
             noise,
-            reference=(known.permute(0, 3, 1, 2), condition_of(nobody, expressions[0], cameras)),
+            reference=(known.permute(0, 3, 1, 2), condition_of(nobody, expressions[0], cameras, control)),
         )
         loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
         loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
@@ -195,6 +209,7 @@ def paint(
     subject: Subject,
     geometry: Geometry,
     guidance: Guidance,
+    control: ControlView,
     settings: GeneratorSettings,
     seed: int,
     progress: Progress | None = None,
@@ -205,6 +220,7 @@ def paint(
         subject: what the photos said.
         geometry: from `sculpt`.
         guidance: the base model with its texture adapter.
+        control: the mean head, as the denoiser is shown it.
         settings, seed: hyper-parameters and the run's randomness.
     """
     names = list(geometry.vertices)
@@ -222,13 +238,14 @@ def paint(
         index = 0 if numbers.uniform() < 0.4 else int(numbers.integers(len(names)))
         name, code = names[index], geometry.field.code(index).detach()
         cameras = [draw_view(numbers, guidance.resolution) for _ in range(settings.texture_batch)]
+        lights = [EnvironmentLight.random(numbers) for _ in cameras]
         images, points = [], []
-        for camera in cameras:
+        for camera, light in zip(cameras, lights, strict=True):
             vertices = geometry.vertices[name]
             fragments = rasterise(vertices, faces, camera, scenes[name])
             layers = torch.cat([neutral, vertices, normals[name]], 1)
             seen = interpolate_hits(fragments, faces, layers)  # [P, 9]
-            colour = shaded(material, seen, code, camera, EnvironmentLight.random(numbers))
+            colour = shaded(material, seen, code, camera, light)
             image = torch.zeros(*fragments.mask.shape, 3)  # network range, so grey is 0
             image[fragments.mask] = 2.0 * colour - 1.0
             images.append(antialias(image, fragments, vertices, faces, camera))
@@ -236,7 +253,7 @@ def paint(
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             torch.stack(images).permute(0, 3, 1, 2),
-            condition_of(subject, name, cameras),
+            condition_of(subject, name, cameras, control, lights),
             annealed_range(share),
             settings.texture_guidance_scale,
             noise,
@@ -306,11 +323,12 @@ def generate_head(
         settings, seed: hyper-parameters and the run's randomness.
         progress: called with steps done, steps in all, and the stage's name.
     """
-    grid = start_grid(weights / "mean_head.npz", settings.grid_resolution)
+    mean_head = load_mesh(weights / "mean_head.npz")
+    grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
     shape_prior = Guidance.from_folder(weights / "guidance", "geometry")
-    geometry = sculpt(subject, expressions, shape_prior, grid, settings, seed, progress)
+    geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress)
     colour_prior = Guidance.from_folder(weights / "guidance", "texture")
-    material = paint(subject, geometry, colour_prior, settings, seed, progress)
+    material = paint(subject, geometry, colour_prior, control, settings, seed, progress)
     meshes = textured_meshes(geometry, material, settings.texture_size)
     manifest = manifest.model_copy(
         update={

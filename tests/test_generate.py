@@ -17,6 +17,8 @@ import idto3d
 from idto3d import generate
 from idto3d.asset import read_expression, read_manifest
 from idto3d.expressions import preset
+from idto3d.geometry.mesh import load_mesh
+from idto3d.guidance.control import ControlView
 from idto3d.population.people import draw_person
 from idto3d.population.photos import draw_photo
 from idto3d.population.surface import Surface
@@ -64,7 +66,7 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
     truth = {name: Surface(person, preset(name)) for name in ("neutral", "surprise")}
     asked: list[tuple[str, list[object]]] = []
 
-    def remember(_: object, expression: str, cameras: list[object]) -> None:
+    def remember(_: object, expression: str, cameras: list[object], __: object) -> None:
         asked.append((expression, cameras))
 
     def distance(_: object, images: torch.Tensor, *__: object, reference: object) -> torch.Tensor:
@@ -85,9 +87,10 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
     monkeypatch.setattr(generate, "condition_of", remember)
     monkeypatch.setattr(generate, "sds_loss", distance)
     settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=56, geometry_rate=0.3)
-    grid = generate.start_grid(WEIGHTS / "mean_head.npz", settings.grid_resolution)
-    names = ["neutral", "surprise"]
-    found = generate.sculpt(generate.Subject(None, None), names, Knowing(), grid, settings, 0)  # type: ignore[arg-type]
+    mean_head = load_mesh(WEIGHTS / "mean_head.npz")
+    grid, control = generate.start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
+    names, nobody = ["neutral", "surprise"], generate.Subject(None, None)
+    found = generate.sculpt(nobody, names, Knowing(), control, grid, settings, 0)  # type: ignore[arg-type]
     with np.load(WEIGHTS / "mean_head.npz") as mean:
         before = _distance(person, mean["vertices"], mean["faces"])
     after = _distance(person, found.vertices["neutral"].numpy(), found.faces.numpy())

@@ -6,8 +6,8 @@ Ho & Salimans 2022): a zero identity or camera, and -1 for an expression or an a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -30,12 +30,14 @@ class Condition:
     expression: [B] int64 index in `idto3d.expressions.EXPRESSIONS`, -1 = not told
     camera: [B, 8] float32 of `camera_features`, zero rows = not told
     attributes: [B, G] int64 of `Attributes.indices()`, -1 = not told
+    control: [B, 6, R, R] float32 of `ControlView`, zeros = not told; None for denoisers that take none
     """
 
     identity: Tensor
     expression: Tensor
     camera: Tensor
     attributes: Tensor
+    control: Tensor | None = None
 
     @classmethod
     def of(
@@ -45,6 +47,7 @@ class Condition:
         cameras: Iterable[Camera],
         attributes: Attributes | None,
         *,
+        control: Tensor | None = None,
         dimension: int = 128,
     ) -> Condition:
         """One person and expression seen by each camera; `None` = not told.
@@ -62,6 +65,7 @@ class Condition:
             expression=torch.full((count,), -1 if expression is None else expression),
             camera=camera,
             attributes=torch.tensor(words).expand(count, -1).clone(),
+            control=control,
         )
 
     def without_identity(self) -> Condition:
@@ -82,31 +86,27 @@ class Condition:
 
     def rows(self, index: Tensor | slice) -> Condition:
         """The chosen rows, as indexing a tensor would choose them."""
-        return Condition(
-            self.identity[index], self.expression[index], self.camera[index], self.attributes[index]
-        )
+        return self._each(lambda part: part[index])
 
     def to(self, device: torch.device | str) -> Condition:
         """The same conditions on another device."""
-        return Condition(
-            self.identity.to(device),
-            self.expression.to(device),
-            self.camera.to(device),
-            self.attributes.to(device),
-        )
+        return self._each(lambda part: part.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Condition(**{name: None if part is None else change(part) for name, part in parts.items()})
 
     def __len__(self) -> int:
         return len(self.expression)
 
     @staticmethod
     def concatenate(parts: Iterable[Condition]) -> Condition:
-        """All rows of all parts, in order."""
+        """All rows of all parts, in order; all parts have a control, or none has."""
         listed = list(parts)
+        columns = {field.name: [getattr(part, field.name) for part in listed] for field in fields(Condition)}
+        untold = {name for name, column in columns.items() if column[0] is None}
         return Condition(
-            torch.cat([p.identity for p in listed]),
-            torch.cat([p.expression for p in listed]),
-            torch.cat([p.camera for p in listed]),
-            torch.cat([p.attributes for p in listed]),
+            **{name: None if name in untold else torch.cat(column) for name, column in columns.items()}
         )
 
 

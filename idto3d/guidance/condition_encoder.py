@@ -1,7 +1,8 @@
 """The tiny base model's condition encoder: identity, expression, camera and attributes become tokens.
 
 Cross-attention reads the tokens (as IP-Adapter, Ye et al. 2023, does with face embeddings); their pooled
-projection is added to the timestep embedding, where every residual block hears it.
+projection is added to the timestep embedding, where every residual block hears it. The control stays a picture,
+at the latents' resolution, and stands beside the noisy latents.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ from torch import Tensor, nn
 
 from idto3d.errors import UserError
 from idto3d.guidance.condition import CAMERA_FEATURES, Condition
+from idto3d.guidance.control import CONTROL_CHANNELS
+
+# A wave of 60 mm tells positions apart that a hundredth of the head's size would blur (Tancik et al. 2020).
+WAVE = 60.0 / 100.0  # in the control's unit
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the denoiser reads: tokens [B, T, W], and a pooled vector [B, P] where the denoiser takes one."""
+    """What the denoiser reads: tokens [B, T, W]; a pooled vector [B, P] and channels [B, C, h, w] beside the
+    latents where the denoiser takes them."""
 
     tokens: Tensor
     pooled: Tensor | None
+    beside: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class ConditionEncoderConfig:
     camera_dimension: int = CAMERA_FEATURES
     width: int = 128
     pooled: int = 256
+    beside: int = 64  # channels
+    patch: int = 4  # pixels of a side of one latent position
 
 
 class ConditionEncoder(nn.Module):
@@ -60,9 +69,11 @@ class ConditionEncoder(nn.Module):
         )
         self.tokens = config.identity_tokens + 2 + len(config.attributes)
         self.pool = nn.Linear(self.tokens * width, config.pooled)
+        waves = 2 * 3  # sine and cosine of three coordinates
+        self.beside = nn.Conv2d((CONTROL_CHANNELS + waves) * config.patch**2, config.beside, 1)
 
     def forward(self, condition: Condition) -> Encoded:
-        """Tokens [B, T, W] and pooled [B, P]; rows do not see each other."""
+        """Tokens [B, T, W], pooled [B, P] and what stands beside the latents; rows do not see each other."""
         count, width = len(condition), self.config.width
         if condition.identity.shape[1] != self.config.identity_dimension:
             raise UserError(
@@ -82,7 +93,16 @@ class ConditionEncoder(nn.Module):
         expression = self.expression(condition.expression % self.expression.num_embeddings)
         parts = [identity.view(count, -1, width), *(part[:, None] for part in (expression, camera, *words))]
         tokens = torch.cat(parts, 1)  # [B, T, W]
-        return Encoded(tokens, self.pool(tokens.flatten(1)))
+        return Encoded(tokens, self.pool(tokens.flatten(1)), self._beside(condition))
+
+    def _beside(self, condition: Condition) -> Tensor:
+        """The control at the latents' resolution: [B, beside, R / patch, R / patch]."""
+        if condition.control is None:
+            raise ValueError("Found a condition without a control, expected one: this denoiser looks at it.")
+        phase = condition.control[:, :3] * (2 * torch.pi / WAVE)
+        features = torch.cat([condition.control, phase.sin(), phase.cos()], 1)
+        beside: Tensor = self.beside(torch.nn.functional.pixel_unshuffle(features, self.config.patch))
+        return beside
 
     def save_pretrained(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` (half precision) into `folder`."""

@@ -18,8 +18,7 @@ from idto3d.errors import UserError
 from idto3d.guidance.codec import AutoencoderCodec, Codec, PatchCodec
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import ConditionEncoder, Encoded
-from idto3d.guidance.first_guess import FirstGuess
-from idto3d.guidance.lora import fuse_lora, lora_folder
+from idto3d.guidance.lora import fuse_lora
 from idto3d.guidance.text_encoder import TextConditionEncoder
 
 PREDICTIONS = ("sample", "epsilon", "v_prediction")
@@ -45,10 +44,8 @@ class Guidance:
         scheduler: DDIMScheduler,
         codec: Codec,
         encoder: Encoder,
-        guess: FirstGuess | None = None,
     ) -> None:
         self.unet = unet
-        self.guess = guess
         self.codec = codec
         self.encoder = encoder
         self.scheduler = scheduler
@@ -100,11 +97,7 @@ class Guidance:
             )
         else:
             encoder = TextConditionEncoder.from_pretrained(folder, device=device, dtype=dtype)
-        guess = None
-        if prior is not None and (lora_folder(folder, prior) / "first_guess").is_dir():
-            guess = FirstGuess.from_pretrained(lora_folder(folder, prior) / "first_guess")
-            guess = guess.to(device).requires_grad_(False)
-        return cls(unet, scheduler, codec, encoder, guess)
+        return cls(unet, scheduler, codec, encoder)
 
     @property
     def device(self) -> torch.device:
@@ -152,20 +145,17 @@ class Guidance:
         z [B, C, h, w] float32, t [B] int64, condition of B rows. Rows do not see each other.
         """
         alpha, sigma = self.alpha_sigma(t)
-        mean = None if self.guess is None else self.guess(condition)
-        if mean is not None:
-            z = z - alpha * mean
         encoded = self.encoder(condition)
         dtype = self.unet.dtype
         pooled = None if encoded.pooled is None else encoded.pooled.to(dtype)
-        output = self.unet(z.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled).sample
-        predicted = output.to(z.dtype)
+        seen = z if encoded.beside is None else torch.cat([z, encoded.beside], 1)
+        output = self.unet(seen.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled).sample
+        predicted: Tensor = output.to(z.dtype)
         self.calls += len(z)
         if self.prediction == "sample":
-            x0_hat: Tensor = predicted
-        elif self.prediction == "epsilon":
-            x0_hat = (z - sigma * predicted) / alpha
-        else:
-            # v = alpha_t eps - sigma_t x_0 (Salimans & Ho 2022, appendix D)
-            x0_hat = alpha * z - sigma * predicted
-        return x0_hat if mean is None else x0_hat + mean
+            return predicted
+        if self.prediction == "epsilon":
+            x0_hat: Tensor = (z - sigma * predicted) / alpha
+            return x0_hat
+        # v = alpha_t eps - sigma_t x_0 (Salimans & Ho 2022, appendix D)
+        return alpha * z - sigma * predicted

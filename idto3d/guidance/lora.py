@@ -53,7 +53,7 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
     adapter = [parameter for name, parameter in unet.named_parameters() if "lora_" in name]
     full = [parameter.data for parameter in adapter]
     for parameter in adapter:
-        parameter.data = parameter.data.half()
+        parameter.data = parameter.data.half().contiguous()
     unet.save_lora_adapter(lora_folder(folder, prior), weight_name=WEIGHTS)
     for parameter, data in zip(adapter, full, strict=True):
         parameter.data = data

@@ -60,7 +60,7 @@ def sample_ddim(
 ) -> Tensor:
     """Images [B, 3, R, R] in [-1, 1] for each row: deterministic DDIM (Song et al. 2021, eq. 12, eta = 0)."""
     side = guidance.resolution // guidance.codec.factor
-    channels = int(guidance.unet.config["in_channels"])
+    channels = int(guidance.unet.config["out_channels"])
     z = torch.randn(len(condition), channels, side, side, generator=generator).to(guidance.device)
     grid = torch.linspace(guidance.timesteps - 1, 0, steps + 1).round().long()
     for now, following in pairwise(grid.tolist()):

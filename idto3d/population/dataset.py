@@ -6,19 +6,27 @@ run is reproduced by its command alone.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idto3d.expressions import EXPRESSIONS, preset
+from idto3d.geometry.mesh import load_mesh
 from idto3d.population.people import Person, draw_person, person_generator
 from idto3d.population.photos import draw_actions, draw_background, take_photo
 from idto3d.population.surface import Surface, to_srgb
 from idto3d.render.light import EnvironmentLight
+
+if TYPE_CHECKING:
+    from idto3d.guidance.control import ControlView
 
 Arrays = dict[str, NDArray[np.generic]]
 PHOTO_RESOLUTION = 160
@@ -46,7 +54,7 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
 
     `crops` [112, 112, 3], `landmarks` [68, 2] in [0, 1], `present`, `actions` [52], `attributes` [6].
     """
-    import cv2
+    from idto3d.identity.align import apply, warp
 
     generator = person_generator(person.split, person.index, person.population_seed, "dataset/readers")
     for _ in range(photos // 2):
@@ -60,21 +68,18 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
             image, landmarks = photo.image, photo.landmarks
             if not present:
                 image = (to_srgb(draw_background(generator, PHOTO_RESOLUTION)) * 255).astype(np.uint8)
+            matrix = np.array([[112 / PHOTO_RESOLUTION, 0, 0], [0, 112 / PHOTO_RESOLUTION, 0]])
             if generator.uniform() < 0.6:  # a crop around the face, as the second reading sees it
                 low, high = landmarks.min(0), landmarks.max(0)
                 side = float((high - low).max() * generator.uniform(1.15, 2.0))
                 corner = 0.5 * (low + high) - 0.5 * side + generator.normal(0, 0.06, 2) * side
-                warp = np.array(
+                matrix = np.array(
                     [[112 / side, 0, -corner[0] * 112 / side], [0, 112 / side, -corner[1] * 112 / side]]
                 )
-            else:
-                warp = np.array([[112 / PHOTO_RESOLUTION, 0, 0], [0, 112 / PHOTO_RESOLUTION, 0]])
-            crop = cv2.warpAffine(
-                image, warp, (112, 112), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
-            )
+            crop = warp(image, matrix, 112)
             yield {
                 "crops": crop,
-                "landmarks": ((landmarks @ warp[:, :2].T + warp[:, 2]) / 112).astype(np.float32),
+                "landmarks": (apply(matrix, landmarks) / 112).astype(np.float32),
                 "present": np.array(present),
                 "actions": actions,
                 "attributes": person.attributes.indices() if present else np.full(6, -1, np.int64),
@@ -85,13 +90,14 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:
     """Views for the priors: three pictures of one camera, with what conditions them.
 
-    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `attributes`.
+    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `control` [6, 64, 64]
+    float16 of the shipped mean head, `attributes`.
     """
     from idto3d.guidance.cameras import draw_view
     from idto3d.guidance.condition import camera_features
 
     generator = person_generator(person.split, person.index, person.population_seed, "dataset/views")
-    side = 2 * VIEW_RESOLUTION
+    side, control = 2 * VIEW_RESOLUTION, _control_view()
     for _ in range(views // 2):
         expression = 0 if generator.uniform() < 0.15 else int(generator.integers(0, len(EXPRESSIONS)))
         actions = preset(EXPRESSIONS[expression]) * np.float32(generator.uniform(0.85, 1.0))
@@ -111,9 +117,17 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
                 "shaded": _picture(GREY, srgb, seen.mask),
                 "expression": np.array(expression, np.int64),
                 "camera": camera_features(camera),
+                "control": control.look(replace(camera, resolution=VIEW_RESOLUTION), light).astype(np.float16),
                 "attributes": person.attributes.indices(),
                 "person": np.array(person.index, np.int32),
             }
+
+
+@functools.cache
+def _control_view() -> ControlView:
+    from idto3d.guidance.control import ControlView
+
+    return ControlView(load_mesh(Path(str(files("idto3d") / "weights" / "mean_head.npz"))))
 
 
 def _picture(
@@ -183,9 +197,12 @@ def make_dataset(
 
 
 def _single_thread() -> None:
+    """A worker a core; the matrix library's own threads, waiting for each other, doubled the time a row takes."""
     import cv2
+    import threadpoolctl
     import torch
 
+    threadpoolctl.threadpool_limits(1)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 

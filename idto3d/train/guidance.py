@@ -23,17 +23,14 @@ from idto3d.errors import UserError
 from idto3d.guidance import base
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import ConditionEncoder
-from idto3d.guidance.first_guess import FirstGuess
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.lora import add_lora, lora_folder, save_lora, trainable_share
 from idto3d.guidance.sample import Scales, sample_ddim, to_uint8, write_contact_sheet
 from idto3d.train.guidance_data import GuidanceData
-from idto3d.train.guidance_guess import fit_guess
 from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, identity_gain
 
 PICTURES = {"base": "photograph", "geometry": "normals", "texture": "shaded"}
 RANK = 32
-GUESS_SHARE = 0.4  # of an adapter's minutes, for its first guess
 # An adapter serves distillation, which looks at high noise alone; its run is short, and so is its memory.
 ADAPTER_OPTIONS: dict[str, Any] = {
     "learning_rate": 2e-3,
@@ -98,24 +95,9 @@ def train_lora(
     guidance = Guidance.from_folder(out_folder)
     assert isinstance(guidance.encoder, ConditionEncoder)
     parameters = add_lora(guidance.unet, rank=int(options.pop("rank", RANK)))
-    guess = base.make_guess()
-    share = trainable_share(guidance.unet, guidance.encoder, guess)
+    share = trainable_share(guidance.unet, guidance.encoder)
     print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
     sheets = out_folder / "training"
-    if resume and (folder / "first_guess").is_dir():
-        guess = FirstGuess.from_pretrained(folder / "first_guess")
-    else:
-        fit_guess(
-            guess,
-            base.make_codec(),
-            data,
-            minutes=GUESS_SHARE * minutes,
-            seed=seed,
-            steps=options.get("steps"),
-        )
-        guess.save_pretrained(folder / "first_guess")
-    guidance.guess = guess.requires_grad_(False)
-    minutes *= 1 - GUESS_SHARE
     state = fit(
         guidance,
         parameters,
@@ -165,6 +147,7 @@ def _sheet(guidance: Guidance, data: GuidanceData, path: Path, people: int, *, s
             torch.full_like(condition.expression, names.index(name)),
             condition.camera,
             untold,
+            condition.control,
         )
         for name in SHEET_EXPRESSIONS
     )

@@ -104,7 +104,7 @@ def fit(
         name: shown beside the progress bar.
         module: everything that trains, in one module; left in evaluation mode.
         batch_of: step -> batch, drawn one step ahead in a thread of its own.
-        step_loss: (batch, progress in [0, 1]) -> scalar loss.
+        step_loss: (batch, progress in [0, 1]) -> scalar loss; called in mixed precision.
         budget: steps or minutes.
         peak_rate: highest learning rate of the cycle.
         weight_decay: of matrices and convolutions; none for biases, norms and scales.
@@ -121,7 +121,7 @@ def fit(
     Raises:
         UserError: the checkpoint is of another model or other settings, or the loss is no longer finite.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
     optimiser = torch.optim.AdamW(_parameter_groups(module, weight_decay), lr=peak_rate, betas=(0.9, 0.99))
     fitted = Fitted()
     said = json.dumps(dict(settings or {}), sort_keys=True)
@@ -141,7 +141,8 @@ def fit(
                 group["lr"] = peak_rate * one_cycle(share)
             batch = coming.result()
             coming = ahead.submit(batch_of, fitted.steps + 1)
-            loss = step_loss(batch, share)
+            with torch.autocast("cpu", torch.bfloat16):  # twice as fast where the processor multiplies bfloat16
+                loss = step_loss(batch, share)
             value = float(loss.detach())
             if not np.isfinite(value):
                 raise UserError(
@@ -242,7 +243,7 @@ def _progress() -> Progress:
     )
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep freed activations: mapped anew, a rectifier of 3 M numbers took 7.4 ms, not 1.6."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)

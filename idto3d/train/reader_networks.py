@@ -56,7 +56,8 @@ class Reader112(nn.Module):
         context = nn.functional.interpolate(self.lateral(coarse), scale_factor=2.0, mode="nearest")
         maps = self.maps(torch.relu(fine + context)).flatten(2).softmax(-1)  # [N, 68, 196]
         summary = self.summary(coarse)
-        landmarks = (maps @ self.grid).flatten(1) + self.correction(summary)
+        with torch.autocast(image.device.type, enabled=False):  # bfloat16 would round to a quarter of a cell
+            landmarks = (maps.float() @ self.grid).flatten(1) + self.correction(summary.float())
         return landmarks, self.presence(summary), self.actions(summary).sigmoid(), self.attributes(summary)
 
 

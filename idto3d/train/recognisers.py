@@ -58,7 +58,9 @@ class MarginClassifier(nn.Module):
 
     def forward(self, embedding: torch.Tensor, person: torch.Tensor, margin: float) -> torch.Tensor:
         """Cross-entropy of `embedding` [N, D] for class indices `person` [N] at `margin`."""
-        cosine = functional.normalize(embedding) @ functional.normalize(self.weight).T  # [N, people]
+        with torch.autocast("cpu", enabled=False):
+            unit = functional.normalize(embedding.float())
+            cosine = unit @ functional.normalize(self.weight).T  # [N, people]
         own = cosine.gather(1, person[:, None])
         hard = arcface(own, margin) if self.recipe.loss == "arcface" else own - margin
         logits = cosine.scatter(1, person[:, None], hard) * self.recipe.scale

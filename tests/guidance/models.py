@@ -26,7 +26,6 @@ class KnownGuidance(Guidance):
         self.prediction = "sample"
         self.alphas_cumprod = self.scheduler.alphas_cumprod
         self.calls = 0
-        self.guess = None
 
     @property
     def device(self) -> torch.device:
@@ -52,6 +51,7 @@ def conditions(rows: int, dimension: int = 128, seed: int = 0) -> Condition:
         expression=torch.randint(0, 13, (rows,), generator=generator),
         camera=torch.randn(rows, 8, generator=generator),
         attributes=torch.stack([torch.randint(0, n, (rows,), generator=generator) for n in sizes], 1),
+        control=torch.rand(rows, 6, 64, 64, generator=generator),
     )
 
 
@@ -59,7 +59,7 @@ def small_unet(**changes: object) -> UNet2DConditionModel:
     """A denoiser with the tiny base's blocks and a tenth of its width."""
     torch.manual_seed(0)
     settings = {
-        **{"sample_size": 16, "in_channels": 48, "out_channels": 48, "block_out_channels": (16, 16, 16)},
+        **{"sample_size": 16, "in_channels": 112, "out_channels": 48, "block_out_channels": (16, 16, 16)},
         **{"layers_per_block": 1, "norm_num_groups": 4, "attention_head_dim": 2, "cross_attention_dim": 128},
         "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),

@@ -29,6 +29,7 @@ class Answering(torch.nn.Module):
     def forward(self, z: Tensor, t: Tensor, tokens: Tensor, class_labels: Tensor | None) -> Answering:
         del tokens, class_labels
         alpha, sigma = self.guidance.alpha_sigma(t)
+        z = z[:, : self.x0.shape[1]]  # what stands beside the latents is no noise
         eps = (z - alpha * self.x0) / sigma
         forms = {"sample": self.x0, "epsilon": eps, "v_prediction": alpha * eps - sigma * self.x0}
         self.sample = forms[self.guidance.prediction]
@@ -162,4 +163,4 @@ def test_rows_of_a_condition_follow_a_permutation(tiny_folder: Path) -> None:
 
 def _latent(guidance: Guidance) -> tuple[int, int, int]:
     side = int(guidance.unet.config["sample_size"])
-    return int(guidance.unet.config["in_channels"]), side, side
+    return int(guidance.unet.config["out_channels"]), side, side

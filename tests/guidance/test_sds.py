@@ -139,7 +139,7 @@ def test_timesteps_stay_in_their_range(name: str) -> None:
 
 def test_ddim_reaches_the_known_answer_and_a_sheet_holds_it(tmp_path: Path) -> None:
     guidance = KnownGuidance(lambda condition: torch.full((len(condition), 3, 8, 8), 0.5), 8)
-    guidance.unet = type("Config", (), {"config": {"in_channels": 3}})()
+    guidance.unet = type("Config", (), {"config": {"out_channels": 3}})()
     images = sample_ddim(guidance, conditions(3), generator=torch.Generator().manual_seed(0), steps=5)
     torch.testing.assert_close(images, torch.full((3, 3, 8, 8), 0.5), rtol=0, atol=1e-4)
     pixels = to_uint8(images)
