@@ -146,6 +146,24 @@ def train(
 
 
 @app.command()
+def measure(
+    name: Annotated[str, typer.Argument(help="A recogniser's or a reader's name.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="The folder of weights; the shipped ones by default.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure a network on held-out people and write the figures into its card."""
+    from idto3d_eval.show import drawing_bar, print_fields
+    from idto3d_eval.single import shipped_weights
+    from idto3d_eval.training import measure_network
+
+    with drawing_bar() as told:
+        found = measure_network(name, weights or shipped_weights(), told)
+    print_fields(found, json)
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check that this machine and installation can run: libraries, weights, disk, threads."""
     from idto3d_eval.doctor import check_installation

@@ -21,7 +21,7 @@ Told = Callable[[str, int, int], None]
 class DataRecipe:
     """One set of pictures: `photos` of each of `people` people of a split, from number `start` on."""
 
-    kind: Literal["faces", "readers", "views"]
+    kind: Literal["faces", "readers", "portraits", "views"]
     split: str
     people: int
     photos: int
@@ -54,6 +54,12 @@ GUIDANCE_FACES = DataRecipe("faces", "guidance", people=1500, photos=4)
 VALIDATION = {
     "recognisers": DataRecipe("faces", "validation", people=100, photos=10),
     "readers": DataRecipe("readers", "validation", people=100, photos=10),
+}
+
+# Held-out people beyond those of the protocols: what the cards say is measured on them.
+HELD_OUT = {
+    "recognisers": DataRecipe("faces", "heldout", people=200, photos=10, start=1000),
+    "readers": DataRecipe("portraits", "heldout", people=100, photos=13, start=1000),
 }
 
 TRAININGS: dict[str, TrainingRecipe] = {
@@ -115,6 +121,25 @@ def train_network(
         validation_folder=validation,
         threads=threads,
     )
+
+
+def measure_network(name: str, weights: Path, told: Told | None = None) -> dict[str, object]:
+    """Measures a recogniser or a reader on held-out people and writes the figures into its card.
+
+    Raises:
+        UserError: an unknown name, or no such weights.
+    """
+    from idto3d.train.measure import measure_reader, measure_recogniser
+
+    known = [key for key, recipe in TRAININGS.items() if recipe.module in HELD_OUT]
+    if name not in known:
+        raise UserError(f"Found no recogniser or reader called {name!r}, expected one of {', '.join(known)}.")
+    path = weights / f"{name}.onnx"
+    if not path.is_file():
+        raise UserError(f"Found no {path.name} in '{weights}', expected a trained network; train it first.")
+    module = TRAININGS[name].module
+    data = draw_data(HELD_OUT[module], 2, told)
+    return (measure_recogniser if module == "recognisers" else measure_reader)(path, data)
 
 
 def draw_data(recipe: DataRecipe, workers: int, told: Told | None = None) -> Path:

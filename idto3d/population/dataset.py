@@ -35,7 +35,7 @@ GREY = np.full(3, 0.5)  # behind normals and shaded colour
 
 
 def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
-    """Photographs aligned to the ArcFace template: `aligned` [112, 112, 3] uint8 and `person`."""
+    """Photographs aligned to the ArcFace template: `aligned` [112, 112, 3] uint8, `person`, `attributes` [6]."""
     from idto3d.identity.align import align
 
     generator = person_generator(person.split, person.index, person.population_seed, "dataset/faces")
@@ -46,7 +46,11 @@ def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
             photo = take_photo(person, generator, PHOTO_RESOLUTION, surface, actions, expression)
             landmarks = photo.landmarks + generator.normal(0, 0.012, (68, 2)) * np.ptp(photo.landmarks[:, 1])
             aligned = align(photo.image, landmarks.astype(np.float32))
-            yield {"aligned": aligned, "person": np.array(person.index, np.int32)}
+            yield {
+                "aligned": aligned,
+                "person": np.array(person.index, np.int32),
+                "attributes": person.attributes.indices(),
+            }
 
 
 def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
@@ -59,8 +63,9 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
     generator = person_generator(person.split, person.index, person.population_seed, "dataset/readers")
     for _ in range(photos // 2):
         expression, actions = draw_actions(generator)
-        if generator.uniform() < 0.3:  # single actions, beyond the presets
-            actions = np.clip(generator.uniform(-1.2, 1.0, 52), 0, 1).astype(np.float32)
+        if generator.uniform() < 0.25:  # a few single actions, beyond the presets
+            actions = np.zeros(52, np.float32)
+            actions[generator.choice(52, 4, replace=False)] = generator.uniform(0.3, 1.0, 4)
         surface = Surface(person, actions)
         for _ in range(2):
             photo = take_photo(person, generator, PHOTO_RESOLUTION, surface, actions, expression)
@@ -85,6 +90,27 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
                 "attributes": person.attributes.indices() if present else np.full(6, -1, np.int64),
                 "person": np.array(person.index, np.int32),
             }
+
+
+def portrait_rows(person: Person, photos: int) -> Iterator[Arrays]:
+    """Whole photographs with their truth, the expressions in turn and at full strength: what measures a reader.
+
+    `photos` [160, 160, 3], `landmarks` [68, 2] in [0, 1], `present`, `actions` [52], `attributes` [6].
+    """
+    generator = person_generator(person.split, person.index, person.population_seed, "dataset/portraits")
+    for index in range(photos):
+        expression = EXPRESSIONS[index % len(EXPRESSIONS)]
+        actions = preset(expression)
+        surface = Surface(person, actions)
+        photo = take_photo(person, generator, PHOTO_RESOLUTION, surface, actions, expression)
+        yield {
+            "photos": photo.image,
+            "landmarks": (photo.landmarks / PHOTO_RESOLUTION).astype(np.float32),
+            "present": np.array(True),
+            "actions": actions,
+            "attributes": person.attributes.indices(),
+            "person": np.array(person.index, np.int32),
+        }
 
 
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:
@@ -145,6 +171,7 @@ def _picture(
 KINDS: dict[str, Callable[[Person, int], Iterator[Arrays]]] = {
     "faces": face_rows,
     "readers": reader_rows,
+    "portraits": portrait_rows,
     "views": view_rows,
 }
 

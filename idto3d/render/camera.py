@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,14 +32,7 @@ class Camera:
 
     def rotation(self) -> NDArray[np.float64]:
         """World to camera; [3, 3], rows are the camera's right, up and backward axes."""
-        back = np.array(
-            [np.sin(self.yaw) * np.cos(self.pitch), np.sin(self.pitch), np.cos(self.yaw) * np.cos(self.pitch)]
-        )
-        right = np.cross([0.0, 1.0, 0.0], back)
-        right /= np.linalg.norm(right)
-        up = np.cross(back, right)
-        c, s = np.cos(self.roll), np.sin(self.roll)
-        return np.stack([c * right + s * up, -s * right + c * up, back])
+        return _rotation(self.yaw, self.pitch, self.roll).copy()
 
     def position(self) -> NDArray[np.float64]:
         """The optical centre in the head frame; [3] mm."""
@@ -76,3 +70,13 @@ class Camera:
         x = 0.5 * self.resolution + self.focal * local[..., 0] / depth
         y = 0.5 * self.resolution - self.focal * local[..., 1] / depth
         return torch.stack([x, y, depth], -1)
+
+
+@functools.lru_cache(4096)  # asked for a dozen times a view
+def _rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    back = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+    right = np.cross([0.0, 1.0, 0.0], back)
+    right /= np.linalg.norm(right)
+    up = np.cross(back, right)
+    c, s = np.cos(roll), np.sin(roll)
+    return np.stack([c * right + s * up, -s * right + c * up, back])

@@ -69,7 +69,7 @@ def train_base(
         parameters,
         data,
         sheets / "base.pt",
-        LoopOptions(minutes=minutes, seed=seed, **{"learning_rate": 6e-4, **options}),
+        LoopOptions(minutes=minutes, seed=seed, **{"learning_rate": 8e-4, **options}),
         resume=resume,
         report=lambda state: _look(guidance, data, sheets / f"base_{state.step:06d}.png"),
     )

@@ -30,11 +30,11 @@ class LoopOptions:
     minutes: float
     seed: int
     learning_rate: float
-    batch: int = 32
+    batch: int = 16
     warm_up: int = 200  # steps
     ema_decay: float = 0.998
     weight_decay: float = 0.01
-    quiet_share: float = 0.25  # of the timesteps drawn, those below 300 of 1,000
+    quiet_share: float = 0.2  # of the timesteps drawn, those below 300 of 1,000
     gamma: float = 5.0  # the largest weight of `loss_weight`
     report_every: float = 200.0  # s
     half: bool = True  # mixed precision

@@ -7,7 +7,7 @@ a global correction, which is precise below a cell and costs little on two CPU c
 import torch
 from torch import nn
 
-from idto3d.train.networks import Residual, Separable, convolution
+from idto3d.train.networks import Residual, convolution
 
 LANDMARKS = 68
 ACTIONS = 52
@@ -61,33 +61,32 @@ class Reader112(nn.Module):
         return landmarks, self.presence(summary), self.actions(summary).sigmoid(), self.attributes(summary)
 
 
-class ResidualReader(Reader112):
-    """3 x 3 convolutions with residuals: the reader that methods may use."""
+class MethodsReader(Reader112):
+    """The reader that methods may use."""
 
     def __init__(self, attributes: int) -> None:
-        super().__init__(
-            nn.Sequential(*convolution(3, 32, 7, 4), *convolution(32, 64, 3, 2), Residual(64), Residual(64)),
-            nn.Sequential(*convolution(64, 128, 3, 2), Residual(128)),
-            (64, 128),
-            attributes,
-        )
+        super().__init__(*_halvings((24, 40, 80, 128), residuals=(1, 2, 2)), (80, 128), attributes)
 
 
-class SeparableReader(Reader112):
-    """Depthwise-separable inverted residuals: the reader that scores."""
+class ScoringReader(Reader112):
+    """The reader that scores: wider, and one residual more where landmarks are found."""
 
     def __init__(self, attributes: int) -> None:
-        super().__init__(
-            nn.Sequential(
-                *convolution(3, 32, 4, 4),
-                Separable(32, 1),
-                *convolution(32, 64, 2, 2),
-                *(Separable(64, 2) for _ in range(3)),
-            ),
-            nn.Sequential(*convolution(64, 128, 2, 2), *(Separable(128, 2) for _ in range(2))),
-            (64, 128),
-            attributes,
-        )
+        super().__init__(*_halvings((24, 48, 96, 160), residuals=(1, 3, 2)), (96, 160), attributes)
+
+
+def _halvings(widths: tuple[int, int, int, int], residuals: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
+    """3 x 3 convolutions of stride 2 with residuals between: the image at 14 x 14, and that at 7 x 7."""
+    first, second, narrow, wide = widths
+    fine = nn.Sequential(
+        *convolution(3, first, 3, 2),
+        *convolution(first, second, 3, 2),
+        *(Residual(second) for _ in range(residuals[0])),
+        *convolution(second, narrow, 3, 2),
+        *(Residual(narrow) for _ in range(residuals[1])),
+    )
+    coarse = nn.Sequential(*convolution(narrow, wide, 3, 2), *(Residual(wide) for _ in range(residuals[2])))
+    return fine, coarse
 
 
 def attribute_slices(groups: dict[str, tuple[str, ...]]) -> list[slice]:

@@ -25,9 +25,9 @@ from idto3d.train.networks import export_onnx
 from idto3d.train.reader_data import SIZE, ReaderArrays, Tensors, augment, load_arrays, to_tensors
 from idto3d.train.reader_networks import (
     OUTPUTS,
+    MethodsReader,
     Reader112,
-    ResidualReader,
-    SeparableReader,
+    ScoringReader,
     attribute_slices,
     landmarks_of,
 )
@@ -50,8 +50,8 @@ class ReaderRecipe:
 
 
 RECIPES = {
-    "reader_methods": ReaderRecipe(ResidualReader, seed=33, people=(0.0, 0.5)),
-    "reader_scoring": ReaderRecipe(SeparableReader, seed=44, people=(0.5, 1.0)),
+    "reader_methods": ReaderRecipe(MethodsReader, seed=33, people=(0.0, 0.5)),
+    "reader_scoring": ReaderRecipe(ScoringReader, seed=44, people=(0.5, 1.0)),
 }
 
 

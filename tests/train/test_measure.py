@@ -13,7 +13,7 @@ from idto3d.errors import UserError
 from idto3d.train import networks
 from idto3d.train.cards import write_card
 from idto3d.train.measure import measure_reader, measure_recogniser
-from idto3d.train.reader_networks import OUTPUTS, SeparableReader
+from idto3d.train.reader_networks import OUTPUTS, ScoringReader
 
 PLAIN = {"mean": [127.5] * 3, "std": [127.5] * 3, "colour": "RGB", "mirrored_sum": False}
 
@@ -43,7 +43,7 @@ def test_recogniser_figures_reach_the_card(tmp_path: Path) -> None:
 def test_reader_figures_reach_the_card(tmp_path: Path) -> None:
     """Photos are read in all passes; coverage and the rest are written."""
     weights = tmp_path / "reader.onnx"
-    network = SeparableReader(Attributes.dimension)
+    network = ScoringReader(Attributes.dimension)
     network.presence.bias.data.fill_(20.0)  # sees a face everywhere
     networks.export_onnx(network, weights, OUTPUTS)
     write_card(weights, task="reading", preprocessing=PLAIN, training={}, measured={})
