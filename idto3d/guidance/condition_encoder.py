@@ -1,8 +1,8 @@
 """The tiny base model's condition encoder: identity, expression, camera and attributes become tokens.
 
 Cross-attention reads the tokens (as IP-Adapter, Ye et al. 2023, does with face embeddings); their pooled
-projection is added to the timestep embedding, where every residual block hears it. The control stays a picture,
-at the latents' resolution, and stands beside the noisy latents.
+projection is added to the timestep embedding, where every residual block hears it. The control stays a
+picture, at the latents' resolution, and stands beside the noisy latents.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where things are, told to a denoiser: the mean head seen by the picture's own camera, under its light.
 
 A camera as eight numbers leaves the layout of a picture to be learned; a picture of the mean head from that
-camera lays it out, and the denoiser only has to learn how a person differs. ID-Sculpt controls its SD 1.5 with
-landmarks for the same reason (a ControlNet: Zhang et al. 2023); here the control enters beside the noise.
+camera lays it out, and the denoiser only has to learn how a person differs. ID-Sculpt controls its SD 1.5
+with landmarks for the same reason (a ControlNet: Zhang et al. 2023); here the control enters beside the noise.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class ControlView:
         self._scene = Scene(self._vertices, mesh.faces)
 
     def look(self, camera: Camera, light: EnvironmentLight | None = None) -> NDArray[np.float32]:
-        """One control [6, H, W] float32: position on the mean head in `UNIT`, then the light that falls there.
+        """One control [6, H, W] float32: position on the mean head in `UNIT`, then the light falling there.
 
-        The light is the sRGB colour of grey paper in [0, 1]; zero where it is not told. Everything is zero off
-        the mean head.
+        The light is the sRGB colour of grey paper in [0, 1]; zero where it is not told. Everything is zero
+        off the mean head.
         """
         hits = self._scene.cast(camera)
         corners, weights = self._faces[hits.triangle[hits.mask]], hits.barycentric[hits.mask]

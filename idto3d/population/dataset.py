@@ -143,7 +143,9 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
                 "shaded": _picture(GREY, srgb, seen.mask),
                 "expression": np.array(expression, np.int64),
                 "camera": camera_features(camera),
-                "control": control.look(replace(camera, resolution=VIEW_RESOLUTION), light).astype(np.float16),
+                "control": control.look(replace(camera, resolution=VIEW_RESOLUTION), light).astype(
+                    np.float16
+                ),
                 "attributes": person.attributes.indices(),
                 "person": np.array(person.index, np.int32),
             }

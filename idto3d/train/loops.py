@@ -141,7 +141,9 @@ def fit(
                 group["lr"] = peak_rate * one_cycle(share)
             batch = coming.result()
             coming = ahead.submit(batch_of, fitted.steps + 1)
-            with torch.autocast("cpu", torch.bfloat16):  # twice as fast where the processor multiplies bfloat16
+            with torch.autocast(
+                "cpu", torch.bfloat16
+            ):  # twice as fast where the processor multiplies bfloat16
                 loss = step_loss(batch, share)
             value = float(loss.detach())
             if not np.isfinite(value):

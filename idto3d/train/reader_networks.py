@@ -75,7 +75,9 @@ class ScoringReader(Reader112):
         super().__init__(*_halvings((24, 48, 96, 160), residuals=(1, 3, 2)), (96, 160), attributes)
 
 
-def _halvings(widths: tuple[int, int, int, int], residuals: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
+def _halvings(
+    widths: tuple[int, int, int, int], residuals: tuple[int, int, int]
+) -> tuple[nn.Module, nn.Module]:
     """3 x 3 convolutions of stride 2 with residuals between: the image at 14 x 14, and that at 7 x 7."""
     first, second, narrow, wide = widths
     fine = nn.Sequential(
