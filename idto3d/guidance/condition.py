@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ class Condition:
         return self._each(lambda part: part.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return Condition(**{name: None if part is None else change(part) for name, part in parts.items()})
 
     def __len__(self) -> int:
@@ -104,10 +105,10 @@ class Condition:
         """All rows of all parts, in order; all parts have a control, or none has."""
         listed = list(parts)
         columns = {field.name: [getattr(part, field.name) for part in listed] for field in fields(Condition)}
-        untold = {name for name, column in columns.items() if column[0] is None}
-        return Condition(
-            **{name: None if name in untold else torch.cat(column) for name, column in columns.items()}
-        )
+        joined: dict[str, Any] = {
+            name: None if column[0] is None else torch.cat(column) for name, column in columns.items()
+        }
+        return Condition(**joined)
 
 
 def camera_features(camera: Camera) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 A camera as eight numbers leaves the layout of a picture to be learned; a picture of the mean head from that
 camera lays it out, and the denoiser only has to learn how a person differs. ID-Sculpt controls its SD 1.5
-with landmarks for the same reason (a ControlNet: Zhang et al. 2023); here the control enters beside the noise.
+with landmarks for the same reason (ControlNet: Zhang et al. 2023); here the control enters beside the noise.
 """
 
 from __future__ import annotations

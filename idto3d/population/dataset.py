@@ -35,7 +35,7 @@ GREY = np.full(3, 0.5)  # behind normals and shaded colour
 
 
 def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
-    """Photographs aligned to the ArcFace template: `aligned` [112, 112, 3] uint8, `person`, `attributes` [6]."""
+    """Photographs on the ArcFace template: `aligned` [112, 112, 3] uint8, `person`, `attributes` [6]."""
     from idto3d.identity.align import align
 
     generator = person_generator(person.split, person.index, person.population_seed, "dataset/faces")
@@ -93,7 +93,7 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
 
 
 def portrait_rows(person: Person, photos: int) -> Iterator[Arrays]:
-    """Whole photographs with their truth, the expressions in turn and at full strength: what measures a reader.
+    """Whole photographs with their truth, expressions in turn and at full strength: what measures a reader.
 
     `photos` [160, 160, 3], `landmarks` [68, 2] in [0, 1], `present`, `actions` [52], `attributes` [6].
     """
@@ -116,8 +116,8 @@ def portrait_rows(person: Person, photos: int) -> Iterator[Arrays]:
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:
     """Views for the priors: three pictures of one camera, with what conditions them.
 
-    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `control` [6, 64, 64]
-    float16 of the shipped mean head, `attributes`.
+    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `control`
+    [6, 64, 64] float16 of the shipped mean head, `attributes`.
     """
     from idto3d.guidance.cameras import draw_view
     from idto3d.guidance.condition import camera_features
@@ -226,7 +226,7 @@ def make_dataset(
 
 
 def _single_thread() -> None:
-    """A worker a core; the matrix library's own threads, waiting for each other, doubled the time a row takes."""
+    """One thread a worker: the matrix library's own, waiting for each other, doubled the time of a row."""
     import cv2
     import threadpoolctl
     import torch

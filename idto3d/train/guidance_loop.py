@@ -94,7 +94,7 @@ def denoising_loss(
 def head_weight(condition: Condition, side: int) -> Tensor | float:
     """[B, side, side]: 1 at the head and one latent position around it, `BACKDROP` elsewhere.
 
-    A backdrop is nobody's: its error is large, cannot be learned, and drowned the gradient of eyes and mouths.
+    A backdrop is nobody's: its error is large, cannot be learned, and drowns the gradient of eyes and mouths.
     """
     if condition.control is None:
         return 1.0

@@ -1,4 +1,4 @@
-"""The mean head as a control: where it is seen, what it says of place and light, and how a denoiser reads it."""
+"""The mean head as a control: where it is seen, what it says of place and light, how a denoiser reads it."""
 
 from __future__ import annotations
 
