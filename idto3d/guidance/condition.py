@@ -95,7 +95,10 @@ class Condition:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
         parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Condition(**{name: None if part is None else change(part) for name, part in parts.items()})
+        changed: dict[str, Any] = {
+            name: None if part is None else change(part) for name, part in parts.items()
+        }
+        return Condition(**changed)
 
     def __len__(self) -> int:
         return len(self.expression)
