@@ -46,6 +46,9 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 GENERATOR_VERSION = "1"
+# Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
+# trained from 0.55 on, where the condition and not the noisy picture says what is there.
+FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
 BAND = 20.0  # mm that the surface may move from the mean head
 REGULARISED_POINTS = 1000  # surface points a step that texture smoothness is measured at
 # `sds_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers.
@@ -174,7 +177,7 @@ def sculpt(
             guidance,
             normals.permute(0, 3, 1, 2),
             condition_of(subject, expressions[index], cameras, control),
-            annealed_range(share),
+            annealed_range(share, FIRST_NOISE, LAST_NOISE),
             settings.guidance_scale,
             noise,
             reference=(known.permute(0, 3, 1, 2), condition_of(nobody, expressions[0], cameras, control)),
@@ -254,7 +257,7 @@ def paint(
             guidance,
             torch.stack(images).permute(0, 3, 1, 2),
             condition_of(subject, name, cameras, control, lights),
-            annealed_range(share),
+            annealed_range(share, FIRST_NOISE, LAST_NOISE),
             settings.texture_guidance_scale,
             noise,
         )

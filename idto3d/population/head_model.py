@@ -19,7 +19,8 @@ from idto3d.cache import cache_folder
 from idto3d.expressions import ARKIT_ACTIONS
 from idto3d.population.landmarks import landmark_vertices
 
-SCHEMA = 4
+SCHEMA = 5
+OUTSIDE = 3  # of 120 views around the head; the nasal passages' 129 faces are seen by at most 2
 PARTS = ("skin", "eye", "mouth", "tongue")
 SEXES = 2  # female, male
 AGES = 2  # young adult (Anny's age 2/3), old (1)
@@ -168,7 +169,8 @@ def _parts(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Part of each face by connected component, and whether it can be seen from outside.
 
-    Skin and the mouth's inside are one component: the inside is what no ray from around the head hits.
+    Skin and the mouth's inside are one component: the inside is what no ray from around the head hits. What
+    only one or two views see lies deep in the nose or behind parted lips: painted as skin, but not outside.
     """
     import trimesh
 
@@ -196,4 +198,4 @@ def _parts(
             seen[found[front[found]]] += 1
     hidden_skin = (part == 0) & (seen == 0)
     part[hidden_skin] = PARTS.index("mouth")
-    return part, (part < 2) & (seen > 0)
+    return part, (part < 2) & (seen >= OUTSIDE)

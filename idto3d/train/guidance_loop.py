@@ -17,12 +17,13 @@ from torch.nn import functional
 
 from idto3d.expressions import EXPRESSIONS
 from idto3d.guidance.condition import Condition
+from idto3d.guidance.control import UNIT
 from idto3d.guidance.guidance import Guidance
 from idto3d.train.guidance_data import GuidanceData, drop_conditions
 from idto3d.train.loops import keep_freed_memory
 
 REPORTED_T = (300, 500, 700, 900)
-BACKDROP = 0.1  # what an error off the head counts
+BACKDROP, FEATURES = 0.1, 4.0  # what an error off the head counts, and one at eyes, nose and mouth
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class LoopOptions:
     warm_up: int = 200  # steps
     ema_decay: float = 0.998
     weight_decay: float = 0.01
-    quiet_share: float = 0.2  # of the timesteps drawn, those below 300 of 1,000
+    quiet_share: float = 0.2  # of the timesteps drawn, those below `quiet`
+    quiet: float = 0.3  # as a share of the schedule
     gamma: float = 5.0  # the largest weight of `loss_weight`
     report_every: float = 200.0  # s
     half: bool = True  # mixed precision
@@ -63,10 +65,14 @@ def loss_weight(guidance: Guidance, t: Tensor, gamma: float = 5.0) -> Tensor:
 
 
 def draw_timesteps(
-    count: int, random: np.random.Generator, total: int = 1000, quiet_share: float = 0.25
+    count: int,
+    random: np.random.Generator,
+    total: int = 1000,
+    quiet_share: float = 0.25,
+    quiet: float = 0.3,
 ) -> Tensor:
-    """[B] int64: `quiet_share` of them uniform in the first 30 % of the schedule, the others in the rest."""
-    low = int(0.3 * total)
+    """[B] int64: `quiet_share` of them uniform below the share `quiet` of the schedule, the others above."""
+    low = int(quiet * total)
     noisy = random.random(count) >= quiet_share
     t = np.where(noisy, random.integers(low, total, count), random.integers(0, low, count))
     return torch.from_numpy(t)
@@ -81,7 +87,7 @@ def denoising_loss(
 ) -> Tensor:
     """Weighted mean square error of x0_hat on one batch, with everything random drawn from `random`."""
     z0 = guidance.encode(images)
-    t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share)
+    t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share, options.quiet)
     noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32))
     # Half the time of single precision where the processor multiplies bfloat16 (AVX-512 BF16, AMX).
     with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
@@ -92,15 +98,21 @@ def denoising_loss(
 
 
 def head_weight(condition: Condition, side: int) -> Tensor | float:
-    """[B, side, side]: 1 at the head and one latent position around it, `BACKDROP` elsewhere.
+    """[B, side, side]: 1 at the head and one latent position around it, `FEATURES` at eyes, nose and mouth,
+    `BACKDROP` elsewhere.
 
-    A backdrop is nobody's: its error is large, cannot be learned, and drowns the gradient of eyes and mouths.
+    A backdrop is nobody's: its error is large, cannot be learned, and drowns the gradient of the face; and the
+    face's own drowns that of the mouth, which an expression moves.
     """
     if condition.control is None:
         return 1.0
-    head = (condition.control[:, :3].abs().sum(1, keepdim=True) > 0).float()
+    place = condition.control[:, :3] * UNIT  # mm on the mean head
+    head = (place.abs().sum(1, keepdim=True) > 0).float()
+    x, y, z = place.split(1, 1)
+    features = head * ((x.abs() < 50) & (y > -95) & (y < 30) & (z > -50)).float()
     near = functional.max_pool2d(functional.adaptive_max_pool2d(head, side), 3, 1, 1)[:, 0]
-    return BACKDROP + (1.0 - BACKDROP) * near
+    inside = functional.adaptive_avg_pool2d(features, side)[:, 0]
+    return BACKDROP + (1.0 - BACKDROP) * near + (FEATURES - 1.0) * inside
 
 
 def fit(
