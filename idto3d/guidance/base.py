@@ -87,7 +87,8 @@ def write(
 ) -> None:
     """Write the model in diffusers' folder format, weights in half precision."""
     half = copy.deepcopy(unet).half().to(memory_format=torch.contiguous_format)
-    half.save_pretrained(folder / "unet", safe_serialization=True)
+    # Files that are kept in version control stay below 15 MiB, headers included.
+    half.save_pretrained(folder / "unet", safe_serialization=True, max_shard_size="14MB")
     scheduler.save_pretrained(folder / "scheduler")
     codec.save_pretrained(folder / "codec")
     encoder.save_pretrained(folder / "condition_encoder")
