@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from idto3d.errors import UserError
 from idto3d_eval.single import shipped_weights
@@ -21,7 +21,7 @@ Told = Callable[[str, int, int], None]
 class DataRecipe:
     """One set of pictures: `photos` of each of `people` people of a split, from number `start` on."""
 
-    kind: Literal["faces", "readers", "portraits", "views"]
+    kind: Literal["faces", "readers", "renders", "portraits", "views"]
     split: str
     people: int
     photos: int
@@ -49,6 +49,7 @@ class TrainingRecipe:
 FACES_A = DataRecipe("faces", "recogniser_a", people=1400, photos=10)
 FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
 CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
+RENDERS = DataRecipe("renders", "readers", people=200, photos=13, start=2000)  # of further people
 VIEWS = DataRecipe("views", "guidance", people=1500, photos=12)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=1500, photos=4)
 VALIDATION = {
@@ -107,20 +108,20 @@ def train_network(
     data = draw_data(recipe.data, threads, told)
     validation = draw_data(VALIDATION[recipe.module], threads, told)
     out.mkdir(parents=True, exist_ok=True)
+    asked: dict[str, Any] = {
+        "minutes": spent,
+        "seed": recipe.seed,
+        "resume": not fresh,
+        "validation_folder": validation,
+        "threads": threads,
+    }
     if recipe.module == "recognisers":
-        from idto3d.train.recognisers import train_recogniser as train
-    else:
-        from idto3d.train.readers import train_reader as train
-    return train(
-        name,
-        data,
-        out,
-        minutes=spent,
-        seed=recipe.seed,
-        resume=not fresh,
-        validation_folder=validation,
-        threads=threads,
-    )
+        from idto3d.train.recognisers import train_recogniser
+
+        return train_recogniser(name, data, out, **asked)
+    from idto3d.train.readers import train_reader
+
+    return train_reader(name, data, out, renders_folder=draw_data(RENDERS, threads, told), **asked)
 
 
 def measure_network(name: str, weights: Path, told: Told | None = None) -> dict[str, object]:

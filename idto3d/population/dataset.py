@@ -23,6 +23,7 @@ from idto3d.geometry.mesh import load_mesh
 from idto3d.population.people import Person, draw_person, person_generator
 from idto3d.population.photos import draw_actions, draw_background, take_photo
 from idto3d.population.surface import Surface, to_srgb
+from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
 
 if TYPE_CHECKING:
@@ -73,14 +74,7 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
             image, landmarks = photo.image, photo.landmarks
             if not present:
                 image = (to_srgb(draw_background(generator, PHOTO_RESOLUTION)) * 255).astype(np.uint8)
-            matrix = np.array([[112 / PHOTO_RESOLUTION, 0, 0], [0, 112 / PHOTO_RESOLUTION, 0]])
-            if generator.uniform() < 0.6:  # a crop around the face, as the second reading sees it
-                low, high = landmarks.min(0), landmarks.max(0)
-                side = float((high - low).max() * generator.uniform(1.15, 2.0))
-                corner = 0.5 * (low + high) - 0.5 * side + generator.normal(0, 0.06, 2) * side
-                matrix = np.array(
-                    [[112 / side, 0, -corner[0] * 112 / side], [0, 112 / side, -corner[1] * 112 / side]]
-                )
+            matrix = _loose_crop(landmarks, PHOTO_RESOLUTION, generator)
             crop = warp(image, matrix, 112)
             yield {
                 "crops": crop,
@@ -90,6 +84,47 @@ def reader_rows(person: Person, photos: int) -> Iterator[Arrays]:
                 "attributes": person.attributes.indices() if present else np.full(6, -1, np.int64),
                 "person": np.array(person.index, np.int32),
             }
+
+
+def render_rows(person: Person, renders: int) -> Iterator[Arrays]:
+    """As `reader_rows`, from renders: grey behind, near the front, the presets in turn at full strength."""
+    from idto3d.identity.align import apply, warp
+
+    generator = person_generator(person.split, person.index, person.population_seed, "dataset/renders")
+    for index in range(renders):
+        actions = preset(EXPRESSIONS[index % len(EXPRESSIONS)])
+        surface = Surface(person, actions)
+        camera = Camera(
+            yaw=float(generator.uniform(-0.45, 0.45)),
+            pitch=float(generator.normal(0, 0.08)),
+            fovy=float(generator.uniform(0.27, 0.36)),
+            resolution=PHOTO_RESOLUTION,
+        )
+        seen = surface.look(camera)
+        image = np.full((PHOTO_RESOLUTION, PHOTO_RESOLUTION, 3), 0.5, np.float32)
+        image[seen.mask] = to_srgb(surface.colour(seen, camera, EnvironmentLight.random(generator)))
+        landmarks = camera.project(surface.landmarks).astype(np.float32)
+        matrix = _loose_crop(landmarks, PHOTO_RESOLUTION, generator)
+        yield {
+            "crops": warp((image * 255).round().astype(np.uint8), matrix, 112),
+            "landmarks": (apply(matrix, landmarks) / 112).astype(np.float32),
+            "present": np.array(True),
+            "actions": actions,
+            "attributes": person.attributes.indices(),
+            "person": np.array(person.index, np.int32),
+        }
+
+
+def _loose_crop(
+    landmarks: NDArray[np.floating], resolution: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """To a crop of 112 pixels: the whole picture, or in six of ten around the face (the second reading)."""
+    if generator.uniform() >= 0.6:
+        return np.array([[112 / resolution, 0, 0], [0, 112 / resolution, 0]])
+    low, high = landmarks.min(0), landmarks.max(0)
+    side = float((high - low).max() * generator.uniform(1.15, 2.0))
+    corner = 0.5 * (low + high) - 0.5 * side + generator.normal(0, 0.06, 2) * side
+    return np.array([[112 / side, 0, -corner[0] * 112 / side], [0, 112 / side, -corner[1] * 112 / side]])
 
 
 def portrait_rows(person: Person, photos: int) -> Iterator[Arrays]:
@@ -173,6 +208,7 @@ def _picture(
 KINDS: dict[str, Callable[[Person, int], Iterator[Arrays]]] = {
     "faces": face_rows,
     "readers": reader_rows,
+    "renders": render_rows,
     "portraits": portrait_rows,
     "views": view_rows,
 }

@@ -31,8 +31,8 @@ from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, identity_gai
 
 PICTURES = {"base": "photograph", "geometry": "normals", "texture": "shaded"}
 RANK = 32
-# An adapter serves distillation, which looks at high noise alone: below half of the schedule the noisy picture
-# tells nearly everything and the condition learns nothing. Its run is short, and so is its memory.
+# An adapter serves distillation, which looks at high noise alone: below half of the schedule the noisy
+# picture tells nearly everything and the condition learns nothing. Its run is short, and so is its memory.
 ADAPTER_OPTIONS: dict[str, Any] = {
     "learning_rate": 2e-3,
     "batch": 16,

@@ -101,8 +101,8 @@ def head_weight(condition: Condition, side: int) -> Tensor | float:
     """[B, side, side]: 1 at the head and one latent position around it, `FEATURES` at eyes, nose and mouth,
     `BACKDROP` elsewhere.
 
-    A backdrop is nobody's: its error is large, cannot be learned, and drowns the gradient of the face; and the
-    face's own drowns that of the mouth, which an expression moves.
+    A backdrop is nobody's: its error is large, cannot be learned, and drowns the gradient of the face; and
+    the face's own drowns that of the mouth, which an expression moves.
     """
     if condition.control is None:
         return 1.0

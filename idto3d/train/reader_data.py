@@ -1,6 +1,6 @@
 """Labelled crops for the readers, and what training does to them: every label follows the image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ class ReaderArrays:
             self.actions[index],
             self.attributes[index],
         )
+
+
+def joined(first: ReaderArrays, second: ReaderArrays) -> ReaderArrays:
+    """The rows of both, those of the first in front."""
+    pairs = ((getattr(first, field.name), getattr(second, field.name)) for field in fields(ReaderArrays))
+    return ReaderArrays(*(np.concatenate(pair) for pair in pairs))
 
 
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]

@@ -22,7 +22,15 @@ from idto3d.train.cards import write_card
 from idto3d.train.command_line import run_training
 from idto3d.train.loops import Budget, epoch_batch, fit, generator
 from idto3d.train.networks import export_onnx
-from idto3d.train.reader_data import SIZE, ReaderArrays, Tensors, augment, load_arrays, to_tensors
+from idto3d.train.reader_data import (
+    SIZE,
+    ReaderArrays,
+    Tensors,
+    augment,
+    joined,
+    load_arrays,
+    to_tensors,
+)
 from idto3d.train.reader_networks import (
     OUTPUTS,
     MethodsReader,
@@ -38,8 +46,8 @@ WEIGHT_DECAY = 0.03
 VALIDATION_SHARE = 0.04  # last rows (whole people where rows are in order) where no validation is given
 # Chosen so that landmarks and actions weigh alike at first: with 20 for the actions every face was neutral.
 LANDMARK_WEIGHT, ACTION_WEIGHT, PRESENCE_WEIGHT, ATTRIBUTE_WEIGHT = 20.0, 100.0, 0.3, 0.1
-# How much more an action counts that is there: least squares alone shrinks what is hard to see toward neutral,
-# and every kiss and smirk of the true heads was read as neutral.
+# How much more an action counts that is there: least squares alone shrinks what is hard to see toward
+# neutral, and every kiss and smirk of the true heads was read as neutral.
 MISSED = 4.0
 
 
@@ -68,6 +76,7 @@ def train_reader(
     resume: bool = True,
     steps: int | None = None,
     validation_folder: Path | None = None,
+    renders_folder: Path | None = None,
     threads: int = 2,
 ) -> Path:
     """Train one reader, export it to ONNX and write its card beside it.
@@ -83,6 +92,7 @@ def train_reader(
         resume: go on from the checkpoint where there is one.
         steps: optimiser steps, for an exact repetition.
         validation_folder: crops of other people; else the last rows of the data are held out.
+        renders_folder: crops of renders, every other row of each batch; heads are read on renders.
         threads: of torch.
 
     Returns:
@@ -109,8 +119,16 @@ def train_reader(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batch = min(BATCH, len(mine))
 
+    renders, drawn = None, np.arange(0)
+    if renders_folder is not None:
+        renders = load_arrays(renders_folder)
+        drawn = _own_rows(renders_folder, recipe, len(renders.present))
+
     def batch_of(step: int) -> Tensors:
         rows = arrays.rows(mine[epoch_batch(seed, step, len(mine), batch)])
+        if renders is not None:
+            chosen = np.sort(generator(seed, 3, step).choice(drawn, batch // 2))
+            rows = joined(rows.rows(np.arange(0, batch, 2)), renders.rows(chosen))
         return to_tensors(augment(rows, generator(seed, 2, step)))
 
     def step_loss(tensors: Tensors, progress: float) -> torch.Tensor:
@@ -140,6 +158,7 @@ def train_reader(
             "data": data_folder.name,
             "people_share": list(recipe.people),
             "crops": len(mine),
+            "renders": len(drawn),
             "architecture": type(network).__name__,
             "parameters": sum(p.numel() for p in network.parameters()),
             "seed": seed,
