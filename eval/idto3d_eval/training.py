@@ -65,12 +65,12 @@ HELD_OUT = {
 
 TRAININGS: dict[str, TrainingRecipe] = {
     "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 30),
-    "recogniser_b": TrainingRecipe("CosFace, scores", "recognisers", FACES_B, 30),
+    "recogniser_b": TrainingRecipe("CosFace, scores", "recognisers", FACES_B, 16),
     "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 20),
-    "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 20),
-    "base": TrainingRecipe("the diffusion base, on photographs", "guidance", VIEWS, 45, 0),
-    "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 25, 0),
-    "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 25, 0),
+    "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 42),
+    "base": TrainingRecipe("the diffusion base, on photographs", "guidance", VIEWS, 28, 0),
+    "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 24, 0),
+    "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 17, 0),
 }
 
 
