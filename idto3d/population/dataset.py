@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -245,7 +246,9 @@ def make_dataset(
     out.mkdir(parents=True, exist_ok=True)
     chunks = [range(start + a, min(start + a + 25, start + people)) for a in range(0, people, 25)]
     parts: list[Arrays] = []
-    with ProcessPoolExecutor(workers, initializer=_single_thread) as pool:
+    # A forked copy of a process whose libraries hold locks may wait for them for ever.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, fresh, _single_thread) as pool:
         jobs = [
             pool.submit(_make_chunk, kind, split, list(chunk), photos, population_seed) for chunk in chunks
         ]

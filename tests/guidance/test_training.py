@@ -4,6 +4,7 @@ prior."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,16 @@ from idto3d.guidance import base
 from idto3d.guidance.guidance import Guidance
 from idto3d.train import guidance as training
 from idto3d.train.guidance_data import GuidanceData, drop_conditions
-from idto3d.train.guidance_loop import LoopOptions, draw_timesteps, fit, identity_gain, loss_weight
+from idto3d.train.guidance_loop import (
+    BACKDROP,
+    FEATURES,
+    LoopOptions,
+    draw_timesteps,
+    fit,
+    head_weight,
+    identity_gain,
+    loss_weight,
+)
 from tests.guidance.models import conditions, small_unet
 
 
@@ -89,6 +99,19 @@ def test_timesteps_lean_to_high_noise_and_weights_are_clipped_snr() -> None:
     assert t.max() <= 999
     guidance = Guidance(small_unet(), base.make_scheduler(), base.make_codec(), base.make_encoder())
     assert loss_weight(guidance, torch.tensor([10, 999])).tolist() == [5.0, 1.0]
+
+
+def test_errors_weigh_most_at_the_features_and_least_off_the_head() -> None:
+    told = conditions(1)
+    place = torch.full((1, 6, 64, 64), 0.0)
+    place[:, 1, 8:56, 8:56] = 1.0  # 100 mm up: on the head, above the face
+    place[:, 1, 40:56, 24:40] = -0.7  # at the mouth
+    weight = head_weight(replace(told, control=place), 16)
+    assert weight.shape == (1, 16, 16)
+    assert weight[0, 0, 0] == pytest.approx(BACKDROP)
+    assert weight[0, 4, 8] == pytest.approx(1.0)
+    assert weight[0, 12, 8] == pytest.approx(FEATURES)
+    assert head_weight(replace(told, control=None), 16) == 1.0
 
 
 def test_a_resumed_run_draws_the_same_batches_and_ends_at_the_same_weights(
