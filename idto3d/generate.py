@@ -112,16 +112,15 @@ def condition_of(
     subject: Subject,
     expression: str,
     cameras: Sequence[Camera],
-    control: ControlView,
-    lights: Sequence[EnvironmentLight] | None = None,
+    shown: Tensor,
 ) -> Condition:
-    """What the denoiser is told about a batch of views of one expression."""
+    """What the denoiser is told of a batch of views of one expression; `shown` is `ControlView.looks`."""
     return Condition.of(
         subject.embedding,
         EXPRESSIONS.index(expression),
         cameras,
         subject.attributes,
-        control=control.looks(cameras, lights),
+        control=shown,
     )
 
 
@@ -174,14 +173,15 @@ def sculpt(
         vertices, faces = field.mesh(index)
         normals, _ = render_normal_views(vertices, faces, cameras)
         known, _ = render_normal_views(*start, cameras)
+        shown = control.looks(cameras)
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             normals.permute(0, 3, 1, 2),
-            condition_of(subject, expressions[index], cameras, control),
+            condition_of(subject, expressions[index], cameras, shown),
             annealed_range(share, FIRST_NOISE, LAST_NOISE),
             settings.guidance_scale,
             noise,
-            reference=(known.permute(0, 3, 1, 2), condition_of(nobody, expressions[0], cameras, control)),
+            reference=(known.permute(0, 3, 1, 2), condition_of(nobody, expressions[0], cameras, shown)),
         )
         loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
         loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
@@ -257,7 +257,7 @@ def paint(
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             torch.stack(images).permute(0, 3, 1, 2),
-            condition_of(subject, name, cameras, control, lights),
+            condition_of(subject, name, cameras, control.looks(cameras, lights)),
             annealed_range(share, FIRST_NOISE, LAST_NOISE),
             settings.texture_guidance_scale,
             noise,
