@@ -23,7 +23,8 @@ from idto3d.attributes import Attributes
 from idto3d.expressions import EXPRESSIONS
 from idto3d.geometry.cleanup import largest_component, reduce_faces
 from idto3d.geometry.head_field import HeadField, smooth_gradients
-from idto3d.geometry.mesh import Mesh, load_mesh
+from idto3d.geometry.mean_head import MeanHead, load_mean_head
+from idto3d.geometry.mesh import Mesh
 from idto3d.geometry.regularisers import dirichlet_loss, eikonal_loss, laplacian_loss, sign_change_loss
 from idto3d.geometry.sdf import mesh_sdf
 from idto3d.geometry.tet_grid import FACE, TetGrid, build_tet_grid
@@ -37,15 +38,15 @@ from idto3d.render.camera import Camera
 from idto3d.render.embree import Scene
 from idto3d.render.light import EnvironmentLight
 from idto3d.render.normals import render_normal_views, vertex_normals
-from idto3d.render.rasterise import interpolate_hits, rasterise
+from idto3d.render.rasterise import Fragments, interpolate_hits, rasterise
 from idto3d.render.shading import linear_to_srgb, shade
 from idto3d.texture.bake import rasterise_atlas
 from idto3d.texture.maps import material_maps
-from idto3d.texture.material_field import MaterialField, material_smoothness
+from idto3d.texture.material_field import START_ROUGHNESS, Material, MaterialField, material_smoothness
 from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
-GENERATOR_VERSION = "2"
+GENERATOR_VERSION = "3"
 # Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
@@ -173,7 +174,7 @@ def sculpt(
         vertices, faces = field.mesh(index)
         normals, _ = render_normal_views(vertices, faces, cameras)
         known, _ = render_normal_views(*start, cameras)
-        shown = control.looks(cameras)
+        shown = control.looks(cameras, ["normals"] * len(cameras))
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             normals.permute(0, 3, 1, 2),
@@ -214,22 +215,34 @@ def paint(
     geometry: Geometry,
     guidance: Guidance,
     control: ControlView,
+    mean_head: MeanHead,
     settings: GeneratorSettings,
     seed: int,
     progress: Progress | None = None,
 ) -> MaterialField:
     """Stage 2: SDS on shaded colour under random light; reflectance lives on the neutral surface.
 
+    As the shape starts at the mean head's, the colour starts at its: what every head has, eyes and lips, is
+    there to be moved and tinted. The mean head in that colour is the reference of `sds_loss`.
+
     Args:
         subject: what the photos said.
         geometry: from `sculpt`.
         guidance: the base model with its texture adapter.
         control: the mean head, as the denoiser is shown it.
+        mean_head: its shape and colour.
         settings, seed: hyper-parameters and the run's randomness.
     """
     names = list(geometry.vertices)
     neutral, faces = geometry.vertices[names[0]], geometry.faces
-    material = MaterialField(neutral, faces, (0.25, 0.16, 0.12), code_size=geometry.field.codes.shape[1])
+    material = MaterialField(
+        neutral,
+        faces,
+        lambda places: torch.from_numpy(mean_head.albedo_at(places.numpy())),
+        code_size=geometry.field.codes.shape[1],
+    )
+    start = PaintedMean(mean_head)
+    nobody = Subject(None, None)
     optimiser = torch.optim.Adam(material.parameters(), betas=(0.9, 0.99), fused=True)
     numbers = np.random.default_rng([seed, 2])
     noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
@@ -249,18 +262,19 @@ def paint(
             fragments = rasterise(vertices, faces, camera, scenes[name])
             layers = torch.cat([neutral, vertices, normals[name]], 1)
             seen = interpolate_hits(fragments, faces, layers)  # [P, 9]
-            colour = shaded(material, seen, code, camera, light)
-            image = torch.zeros(*fragments.mask.shape, 3)  # network range, so grey is 0
-            image[fragments.mask] = 2.0 * colour - 1.0
-            images.append(antialias(image, fragments, vertices, faces, camera))
+            colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, light)
+            images.append(on_grey(colour, fragments, vertices, faces, camera))
             points.append(seen[:, :3])
+        known = torch.stack([start.picture(*view) for view in zip(cameras, lights, strict=True)])
+        shown = control.looks(cameras, lights)
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             torch.stack(images).permute(0, 3, 1, 2),
-            condition_of(subject, name, cameras, control.looks(cameras, lights)),
+            condition_of(subject, name, cameras, shown),
             annealed_range(share, FIRST_NOISE, LAST_NOISE),
             settings.texture_guidance_scale,
             noise,
+            reference=(known.permute(0, 3, 1, 2), condition_of(nobody, names[0], cameras, shown)),
         )
         chosen = torch.cat(points)
         chosen = chosen[torch.randint(len(chosen), (REGULARISED_POINTS,), generator=noise)]
@@ -273,22 +287,46 @@ def paint(
     return material
 
 
-def shaded(
-    material: MaterialField, seen: Tensor, code: Tensor, camera: Camera, light: EnvironmentLight
-) -> Tensor:
-    """sRGB colour [P, 3] of surface points given as canonical position, position and normal [P, 9]."""
-    canonical, position, normal = seen[:, :3], seen[:, 3:6], seen[:, 6:]
-    found = material(canonical, code)
+class PaintedMean:
+    """The mean head in its mean colour, rendered as stage 2 renders a person."""
+
+    def __init__(self, head: MeanHead) -> None:
+        self._head = head
+        self._vertices = torch.from_numpy(head.mesh.vertices).float()
+        self._faces = torch.from_numpy(head.mesh.faces)
+        self._scene = Scene(head.mesh.vertices, head.mesh.faces)
+        self._layers = torch.cat([self._vertices, vertex_normals(self._vertices, self._faces)], 1)
+
+    def picture(self, camera: Camera, light: EnvironmentLight) -> Tensor:
+        """[R, R, 3] in the network's range, on grey."""
+        fragments = rasterise(self._vertices, self._faces, camera, self._scene)
+        seen = interpolate_hits(fragments, self._faces, self._layers)
+        albedo = torch.from_numpy(self._head.albedo_at(seen[:, :3].numpy()))
+        material = Material(albedo, torch.full_like(albedo[:, :1], START_ROUGHNESS), 0.0 * albedo[:, :1])
+        colour = shaded(material, seen, camera, light)
+        return on_grey(colour, fragments, self._vertices, self._faces, camera)
+
+
+def shaded(material: Material, seen: Tensor, camera: Camera, light: EnvironmentLight) -> Tensor:
+    """sRGB colour [P, 3] of surface points given as position and normal [P, 6]."""
+    position, normal = seen[:, :3], seen[:, 3:]
     toward = torch.as_tensor(camera.position(), dtype=seen.dtype) - position
     linear = shade(
-        found.albedo,
-        found.roughness,
-        found.metallic,
+        material.albedo,
+        material.roughness,
+        material.metallic,
         torch.nn.functional.normalize(normal, dim=-1),
         torch.nn.functional.normalize(toward, dim=-1),
         light,
     )
     return linear_to_srgb(linear.clamp(0.0, 1.0))
+
+
+def on_grey(colour: Tensor, fragments: Fragments, vertices: Tensor, faces: Tensor, camera: Camera) -> Tensor:
+    """The antialiased picture [R, R, 3], in [-1, 1], of the sRGB colours [P, 3] that a view hits."""
+    image = torch.zeros(*fragments.mask.shape, 3)  # in the network's range grey is 0
+    image[fragments.mask] = 2.0 * colour - 1.0
+    return antialias(image, fragments, vertices, faces, camera)
 
 
 def textured_meshes(geometry: Geometry, material: MaterialField, size: int) -> dict[str, TexturedMesh]:
@@ -327,12 +365,12 @@ def generate_head(
         settings, seed: hyper-parameters and the run's randomness.
         progress: called with steps done, steps in all, and the stage's name.
     """
-    mean_head = load_mesh(weights / "mean_head.npz")
-    grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
+    mean_head = load_mean_head(weights / "mean_head.npz")
+    grid, control = start_grid(mean_head.mesh, settings.grid_resolution), ControlView(mean_head)
     shape_prior = Guidance.from_folder(weights / "guidance", "geometry")
     geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress)
     colour_prior = Guidance.from_folder(weights / "guidance", "texture")
-    material = paint(subject, geometry, colour_prior, control, settings, seed, progress)
+    material = paint(subject, geometry, colour_prior, control, mean_head, settings, seed, progress)
     meshes = textured_meshes(geometry, material, settings.texture_size)
     manifest = manifest.model_copy(
         update={

@@ -17,7 +17,7 @@ import idto3d
 from idto3d import generate
 from idto3d.asset import read_expression, read_manifest
 from idto3d.expressions import preset
-from idto3d.geometry.mesh import load_mesh
+from idto3d.geometry.mean_head import load_mean_head
 from idto3d.guidance.control import ControlView
 from idto3d.population.people import draw_person
 from idto3d.population.photos import draw_photo
@@ -53,8 +53,8 @@ def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = read_manifest(out)
-    # Two stages of two steps, one view each, with and without the condition; stage 1 has its reference too.
-    assert manifest.guidance_calls == 2 * 3 + 2 * 2
+    # Two stages of two steps, one view each, with and without the condition, and the reference.
+    assert manifest.guidance_calls == 2 * 3 + 2 * 3
     neutral, smile = (read_expression(out, name) for name in ("neutral", "smile"))
     assert np.array_equal(neutral.faces, smile.faces)
     assert 150.0 < np.ptp(neutral.vertices[:, 1]) < 400.0  # mm
@@ -87,8 +87,8 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
     monkeypatch.setattr(generate, "condition_of", remember)
     monkeypatch.setattr(generate, "sds_loss", distance)
     settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=56, geometry_rate=0.3)
-    mean_head = load_mesh(WEIGHTS / "mean_head.npz")
-    grid, control = generate.start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
+    mean_head = load_mean_head(WEIGHTS / "mean_head.npz")
+    grid, control = generate.start_grid(mean_head.mesh, settings.grid_resolution), ControlView(mean_head)
     names, nobody = ["neutral", "surprise"], generate.Subject(None, None)
     found = generate.sculpt(nobody, names, Knowing(), control, grid, settings, 0)  # type: ignore[arg-type]
     with np.load(WEIGHTS / "mean_head.npz") as mean:

@@ -50,7 +50,7 @@ FACES_A = DataRecipe("faces", "recogniser_a", people=1400, photos=10)
 FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
 CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
 RENDERS = DataRecipe("renders", "readers", people=200, photos=13, start=2000)  # of further people
-VIEWS = DataRecipe("views", "guidance", people=1500, photos=12)
+VIEWS = DataRecipe("views", "guidance", people=1500, photos=16)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=1500, photos=4)
 VALIDATION = {
     "recognisers": DataRecipe("faces", "validation", people=100, photos=10),

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d.expressions import EXPRESSIONS, preset
-from idto3d.geometry.mesh import load_mesh
+from idto3d.geometry.mean_head import load_mean_head
 from idto3d.population.people import Person, draw_person, person_generator
 from idto3d.population.photos import draw_actions, draw_background, take_photo
 from idto3d.population.surface import Surface, to_srgb
@@ -152,8 +152,9 @@ def portrait_rows(person: Person, photos: int) -> Iterator[Arrays]:
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:
     """Views for the priors: three pictures of one camera, with what conditions them.
 
-    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `control`
-    [6, 64, 64] float16 of the shipped mean head, `attributes`.
+    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `attributes`; of the
+    shipped mean head seen by the same camera, `place` (`ControlView`'s position), `mean_coloured` and
+    `mean_normals` [3, 64, 64] float16.
     """
     from idto3d.guidance.cameras import draw_view
     from idto3d.guidance.condition import camera_features
@@ -173,15 +174,17 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
             srgb = to_srgb(colour)
             normal = seen.normal @ camera.rotation().T.astype(np.float32)
             backdrop = to_srgb(draw_background(generator, side))
+            shown = control.look(replace(camera, resolution=VIEW_RESOLUTION), light, "normals")
+            place, mean_coloured, mean_normals = shown.reshape(3, 3, *shown.shape[1:]).astype(np.float16)
             yield {
                 "photograph": _picture(backdrop, srgb, seen.mask),
                 "normals": _picture(GREY, 0.5 + 0.5 * normal, seen.mask),
                 "shaded": _picture(GREY, srgb, seen.mask),
                 "expression": np.array(expression, np.int64),
                 "camera": camera_features(camera),
-                "control": control.look(replace(camera, resolution=VIEW_RESOLUTION), light).astype(
-                    np.float16
-                ),
+                "place": place,
+                "mean_coloured": mean_coloured,
+                "mean_normals": mean_normals,
                 "attributes": person.attributes.indices(),
                 "person": np.array(person.index, np.int32),
             }
@@ -191,7 +194,7 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
 def _control_view() -> ControlView:
     from idto3d.guidance.control import ControlView
 
-    return ControlView(load_mesh(Path(str(files("idto3d") / "weights" / "mean_head.npz"))))
+    return ControlView(load_mean_head(Path(str(files("idto3d") / "weights" / "mean_head.npz"))))
 
 
 def _picture(

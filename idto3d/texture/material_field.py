@@ -6,7 +6,7 @@ near the surface hold parameters, so that a step costs as much as the surface, n
 """
 
 import itertools
-import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -36,7 +36,8 @@ class MaterialField(nn.Module):
     Args:
         vertices: [V, 3] mm, neutral head.
         faces: [F, 3].
-        albedo: linear colour that every point starts with.
+        albedo: linear colour that every point starts with, or the colours [N, 3] to start with at places
+            [N, 3] mm, which the finest grid takes on.
         code_size: K of the expression codes; 0 for a reflectance that all expressions share.
         levels, code_levels: cells along the longest side of the head, per grid.
     """
@@ -45,22 +46,27 @@ class MaterialField(nn.Module):
         self,
         vertices: Tensor,
         faces: Tensor,
-        albedo: tuple[float, float, float],
+        albedo: tuple[float, float, float] | Callable[[Tensor], Tensor],
         code_size: int = 0,
         levels: tuple[int, ...] = LEVELS,
         code_levels: tuple[int, ...] = CODE_LEVELS,
     ) -> None:
         super().__init__()
         samples = _surface_samples(vertices.detach(), faces)
-        self.shared = nn.ModuleList(SurfaceGrid(samples, level, CHANNELS) for level in levels)
+        shared = [SurfaceGrid(samples, level, CHANNELS) for level in levels]
+        self.shared = nn.ModuleList(shared)
         self.moved = nn.ModuleList(
             SurfaceGrid(samples, level, 3, code_size) for level in code_levels if code_size
         )
-        start = [_logit(min(max(value, 0.01), 0.99)) for value in albedo]
+        colours = albedo(samples) if callable(albedo) else torch.tensor([albedo])
         low, high = ROUGHNESS
-        start += [_logit((START_ROUGHNESS - low) / (high - low)), _logit(START_METALLIC / METALLIC_LIMIT)]
+        rest = torch.tensor([(START_ROUGHNESS - low) / (high - low), START_METALLIC / METALLIC_LIMIT])
         self.start: Tensor
-        self.register_buffer("start", torch.tensor(start, dtype=torch.float32))
+        self.register_buffer("start", _logit(torch.cat([colours.float().mean(0), rest])))
+        if callable(albedo):
+            finest = min(shared, key=lambda grid: grid.cell)
+            with torch.no_grad():
+                finest.values[1:, :3] = _logit(albedo(finest.places())) - self.start[:3]
 
     def forward(self, points: Tensor, code: Tensor | None = None) -> Material:
         """Reflectance at canonical positions.
@@ -110,6 +116,13 @@ class SurfaceGrid(nn.Module):
         self.register_buffer("rows", rows)
         per_code = (code_size,) if code_size else ()
         self.values = nn.Parameter(torch.zeros(int(near.sum()) + 1, channels, *per_code))
+
+    def places(self) -> Tensor:
+        """Positions [R, 3] mm of the lattice points that hold parameters, in the order of rows 1 to R."""
+        flat = self.rows.nonzero().squeeze(1)
+        _, height, depth = self.shape
+        x, y, z = flat // (height * depth), flat // depth % height, flat % depth
+        return self.lower + self.cell * torch.stack([x, y, z], 1)
 
     def forward(self, points: Tensor, code: Tensor | None = None) -> Tensor:
         """[N, channels] at [N, 3] mm; zero off the surface. `code` [K] where the grid holds K values."""
@@ -168,8 +181,8 @@ def material_smoothness(
 _CORNERS = tuple(itertools.product((0, 1), repeat=3))
 
 
-def _logit(probability: float) -> float:
-    return math.log(probability / (1.0 - probability))
+def _logit(probability: Tensor) -> Tensor:
+    return torch.logit(probability, eps=0.01)
 
 
 def _surface_samples(vertices: Tensor, faces: Tensor) -> Tensor:

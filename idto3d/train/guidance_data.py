@@ -1,9 +1,10 @@
 """The pictures that guidance is trained on, as memory-mapped arrays, drawn in batches from one generator.
 
 A folder holds `photograph.npy`, `normals.npy` and `shaded.npy` (uint8 [N, 64, 64, 3]), `person.npy` (int32
-[N]), `expression.npy` (int64 [N]), `camera.npy` (float32 [N, 8], `camera_features`), `control.npy` (float16
-[N, 6, 64, 64], `ControlView`), `attributes.npy` (int64 [N, G]) and `embeddings.npy` (float32 [P, M, 128]: M
-embedded photos of each person, unit rows).
+[N]), `expression.npy` (int64 [N]), `camera.npy` (float32 [N, 8], `camera_features`), `place.npy`,
+`mean_coloured.npy` and `mean_normals.npy` (float16 [N, 3, 64, 64], the layers of `ControlView`),
+`attributes.npy` (int64 [N, G]) and `embeddings.npy` (float32 [P, M, 128]: M embedded photos of each person,
+unit rows).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from idto3d.errors import UserError
 from idto3d.guidance.condition import Condition
 
 HELD_OUT_PEOPLE = 0.05  # share of people, the last ones, that training never draws
+# How the mean head is drawn in the control of each kind of picture.
+MEAN_HEAD = {"photograph": "mean_coloured", "shaded": "mean_coloured", "normals": "mean_normals"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class GuidanceData:
     person: NDArray[np.int64]
     expression: NDArray[np.int64]
     camera: NDArray[np.float32]
-    control: NDArray[np.float16]
+    place: NDArray[np.float16]
+    mean_head: NDArray[np.float16]
     attributes: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     train: NDArray[np.int64]
@@ -60,7 +64,8 @@ class GuidanceData:
             person=person,
             expression=np.load(folder / "expression.npy").astype(np.int64),
             camera=np.load(folder / "camera.npy").astype(np.float32),
-            control=np.load(folder / "control.npy", mmap_mode="r"),
+            place=np.load(folder / "place.npy", mmap_mode="r"),
+            mean_head=np.load(folder / f"{MEAN_HEAD[kind]}.npy", mmap_mode="r"),
             attributes=np.load(folder / "attributes.npy").astype(np.int64),
             embeddings=embeddings.astype(np.float32),
             train=np.flatnonzero(person < first_held_out),
@@ -86,7 +91,11 @@ class GuidanceData:
             expression=torch.from_numpy(self.expression[rows]),
             camera=torch.from_numpy(self.camera[rows]),
             attributes=torch.from_numpy(self.attributes[rows]),
-            control=torch.from_numpy(np.stack([self.control[row] for row in rows]).astype(np.float32)),
+            control=torch.from_numpy(
+                np.stack([np.concatenate([self.place[row], self.mean_head[row]]) for row in rows]).astype(
+                    np.float32
+                )
+            ),
         )
         return images.float() / 127.5 - 1.0, condition
 
@@ -95,7 +104,7 @@ def drop_conditions(condition: Condition, random: np.random.Generator) -> Condit
     """Forget parts of some rows, so that the null of each part is learned too (classifier-free guidance).
 
     Identity and words together 8 %, words (expression and attributes) 8 %, identity alone 10 %, expression
-    alone 5 %, all attributes 30 %, each attribute 30 %, camera 5 %, the control's light 20 %.
+    alone 5 %, all attributes 30 %, each attribute 30 %, camera 5 %; never the control.
     """
     count, groups = condition.attributes.shape
     both, text = random.random(count) < 0.08, random.random(count) < 0.08
@@ -104,14 +113,10 @@ def drop_conditions(condition: Condition, random: np.random.Generator) -> Condit
     camera = random.random(count) < 0.05
     words = both | text | (random.random(count) < 0.30)
     attributes = words[:, None] | (random.random((count, groups)) < 0.30)
-    control = condition.control
-    if control is not None:
-        control = control.clone()
-        control[torch.from_numpy(random.random(count) < 0.20), 3:] = 0.0
     return Condition(
         identity=condition.identity * torch.from_numpy(~identity)[:, None],
         expression=condition.expression.masked_fill(torch.from_numpy(expression), -1),
         camera=condition.camera * torch.from_numpy(~camera)[:, None],
         attributes=condition.attributes.masked_fill(torch.from_numpy(attributes), -1),
-        control=control,
+        control=condition.control,
     )

@@ -1,4 +1,4 @@
-"""The mean head that generation starts from: closed, neutral, mean of guidance people."""
+"""The mean head that generation starts from: closed, neutral, mean of guidance people in shape and colour."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from idto3d.geometry.head_field import HeadField
 from idto3d.geometry.mesh import Mesh
 from idto3d.geometry.sdf import mesh_sdf
 from idto3d.geometry.tet_grid import build_tet_grid
+from idto3d.population.appearance import paint
 from idto3d.population.head_model import PARTS, load_head_model
 from idto3d.population.people import draw_person
-from idto3d.population.surface import person_vertices
+from idto3d.population.surface import eye_centres, person_vertices
 
 PEOPLE = 300
+PAINTED_PEOPLE = 48  # whose colours are averaged
+COLOUR_POINTS = 60_000
+DENSE = 6.0  # how much denser colour points lie at the eyes, the nose and the mouth
 VOXEL = 2.0  # mm
 FACES = 30_000
 SLIT = 3  # voxels; the closing that shuts the lips before the mouth is filled
@@ -78,9 +82,43 @@ def _cap(skin: trimesh.Trimesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(np.concatenate(vertices), np.concatenate(faces), process=False)
 
 
+def mean_colour(
+    mesh: trimesh.Trimesh, vertices_of_mean: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Points [P, 3] mm on the closed head and the mean sRGB colour [P, 3] of the skin or eye nearest to each.
+
+    Inside of the mouth is left out: the closed head has none, and its lips would take its colour.
+    """
+    model = load_head_model()
+    centre = mesh.triangles_center
+    face = (np.abs(centre[:, 0]) < 55) & (np.abs(centre[:, 1] + 35) < 70) & (centre[:, 2] > -50)
+    weight = mesh.area_faces * np.where(face, DENSE, 1.0)
+    points, _ = trimesh.sample.sample_surface(mesh, COLOUR_POINTS, face_weight=weight, seed=0)
+    outside = np.isin(model.part, [PARTS.index("skin"), PARTS.index("eye")])
+    import open3d as o3d
+
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(
+        o3d.core.Tensor(vertices_of_mean.astype(np.float32)),
+        o3d.core.Tensor(model.faces[outside].astype(np.uint32)),
+    )
+    nearest = scene.compute_closest_points(o3d.core.Tensor(points.astype(np.float32)))
+    triangle, uv = nearest["primitive_ids"].numpy().astype(np.int64), nearest["primitive_uvs"].numpy()
+    weights = np.concatenate([1.0 - uv.sum(1, keepdims=True), uv], 1)
+    corners = model.mean[model.faces[outside][triangle]]
+    canonical = np.einsum("pk,pkc->pc", weights, corners).astype(np.float32)
+    part = model.part[outside][triangle]
+    people = (draw_person("guidance", index) for index in range(PAINTED_PEOPLE))
+    painted = np.mean(
+        [paint(person.appearance, canonical, part, eye_centres())[0] for person in people], axis=0
+    )
+    return points.astype(np.float32), np.asarray((255 * painted).round(), np.uint8)
+
+
 def make_mean_head(out: Path, resolution: int = 96) -> Path:
     """Write `mean_head.npz` and return its path: vertices [V, 3] float32 mm and faces [F, 3] int32 of a
-    closed mesh, landmarks [68, 3] float32 mm."""
+    closed mesh, landmarks [68, 3] float32 mm, colour_points [P, 3] float32 mm and their colour [P, 3] uint8
+    sRGB."""
     vertices_of_mean = mean_vertices()
     lattice, low = closed_distance(vertices_of_mean)
 
@@ -101,6 +139,7 @@ def make_mean_head(out: Path, resolution: int = 96) -> Path:
     )
     light = dense.simplify_quadric_decimation(FACES)
     mesh = trimesh.Trimesh(np.asarray(light.vertices), np.asarray(light.triangles))
+    points, colour = mean_colour(mesh, vertices_of_mean)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "mean_head.npz"
     np.savez_compressed(
@@ -108,5 +147,7 @@ def make_mean_head(out: Path, resolution: int = 96) -> Path:
         vertices=mesh.vertices.astype(np.float32),
         faces=mesh.faces.astype(np.int32),
         landmarks=vertices_of_mean[load_head_model().landmark_index].astype(np.float32),
+        colour_points=points,
+        colour=colour,
     )
     return path

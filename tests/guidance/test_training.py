@@ -43,7 +43,8 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "person.npy", person)
     np.save(folder / "expression.npy", random.integers(0, 13, 120))
     np.save(folder / "camera.npy", random.standard_normal((120, 8)).astype(np.float32))
-    np.save(folder / "control.npy", random.random((120, 6, 64, 64)).astype(np.float16))
+    for layer in ("place", "mean_coloured", "mean_normals"):
+        np.save(folder / f"{layer}.npy", random.random((120, 3, 64, 64)).astype(np.float16))
     np.save(folder / "attributes.npy", np.stack([random.integers(0, n, 120) for n in (2, 3, 6, 4, 5, 3)], 1))
     np.save(folder / "embeddings.npy", embeddings.astype(np.float32))
     return folder
@@ -80,14 +81,12 @@ def test_every_part_of_a_condition_is_dropped_sometimes_and_kept_mostly() -> Non
     nobody = (dropped.identity.abs().sum(1) == 0).float().mean()
     silent = (dropped.expression == -1).float().mean()
     unplaced = (dropped.camera.abs().sum(1) == 0).float().mean()
-    unlit = (dropped.control[:, 3:].flatten(1).sum(1) == 0).float().mean()
     wordless = (dropped.attributes == -1).all(1).float().mean()
     assert 0.13 < nobody < 0.22
     assert 0.15 < silent < 0.25
     assert 0.03 < unplaced < 0.08
     assert 0.3 < wordless < 0.6
-    assert 0.15 < unlit < 0.25
-    torch.testing.assert_close(dropped.control[:, :3], told.control[:, :3], rtol=0, atol=0)
+    torch.testing.assert_close(dropped.control, told.control, rtol=0, atol=0)
     kept = dropped.identity.abs().sum(1) > 0
     torch.testing.assert_close(dropped.identity[kept], told.identity[kept])
 

@@ -18,7 +18,7 @@ SHAPES = {
     "readers": {"crops": (112, 112, 3), "landmarks": (68, 2), "present": (), "actions": (52,)},
     "renders": {"crops": (112, 112, 3), "landmarks": (68, 2), "present": (), "actions": (52,)},
     "portraits": {"photos": (160, 160, 3), "landmarks": (68, 2), "present": (), "actions": (52,)},
-    "views": {"photograph": (64, 64, 3), "normals": (64, 64, 3), "control": (6, 64, 64), "camera": (8,)},
+    "views": {"photograph": (64, 64, 3), "normals": (64, 64, 3), "place": (3, 64, 64), "camera": (8,)},
 }
 
 
@@ -41,7 +41,7 @@ def test_presets_come_in_turn_and_at_full_strength(kind: str) -> None:
 def test_a_views_control_lies_where_its_head_does() -> None:
     """Where the mean head is told, the normals mostly are no background."""
     for row in KINDS["views"](draw_person("validation", 5), 4):
-        told = np.abs(row["control"][:3].astype(np.float32)).sum(0) > 0
+        told = np.abs(row["place"].astype(np.float32)).sum(0) > 0
         drawn = (row["normals"] != row["normals"][0, 0]).any(-1)
         assert told.mean() > 0.1
         assert drawn[told].mean() > 0.8
