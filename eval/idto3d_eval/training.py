@@ -49,7 +49,7 @@ class TrainingRecipe:
 FACES_A = DataRecipe("faces", "recogniser_a", people=1400, photos=10)
 FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
 CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
-RENDERS = DataRecipe("renders", "readers", people=200, photos=13, start=2000)  # of further people
+RENDERS = DataRecipe("renders", "readers", people=1000, photos=13, start=2000)  # of further people
 VIEWS = DataRecipe("views", "guidance", people=1500, photos=16)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=1500, photos=4)
 VALIDATION = {
@@ -121,7 +121,9 @@ def train_network(
         return train_recogniser(name, data, out, **asked)
     from idto3d.train.readers import train_reader
 
-    return train_reader(name, data, out, renders_folder=draw_data(RENDERS, threads, told), **asked)
+    # Methods read photographs; heads are read on renders.
+    renders = draw_data(RENDERS, threads, told) if name == "reader_scoring" else None
+    return train_reader(name, data, out, renders_folder=renders, **asked)
 
 
 def measure_network(name: str, weights: Path, told: Told | None = None) -> dict[str, object]:

@@ -45,7 +45,7 @@ PEAK_RATE = 3e-3
 WEIGHT_DECAY = 0.03
 VALIDATION_SHARE = 0.04  # last rows (whole people where rows are in order) where no validation is given
 # Chosen so that landmarks and actions weigh alike at first: with 20 for the actions every face was neutral.
-LANDMARK_WEIGHT, ACTION_WEIGHT, PRESENCE_WEIGHT, ATTRIBUTE_WEIGHT = 20.0, 100.0, 0.3, 0.1
+LANDMARK_WEIGHT, ACTION_WEIGHT, PRESENCE_WEIGHT = 20.0, 100.0, 0.3
 # How much more an action counts that is there: least squares alone shrinks what is hard to see toward
 # neutral, and every kiss and smirk of the true heads was read as neutral.
 MISSED = 4.0
@@ -58,11 +58,12 @@ class ReaderRecipe:
     network: Callable[[int], Reader112]  # of the number of attribute logits
     seed: int
     people: tuple[float, float]  # share of the people, sorted by number, that this reader is trained on
+    attribute_weight: float
 
 
 RECIPES = {
-    "reader_methods": ReaderRecipe(MethodsReader, seed=33, people=(0.0, 0.5)),
-    "reader_scoring": ReaderRecipe(ScoringReader, seed=44, people=(0.5, 1.0)),
+    "reader_methods": ReaderRecipe(MethodsReader, seed=33, people=(0.0, 0.5), attribute_weight=0.3),
+    "reader_scoring": ReaderRecipe(ScoringReader, seed=44, people=(0.5, 1.0), attribute_weight=0.1),
 }
 
 
@@ -133,7 +134,7 @@ def train_reader(
 
     def step_loss(tensors: Tensors, progress: float) -> torch.Tensor:
         del progress
-        return reading_loss(network(tensors[0]), tensors)
+        return reading_loss(network(tensors[0]), tensors, recipe.attribute_weight)
 
     fitted = fit(
         name,
@@ -174,7 +175,7 @@ def train_reader(
     return path
 
 
-def reading_loss(outputs: tuple[torch.Tensor, ...], truth: Tensors) -> torch.Tensor:
+def reading_loss(outputs: tuple[torch.Tensor, ...], truth: Tensors, attribute_weight: float) -> torch.Tensor:
     """Weighted sum: landmarks L1 over the extent, actions weighted L2, presence and attributes entropy."""
     landmarks, presence, actions, attributes = (output.float() for output in outputs)
     _, true_landmarks, present, true_actions, true_attributes = truth
@@ -188,7 +189,7 @@ def reading_loss(outputs: tuple[torch.Tensor, ...], truth: Tensors) -> torch.Ten
     for group, where in enumerate(attribute_slices(Attributes.GROUPS)):
         target = torch.where(present > 0, true_attributes[:, group], -1)
         entropy = functional.cross_entropy(attributes[:, where], target, ignore_index=-1, reduction="sum")
-        loss = loss + ATTRIBUTE_WEIGHT * entropy / count
+        loss = loss + attribute_weight * entropy / count
     return loss
 
 
