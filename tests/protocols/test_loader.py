@@ -26,7 +26,7 @@ def sentence(text: str) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", ["quickstart", "smoke", "unseen_ids"])
+@pytest.mark.parametrize("name", ["ablation", "quickstart", "smoke", "unseen_ids"])
 def test_shipped_protocols_load_under_their_own_names(name: str) -> None:
     assert name in protocol_names()
     assert load_protocol(name).name == name
@@ -75,7 +75,7 @@ def test_budget_changes_only_what_a_row_names() -> None:
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ProtocolError, match=r"'unseen_idz'.*quickstart, smoke, unseen_ids"):
+    with pytest.raises(ProtocolError, match=r"'unseen_idz'.*ablation, quickstart, smoke, unseen_ids"):
         load_protocol("unseen_idz")
 
 
