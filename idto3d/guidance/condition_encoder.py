@@ -2,7 +2,8 @@
 
 Cross-attention reads the tokens (as IP-Adapter, Ye et al. 2023, does with face embeddings); their pooled
 projection is added to the timestep embedding, where every residual block hears it. The control stays a
-picture, at the latents' resolution, and stands beside the noisy latents.
+picture, at the latents' resolution, and stands beside the noisy latents; the condition mixes fields over the
+mean head into it, so that a place hears at once who is seen and not through many layers.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from idto3d.errors import UserError
 from idto3d.guidance.condition import CAMERA_FEATURES, Condition
 from idto3d.guidance.control import CONTROL_CHANNELS
 
-# A wave of 60 mm tells positions apart that a hundredth of the head's size would blur (Tancik et al. 2020).
-WAVE = 60.0 / 100.0  # in the control's unit
+# Waves tell positions apart that coordinates in decimetres blur (Tancik et al. 2020); lengths in that unit.
+WAVES = (1.2, 0.6, 0.3)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ConditionEncoderConfig:
     width: int = 128
     pooled: int = 256
     beside: int = 64  # channels
+    fields: int = 256  # over the mean head, mixed by the condition
     patch: int = 4  # pixels of a side of one latent position
 
 
@@ -69,8 +71,12 @@ class ConditionEncoder(nn.Module):
         )
         self.tokens = config.identity_tokens + 2 + len(config.attributes)
         self.pool = nn.Linear(self.tokens * width, config.pooled)
-        waves = 2 * 3  # sine and cosine of three coordinates
-        self.beside = nn.Conv2d((CONTROL_CHANNELS + waves) * config.patch**2, config.beside, 1)
+        seen = (CONTROL_CHANNELS + 2 * 3 * len(WAVES)) * config.patch**2  # sine and cosine of 3 coordinates
+        self.beside = nn.Conv2d(seen, config.beside, 1)
+        self.fields = nn.Conv2d(seen, config.fields, 1)
+        self.mix = nn.Linear(config.identity_dimension + config.pooled, config.fields)
+        self.mixed = nn.Conv2d(config.fields, config.beside, 1, bias=False)
+        nn.init.zeros_(self.mixed.weight)
 
     def forward(self, condition: Condition) -> Encoded:
         """Tokens [B, T, W], pooled [B, P] and what stands beside the latents; rows do not see each other."""
@@ -81,7 +87,8 @@ class ConditionEncoder(nn.Module):
                 f"{self.config.identity_dimension}; use the recogniser that this base model was trained with."
             )
         # A unit vector of D numbers has entries near 1/sqrt(D); networks like entries near 1.
-        identity = self.identity(condition.identity * self.config.identity_dimension**0.5)
+        scaled = condition.identity * self.config.identity_dimension**0.5
+        identity = self.identity(scaled)
         identity = torch.where(_told(condition.identity), identity, self.identity_null)
         camera = torch.where(_told(condition.camera), self.camera(condition.camera), self.camera_null)
         words = [
@@ -93,15 +100,20 @@ class ConditionEncoder(nn.Module):
         expression = self.expression(condition.expression % self.expression.num_embeddings)
         parts = [identity.view(count, -1, width), *(part[:, None] for part in (expression, camera, *words))]
         tokens = torch.cat(parts, 1)  # [B, T, W]
-        return Encoded(tokens, self.pool(tokens.flatten(1)), self._beside(condition))
+        pooled = self.pool(tokens.flatten(1))
+        return Encoded(tokens, pooled, self._beside(condition, torch.cat([scaled, pooled], 1)))
 
-    def _beside(self, condition: Condition) -> Tensor:
-        """The control at the latents' resolution: [B, beside, R / patch, R / patch]."""
+    def _beside(self, condition: Condition, who: Tensor) -> Tensor:
+        """The control at the latents' resolution, [B, beside, R / patch, R / patch], plus fields that `who`
+        [B, D + P] mixes: sum over k of mixed_k * fields_k(place) * mix_k(who), a bilinear form."""
         if condition.control is None:
             raise ValueError("Found a condition without a control, expected one: this denoiser looks at it.")
-        phase = condition.control[:, :3] * (2 * torch.pi / WAVE)
-        features = torch.cat([condition.control, phase.sin(), phase.cos()], 1)
-        beside: Tensor = self.beside(torch.nn.functional.pixel_unshuffle(features, self.config.patch))
+        phases = [condition.control[:, :3] * (2 * torch.pi / wave) for wave in WAVES]
+        waves = [wave for phase in phases for wave in (phase.sin(), phase.cos())]
+        features = torch.cat([condition.control, *waves], 1)
+        patches = torch.nn.functional.pixel_unshuffle(features, self.config.patch)
+        fields = torch.nn.functional.silu(self.fields(patches)) * self.mix(who)[:, :, None, None]
+        beside: Tensor = self.beside(patches) + self.mixed(fields)
         return beside
 
     def save_pretrained(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ from idto3d.errors import UserError
 from idto3d.guidance.codec import AutoencoderCodec, Codec, PatchCodec
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import ConditionEncoder, Encoded
-from idto3d.guidance.lora import fuse_lora
+from idto3d.guidance.lora import fuse_lora, lora_folder
 from idto3d.guidance.text_encoder import TextConditionEncoder
 
 PREDICTIONS = ("sample", "epsilon", "v_prediction")
@@ -67,7 +67,8 @@ class Guidance:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Guidance:
-        """Read a diffusers-format folder; `prior` ("geometry", "texture") fuses the adapter of that name.
+        """Read a diffusers-format folder; `prior` ("geometry", "texture") fuses the adapter of that name
+        and takes the condition encoder trained with it, where there is one.
 
         Raises `UserError` where the folder is no such model or lacks the adapter.
         """
@@ -90,11 +91,9 @@ class Guidance:
             codec = PatchCodec.from_pretrained(folder / "codec")
         encoder: Encoder
         if (folder / "condition_encoder").is_dir():
-            encoder = (
-                ConditionEncoder.from_pretrained(folder / "condition_encoder")
-                .to(device)
-                .requires_grad_(False)
-            )
+            own = None if prior is None else lora_folder(folder, prior) / "condition_encoder"
+            chosen = own if own is not None and own.is_dir() else folder / "condition_encoder"
+            encoder = ConditionEncoder.from_pretrained(chosen).to(device).requires_grad_(False)
         else:
             encoder = TextConditionEncoder.from_pretrained(folder, device=device, dtype=dtype)
         return cls(unet, scheduler, codec, encoder)

@@ -90,13 +90,15 @@ def train_lora(
     **options: Any,
 ) -> dict[str, Any]:
     """Train the adapter `kind` (geometry on normals, texture on shaded colour) of the base in
-    `out_folder`."""
+    `out_folder`: a LoRA of the denoiser, and the condition encoder, as IP-Adapter (Ye et al. 2023) trains its
+    projection; what a photograph hears of a face is mostly colour."""
     folder = lora_folder(out_folder, kind)
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES[kind])
     guidance = Guidance.from_folder(out_folder)
     assert isinstance(guidance.encoder, ConditionEncoder)
     parameters = add_lora(guidance.unet, rank=int(options.pop("rank", RANK)))
+    parameters += guidance.encoder.train().requires_grad_(True).parameters()
     share = trainable_share(guidance.unet, guidance.encoder)
     print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
     sheets = out_folder / "training"
@@ -110,6 +112,7 @@ def train_lora(
         report=lambda state: _look(guidance, data, sheets / f"{kind}_{state.step:06d}.png"),
     )
     save_lora(guidance.unet, out_folder, kind)
+    guidance.encoder.save_pretrained(folder / "condition_encoder")
     summary = {**_finish(state, sheets / f"{kind}.json"), "trainable_share": share}
     (folder / "trainable_share.json").write_text(json.dumps({"trainable_share": share}) + "\n")
     return summary

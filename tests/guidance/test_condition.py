@@ -75,6 +75,16 @@ def test_encoder_is_saved_and_read_again(tmp_path: Path) -> None:
     torch.testing.assert_close(again(told).tokens, encoder(told).tokens, rtol=0, atol=5e-3)
 
 
+def test_what_stands_beside_the_latents_is_the_control_mixed_by_who_is_seen() -> None:
+    encoder, told = base.make_encoder().eval(), conditions(2)
+    torch.nn.init.normal_(encoder.mixed.weight)
+    here = encoder(told).beside
+    other = encoder(replace(told, identity=told.identity.roll(1, 0))).beside
+    assert (here - other).abs().mean() > 1e-3
+    moved = replace(told, control=told.control.roll(4, dims=3))
+    torch.testing.assert_close(encoder(moved).beside, here.roll(1, dims=3))
+
+
 def test_an_embedding_of_another_recogniser_is_refused() -> None:
     with pytest.raises(UserError, match=r"Found an identity embedding of 512 numbers, expected 128"):
         base.make_encoder()(conditions(1, dimension=512))

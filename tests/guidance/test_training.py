@@ -156,3 +156,6 @@ def test_a_base_is_trained_and_an_adapter_turns_it(
     prior = Guidance.from_folder(tmp_path, "geometry")
     gain = identity_gain(prior, GuidanceData.open(data_folder, "normals"), 4)
     assert all(np.isfinite(value) for value in gain.values())
+    base_encoder = Guidance.from_folder(tmp_path).encoder.state_dict()  # type: ignore[attr-defined]
+    turned = prior.encoder.state_dict()  # type: ignore[attr-defined]
+    assert any(not torch.equal(base_encoder[name], value) for name, value in turned.items())
