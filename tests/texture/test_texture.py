@@ -175,3 +175,15 @@ def test_maps_hold_the_field_in_srgb(sphere: Mesh, unwrapped: Unwrapped) -> None
     expected = [round(255 * (1.055 * value ** (1 / 2.4) - 0.055)) for value in SKIN]
     assert np.abs(albedo.reshape(-1, 3).astype(int) - expected).max() <= 1
     assert set(rough[..., 1].reshape(-1)) == {round(255 * 0.55)}
+
+
+def test_a_field_starts_at_the_colours_it_is_given(sphere: Mesh) -> None:
+    """Colours that change over the surface come back to within what the finest grid can draw."""
+
+    def colour(places: torch.Tensor) -> torch.Tensor:
+        along = places[:, 1:2] / RADIUS
+        return torch.cat([0.4 + 0.2 * along, 0.3 - 0.1 * along, torch.full_like(along, 0.2)], 1)
+
+    points = _points(sphere)
+    field = MaterialField(points, torch.tensor(sphere.faces), colour, levels=(8, 24))
+    torch.testing.assert_close(field(points).albedo, colour(points), rtol=0, atol=0.01)
