@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from idto3d.errors import UserError
 from idto3d.guidance.condition import CAMERA_FEATURES, Condition
@@ -28,11 +29,13 @@ WAVES = (1.2, 0.6, 0.3)
 @dataclass(frozen=True)
 class Encoded:
     """What the denoiser reads: tokens [B, T, W]; a pooled vector [B, P] and channels [B, C, h, w] beside the
-    latents where the denoiser takes them."""
+    latents where the denoiser takes them; and latents [B, 3 patch², h, w] that it only has to correct, where
+    the condition alone says what to expect."""
 
     tokens: Tensor
     pooled: Tensor | None
     beside: Tensor | None = None
+    expected: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,15 @@ class ConditionEncoder(nn.Module):
         self.pool = nn.Linear(self.tokens * width, config.pooled)
         seen = (CONTROL_CHANNELS + 2 * 3 * len(WAVES)) * config.patch**2  # sine and cosine of 3 coordinates
         self.beside = nn.Conv2d(seen, config.beside, 1)
-        self.fields = nn.Conv2d(seen, config.fields, 1)
-        self.mix = nn.Linear(config.identity_dimension + config.pooled, config.fields)
+        who = config.identity_dimension + config.pooled
+        self.fields = nn.ModuleList(
+            [nn.Conv2d(seen, config.fields, 1), nn.Conv2d(config.fields, config.fields, 1)]
+        )
+        self.mixes = nn.ModuleList(nn.Linear(who, config.fields) for _ in self.fields)
         self.mixed = nn.Conv2d(config.fields, config.beside, 1, bias=False)
-        nn.init.zeros_(self.mixed.weight)
+        self.change = nn.Conv2d(config.fields, 3 * config.patch**2, 1)
+        for parameter in (*self.mixed.parameters(), *self.change.parameters()):
+            nn.init.zeros_(parameter)
 
     def forward(self, condition: Condition) -> Encoded:
         """Tokens [B, T, W], pooled [B, P] and what stands beside the latents; rows do not see each other."""
@@ -101,20 +109,26 @@ class ConditionEncoder(nn.Module):
         parts = [identity.view(count, -1, width), *(part[:, None] for part in (expression, camera, *words))]
         tokens = torch.cat(parts, 1)  # [B, T, W]
         pooled = self.pool(tokens.flatten(1))
-        return Encoded(tokens, pooled, self._beside(condition, torch.cat([scaled, pooled], 1)))
+        beside, expected = self._spread(condition, torch.cat([scaled, pooled], 1))
+        return Encoded(tokens, pooled, beside, expected)
 
-    def _beside(self, condition: Condition, who: Tensor) -> Tensor:
-        """The control at the latents' resolution, [B, beside, R / patch, R / patch], plus fields that `who`
-        [B, D + P] mixes: sum over k of mixed_k * fields_k(place) * mix_k(who), a bilinear form."""
-        if condition.control is None:
+    def _spread(self, condition: Condition, who: Tensor) -> tuple[Tensor, Tensor]:
+        """What stands beside the latents, [B, beside, h, w], and what the condition expects of them,
+        [B, 3 patch², h, w]: the mean head as drawn in the control, changed by fields over it that `who`
+        [B, D + P] mixes. Under pure noise the best denoiser is E[x0 | condition], which needs no other layer.
+        """
+        control, patch = condition.control, self.config.patch
+        if control is None:
             raise ValueError("Found a condition without a control, expected one: this denoiser looks at it.")
-        phases = [condition.control[:, :3] * (2 * torch.pi / wave) for wave in WAVES]
+        phases = [control[:, :3] * (2 * torch.pi / wave) for wave in WAVES]
         waves = [wave for phase in phases for wave in (phase.sin(), phase.cos())]
-        features = torch.cat([condition.control, *waves], 1)
-        patches = torch.nn.functional.pixel_unshuffle(features, self.config.patch)
-        fields = torch.nn.functional.silu(self.fields(patches)) * self.mix(who)[:, :, None, None]
-        beside: Tensor = self.beside(patches) + self.mixed(fields)
-        return beside
+        seen = functional.pixel_unshuffle(torch.cat([control, *waves], 1), patch)
+        fields = seen
+        for layer, mix in zip(self.fields, self.mixes, strict=True):
+            fields = functional.silu(layer(fields)) * (1.0 + mix(who))[:, :, None, None]
+        head = control[:, :3].abs().sum(1, keepdim=True) > 0
+        drawn = functional.pixel_unshuffle((2.0 * control[:, 3:] - 1.0) * head, patch)  # grey elsewhere
+        return self.beside(seen) + self.mixed(fields), drawn + self.change(fields)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` (half precision) into `folder`."""

@@ -152,7 +152,7 @@ class Guidance:
         predicted: Tensor = output.to(z.dtype)
         self.calls += len(z)
         if self.prediction == "sample":
-            return predicted
+            return predicted if encoded.expected is None else encoded.expected + predicted
         if self.prediction == "epsilon":
             x0_hat: Tensor = (z - sigma * predicted) / alpha
             return x0_hat

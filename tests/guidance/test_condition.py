@@ -78,11 +78,22 @@ def test_encoder_is_saved_and_read_again(tmp_path: Path) -> None:
 def test_what_stands_beside_the_latents_is_the_control_mixed_by_who_is_seen() -> None:
     encoder, told = base.make_encoder().eval(), conditions(2)
     torch.nn.init.normal_(encoder.mixed.weight)
-    here = encoder(told).beside
-    other = encoder(replace(told, identity=told.identity.roll(1, 0))).beside
-    assert (here - other).abs().mean() > 1e-3
-    moved = replace(told, control=told.control.roll(4, dims=3))
-    torch.testing.assert_close(encoder(moved).beside, here.roll(1, dims=3))
+    torch.nn.init.normal_(encoder.change.weight)
+    here, other = encoder(told), encoder(replace(told, identity=told.identity.roll(1, 0)))
+    moved = encoder(replace(told, control=told.control.roll(4, dims=3)))
+    for one, another, shifted in (
+        (here.beside, other.beside, moved.beside),
+        (here.expected, other.expected, moved.expected),
+    ):
+        assert (one - another).abs().mean() > 1e-3
+        torch.testing.assert_close(shifted, one.roll(1, dims=3), rtol=1e-4, atol=1e-4)
+
+
+def test_an_untrained_encoder_expects_the_mean_head_as_drawn() -> None:
+    told = conditions(2)
+    expected = base.make_encoder()(told).expected
+    drawn = torch.nn.functional.pixel_shuffle(expected, 4)
+    torch.testing.assert_close(drawn, 2.0 * told.control[:, 3:] - 1.0)
 
 
 def test_an_embedding_of_another_recogniser_is_refused() -> None:
