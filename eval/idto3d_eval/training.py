@@ -50,8 +50,8 @@ FACES_A = DataRecipe("faces", "recogniser_a", people=1400, photos=10)
 FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
 CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
 RENDERS = DataRecipe("renders", "readers", people=1000, photos=13, start=2000)  # of further people
-VIEWS = DataRecipe("views", "guidance", people=1500, photos=16)
-GUIDANCE_FACES = DataRecipe("faces", "guidance", people=1500, photos=4)
+VIEWS = DataRecipe("views", "guidance", people=4500, photos=6)
+GUIDANCE_FACES = DataRecipe("faces", "guidance", people=4500, photos=4)
 VALIDATION = {
     "recognisers": DataRecipe("faces", "validation", people=100, photos=10),
     "readers": DataRecipe("readers", "validation", people=100, photos=10),
@@ -64,13 +64,13 @@ HELD_OUT = {
 }
 
 TRAININGS: dict[str, TrainingRecipe] = {
-    "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 30),
+    "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 17),
     "recogniser_b": TrainingRecipe("CosFace, scores", "recognisers", FACES_B, 16),
-    "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 20),
-    "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 42),
-    "base": TrainingRecipe("the diffusion base, on photographs", "guidance", VIEWS, 28, 0),
-    "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 24, 0),
-    "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 17, 0),
+    "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 14),
+    "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 60),
+    "base": TrainingRecipe("the diffusion base, on photographs", "guidance", VIEWS, 60, 0),
+    "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 25, 0),
+    "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 25, 0),
 }
 
 
