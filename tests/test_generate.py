@@ -86,7 +86,7 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
 
     monkeypatch.setattr(generate, "condition_of", remember)
     monkeypatch.setattr(generate, "sds_loss", distance)
-    settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=56, geometry_rate=0.3)
+    settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=56, geometry_rate=1.0)
     mean_head = load_mean_head(WEIGHTS / "mean_head.npz")
     grid, control = generate.start_grid(mean_head.mesh, settings.grid_resolution), ControlView(mean_head)
     names, nobody = ["neutral", "surprise"], generate.Subject(None, None)
