@@ -15,7 +15,6 @@ from idto3d_eval.lifting import lift_now_landmarks
 from idto3d_eval.metrics.card import Measurement
 from idto3d_eval.metrics.geometry_now import VARIANTS, NowResult, now_errors
 from idto3d_eval.metrics.geometry_surface import surface_agreement
-from idto3d_eval.metrics.registration import procrustes
 from idto3d_eval.metrics.surface import Surface
 from idto3d_eval.reference import GEOMETRY_EXPRESSION, Truth
 from idto3d_eval.views import ViewSpec
@@ -76,16 +75,18 @@ def measure_geometry(
 
 
 def compare_geometry(head: Surface, landmarks: Floats, truth: Truth) -> HeadGeometry:
-    """As `measure_geometry`, for a surface and its seven landmarks [7, 3] mm, NaN where unread."""
+    """As `measure_geometry`, for a surface and its seven landmarks [7, 3] mm, NaN where unread.
 
-    def laid(variant: str) -> NowResult:
-        return now_errors(truth.points, truth.landmarks, head, landmarks, VARIANTS[variant])
+    Ours are distances to what is seen of the head from outside, as the truth is the outer skin alone; the
+    published variant takes the mesh as it is, hidden surfaces and all.
+    """
+    outside = head.outside()
 
-    read = bool(np.isfinite(landmarks).all())
-    free, metrical = laid("now"), laid("now_metrical")
-    # Where no mirror fits better the two variants that free the scale are one computation.
-    mirror = procrustes(landmarks, truth.landmarks, scale=True, reflection=True).mirrored if read else False
-    published = laid("now_published") if mirror else free
+    def laid(variant: str, surface: Surface) -> NowResult:
+        return now_errors(truth.points, truth.landmarks, surface, landmarks, VARIANTS[variant])
+
+    free, metrical = laid("now", outside), laid("now_metrical", outside)
+    published = laid("now_published", head)
     measured = {
         "now_median": free.median(),
         "now_mean": free.mean(),
@@ -99,7 +100,7 @@ def compare_geometry(head: Surface, landmarks: Floats, truth: Truth) -> HeadGeom
     else:
         skin = Surface(truth.vertices, truth.faces)
         agreement = surface_agreement(
-            skin, truth.points, truth.normals, truth.landmarks, head, metrical.alignment
+            skin, truth.points, truth.normals, truth.landmarks, outside, metrical.alignment
         )
         measured["chamfer_l1"] = agreement.chamfer_l1
         measured["surface_recall"] = agreement.surface_recall

@@ -28,6 +28,19 @@ def test_the_truth_measures_zero():
     assert len(found.distances) > 500
 
 
+def test_a_hidden_shell_is_measured_only_as_published():
+    own = truth()
+    blown, shell = own.vertices * 1.05, own.vertices * 1.0
+    face = own.vertices[:, 2] < 40.0  # the shell lies behind the face, and nowhere else
+    hidden = own.faces[~face[own.faces].any(1)]
+    plain = compare_geometry(Surface(blown, own.faces), LANDMARKS, own).measurements
+    vertices = np.concatenate([blown, shell])
+    stuffed = Surface(vertices, np.concatenate([own.faces, hidden + len(blown)]))
+    found = compare_geometry(stuffed, LANDMARKS, own).measurements
+    assert found["now_metrical_median"].value == plain["now_metrical_median"].value
+    assert found["now_published_median"].value != plain["now_published_median"].value
+
+
 def test_a_mirror_passes_only_as_published():
     own = truth()
     flip = np.array([-1.0, 1.0, 1.0])

@@ -104,7 +104,7 @@ def _cards() -> tuple[MetricCard, ...]:
             failure_modes=common + failures,
         )
 
-    free = " with the scale free and a mirrored fit refused; "
+    free = " with the scale free and a mirrored fit refused, to what is seen of the head from outside; "
     return (
         card("now_median", "NoW median", free + "median distance of an identity's cropped points."),
         card("now_mean", "NoW mean", free + "mean distance.", ("One spike moves it: read the median.",)),
@@ -112,7 +112,8 @@ def _cards() -> tuple[MetricCard, ...]:
         card(
             "now_metrical_median",
             "NoW metrical median",
-            " with the scale fixed at 1 and a mirrored fit refused; median distance.",
+            " with the scale fixed at 1 and a mirrored fit refused, to what is seen of the head from outside; "
+            "median distance.",
             ("Punishes a method that knows no absolute size, as no photo tells it.",),
         ),
         card(
@@ -121,7 +122,7 @@ def _cards() -> tuple[MetricCard, ...]:
             " with the scale free and reflection allowed, as the published code does; median distance. "
             "Points are "
             "area-uniform here, scan vertices there.",
-            ("A mirrored head passes.",),
+            ("A mirrored head passes.", "Surfaces inside the head, as of mouth and throat, lower it."),
         ),
         card(
             "now_pooled_median",

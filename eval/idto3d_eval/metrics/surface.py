@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+DIRECTIONS, SEEN_FROM = 120, 2  # as the ground truth's outer skin is told from the inside of mouth and nose
+SKIN = 0.01  # mm off a face, where a ray leaves it
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,25 @@ class Surface:
         answer = self._scene.compute_closest_points(self._query(points))
         corners = self.vertices[self.faces[answer["primitive_ids"].numpy().astype(np.int64)]]  # [N, 3, 3]
         return ClosestPoints(_closest_on_triangle(points, corners), _unit_normals(corners))
+
+    def outside(self) -> Surface:
+        """The part that is seen from outside: faces whose middle is in view from at least `SEEN_FROM` of
+        `DIRECTIONS` directions all around, on the side that they are wound to; all of it where none is.
+
+        What lies behind the skin (throat, tongue, the inside of a lip, a second shell) is no face of anybody,
+        yet a distance to the nearest surface finds it: on one and the same mean head it lowered NoW's median
+        from 2.6 to 1.8 mm.
+        """
+        corners = self.vertices[self.faces]  # [F, 3, 3]
+        middle, normal = corners.mean(axis=1), _unit_normals(corners)
+        seen = np.zeros(len(self.faces), np.int64)
+        for direction in sphere_directions(DIRECTIONS):
+            front = np.flatnonzero(normal @ direction > 0.0)
+            origin = middle[front] + SKIN * normal[front] - self._centre
+            rays = np.concatenate([origin, np.broadcast_to(direction, origin.shape)], axis=1)
+            seen[front] += ~self._scene.test_occlusions(self._tensor(rays.astype(np.float32))).numpy()
+        kept = seen >= SEEN_FROM
+        return Surface(self.vertices, self.faces[kept]) if kept.any() else self
 
     def distance(self, points: Floats) -> Floats:
         """Unsigned distance [N] mm of points [N, 3] to the surface."""

@@ -75,6 +75,20 @@ def test_an_inner_sphere_is_not_seen_from_outside():
     assert not seen[radius < 30].any()
 
 
+def test_outside_leaves_out_what_is_hidden():
+    outer, faces = sphere()
+    inner, inner_faces = sphere(radius=20.0)
+    both = Surface(np.concatenate([outer, inner]), np.concatenate([faces, inner_faces + len(outer)]))
+    outside = both.outside()
+    assert len(outside.faces) == len(faces)
+    centre = np.zeros((1, 3))
+    assert both.distance(centre)[0] < 21.0
+    assert outside.distance(centre)[0] > 49.0
+    # A hole shows the inside: a cup keeps both of its walls' fronts, and only those.
+    cup = Surface(outer, faces[outer[faces].mean(1)[:, 1] < 20.0])
+    assert len(cup.outside().faces) == len(cup.faces)
+
+
 def test_directions_cover_the_sphere():
     directions = sphere_directions(32)
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1.0)
