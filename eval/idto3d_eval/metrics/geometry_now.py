@@ -112,8 +112,8 @@ def _cards() -> tuple[MetricCard, ...]:
         card(
             "now_metrical_median",
             "NoW metrical median",
-            " with the scale fixed at 1 and a mirrored fit refused, to what is seen of the head from outside; "
-            "median distance.",
+            " with the scale fixed at 1 and a mirrored fit refused, to what is seen of the head from "
+            "outside; median distance.",
             ("Punishes a method that knows no absolute size, as no photo tells it.",),
         ),
         card(
