@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from idto3d.errors import UserError
 from idto3d.geometry.mesh import Mesh, load_mesh
+from idto3d.render.shading import srgb_to_linear
 
 NEIGHBOURS = 3  # colour points that a colour is mixed from
 
@@ -48,8 +50,6 @@ def load_mean_head(path: Path) -> MeanHead:
     Raises:
         UserError: no readable mesh there, or one without colours.
     """
-    from idto3d.render.shading import srgb_to_linear
-
     mesh = load_mesh(path)
     with np.load(path, allow_pickle=False) as arrays:
         if not {"colour_points", "colour"} <= set(arrays):
@@ -58,7 +58,5 @@ def load_mean_head(path: Path) -> MeanHead:
                 "reinstall the package or make the mean head again."
             )
         points, colour = arrays["colour_points"], arrays["colour"]
-    import torch
-
     linear = srgb_to_linear(torch.from_numpy(colour.astype(np.float32) / 255)).numpy()
     return MeanHead(mesh, points.astype(np.float32), linear)

@@ -31,7 +31,7 @@ class Condition:
     expression: [B] int64 index in `idto3d.expressions.EXPRESSIONS`, -1 = not told
     camera: [B, 8] float32 of `camera_features`, zero rows = not told
     attributes: [B, G] int64 of `Attributes.indices()`, -1 = not told
-    control: [B, 6, R, R] float32 of `ControlView`, zeros = not told; None for denoisers that take none
+    control: [B, 6, R, R] float32 of `ControlView`, always told; None for denoisers that take none
     """
 
     identity: Tensor

@@ -3,7 +3,11 @@
 import numpy as np
 import trimesh
 
+from idto3d.population.head_model import load_head_model
+from idto3d.population.people import draw_person
+from idto3d.population.truth import mean_person_maps, outer_skin
 from idto3d_eval.geometry_score import NAMES, compare_geometry, measure_geometry
+from idto3d_eval.metrics.geometry_now import NOW_LANDMARKS, VARIANTS, now_errors
 from idto3d_eval.metrics.surface import Surface, sample_surface
 from idto3d_eval.reference import Truth
 
@@ -39,6 +43,23 @@ def test_a_hidden_shell_is_measured_only_as_published():
     found = compare_geometry(stuffed, LANDMARKS, own).measurements
     assert found["now_metrical_median"].value == plain["now_metrical_median"].value
     assert found["now_published_median"].value != plain["now_published_median"].value
+
+
+def test_hidden_surfaces_of_the_mean_head_flatter_it():
+    """With known landmarks; `pytest -s` prints the medians that README's paragraph on NoW rests on."""
+    model, vertices = load_head_model(), mean_person_maps()[0].astype(np.float64)
+    index = model.landmark_index[list(NOW_LANDMARKS)]
+    whole = Surface(vertices, model.faces)
+    for number in (8, 9):
+        skin, faces = outer_skin(draw_person("heldout", number), "neutral")
+        points, _ = sample_surface(skin.astype(np.float64), faces, 20_000, seed=0)
+        known = skin[index].astype(np.float64), vertices[index]
+        found = [
+            now_errors(points, known[0], head, known[1], VARIANTS["now"]).median().value
+            for head in (whole, whole.outside())
+        ]
+        print(f"heldout-{number:04d}: whole mesh {found[0]:.2f} mm, seen from outside {found[1]:.2f} mm")
+        assert found[1] > found[0] + 0.2
 
 
 def test_a_mirror_passes_only_as_published():

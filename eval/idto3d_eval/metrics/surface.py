@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-DIRECTIONS, SEEN_FROM = 120, 2  # as the ground truth's outer skin is told from the inside of mouth and nose
+# Nearly as the ground truth's outer skin is told (3 of 120 views, by pixels): by faces' middles, 3 would drop
+# more of that skin and 1 would let more of the nose's inside pass.
+DIRECTIONS, SEEN_FROM = 120, 2
 SKIN = 0.01  # mm off a face, where a ray leaves it
 
 
@@ -65,8 +67,8 @@ class Surface:
         `DIRECTIONS` directions all around, on the side that they are wound to; all of it where none is.
 
         What lies behind the skin (throat, tongue, the inside of a lip, a second shell) is no face of anybody,
-        yet a distance to the nearest surface finds it: on one and the same mean head it lowered NoW's median
-        from 2.6 to 1.8 mm.
+        yet a distance to the nearest surface finds it: for one and the same mean head on heldout-0008 it
+        lowered NoW's median from 2.69 to 1.86 mm.
         """
         corners = self.vertices[self.faces]  # [F, 3, 3]
         middle, normal = corners.mean(axis=1), _unit_normals(corners)
@@ -74,8 +76,7 @@ class Surface:
         for direction in sphere_directions(DIRECTIONS):
             front = np.flatnonzero(normal @ direction > 0.0)
             origin = middle[front] + SKIN * normal[front] - self._centre
-            rays = np.concatenate([origin, np.broadcast_to(direction, origin.shape)], axis=1)
-            seen[front] += ~self._scene.test_occlusions(self._tensor(rays.astype(np.float32))).numpy()
+            seen[front] += self._leaves(origin, direction)
         kept = seen >= SEEN_FROM
         return Surface(self.vertices, self.faces[kept]) if kept.any() else self
 
@@ -110,12 +111,14 @@ class Surface:
         for direction in directions:
             waiting = np.flatnonzero(~seen)
             starts = points[waiting] + clearance * direction - self._centre
-            rays = np.concatenate([starts, np.broadcast_to(direction, starts.shape)], axis=1).astype(
-                np.float32
-            )
-            blocked = self._scene.test_occlusions(self._tensor(rays)).numpy()
-            seen[waiting[~blocked]] = True
+            seen[waiting[self._leaves(starts, direction)]] = True
         return seen
+
+    def _leaves(self, starts: Floats, direction: Floats) -> NDArray[np.bool_]:
+        """Which rays from starts [N, 3], about the centre, along one direction [3] hit nothing; [N]."""
+        rays = np.concatenate([starts, np.broadcast_to(direction, starts.shape)], axis=1).astype(np.float32)
+        free: NDArray[np.bool_] = ~self._scene.test_occlusions(self._tensor(rays)).numpy()
+        return free
 
     def _query(self, points: Floats) -> Any:
         return self._tensor((points - self._centre).astype(np.float32))
