@@ -21,7 +21,7 @@ Told = Callable[[str, int, int], None]
 class DataRecipe:
     """One set of pictures: `photos` of each of `people` people of a split, from number `start` on."""
 
-    kind: Literal["faces", "readers", "renders", "portraits", "views"]
+    kind: Literal["faces", "readers", "renders", "portraits", "views", "likenesses"]
     split: str
     people: int
     photos: int
@@ -46,12 +46,14 @@ class TrainingRecipe:
     """None is the module's own."""
 
 
-FACES_A = DataRecipe("faces", "recogniser_a", people=1400, photos=10)
+FACES_A = DataRecipe("faces", "recogniser_a", people=6000, photos=4)
+LIKENESSES = DataRecipe("likenesses", "recogniser_a", people=6000, photos=1)
 FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
 CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
 RENDERS = DataRecipe("renders", "readers", people=1000, photos=13, start=2000)  # of further people
 VIEWS = DataRecipe("views", "guidance", people=4500, photos=6)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=4500, photos=4)
+VALIDATION_LIKENESSES = DataRecipe("likenesses", "validation", people=100, photos=1)
 VALIDATION = {
     "recognisers": DataRecipe("faces", "validation", people=100, photos=10),
     "readers": DataRecipe("readers", "validation", people=100, photos=10),
@@ -64,7 +66,7 @@ HELD_OUT = {
 }
 
 TRAININGS: dict[str, TrainingRecipe] = {
-    "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 17),
+    "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 26),
     "recogniser_b": TrainingRecipe("CosFace, scores", "recognisers", FACES_B, 16),
     "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 14),
     "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 60),
@@ -118,6 +120,9 @@ def train_network(
     if recipe.module == "recognisers":
         from idto3d.train.recognisers import train_recogniser
 
+        if name == "recogniser_a":
+            folders = (draw_data(LIKENESSES, threads, told), draw_data(VALIDATION_LIKENESSES, threads, told))
+            asked["likeness_folders"] = folders
         return train_recogniser(name, data, out, **asked)
     from idto3d.train.readers import train_reader
 

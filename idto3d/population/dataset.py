@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from idto3d.expressions import EXPRESSIONS, preset
 from idto3d.geometry.mean_head import load_mean_head
+from idto3d.population.appearance import paint
+from idto3d.population.head_model import load_head_model
 from idto3d.population.people import Person, draw_person, person_generator
 from idto3d.population.photos import draw_actions, draw_background, take_photo
-from idto3d.population.surface import Surface, to_srgb
+from idto3d.population.surface import Surface, eye_centres, to_srgb
 from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
 
@@ -34,6 +36,8 @@ Arrays = dict[str, NDArray[np.generic]]
 PHOTO_RESOLUTION = 160
 VIEW_RESOLUTION = 64
 GREY = np.full(3, 0.5)  # behind normals and shaded colour
+LIKENESS_POINTS = 2000
+LIKENESS_DEPTH, LIKENESS_BELOW = -60.0, 130.0  # mm behind and below the eyes: the face without the neck
 
 
 def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
@@ -149,6 +153,47 @@ def portrait_rows(person: Person, photos: int) -> Iterator[Arrays]:
         }
 
 
+def likeness_rows(person: Person, photos: int) -> Iterator[Arrays]:  # noqa: ARG001
+    """What a person's neutral face is: one row of `LIKENESS_POINTS` places, the same on everyone.
+
+    `position` mm, `normal` (unit) and `albedo` (sRGB in [0, 1]) [M, 3] float16; `person`.
+    """
+    surface = Surface(person, preset(EXPRESSIONS[0]))
+    triangle, weight = _likeness_places()
+    corners = surface.model.faces[triangle]
+
+    def mix(attribute: NDArray[np.floating]) -> NDArray[np.floating]:
+        return np.asarray(np.einsum("pk,pkc->pc", weight, attribute[corners]))
+
+    normal = mix(surface.normals)
+    albedo, _ = paint(
+        person.appearance,
+        mix(surface.model.mean).astype(np.float32),
+        surface.model.part[triangle],
+        eye_centres(),
+    )
+    yield {
+        "position": mix(surface.vertices).astype(np.float16),
+        "normal": (normal / np.linalg.norm(normal, axis=1, keepdims=True)).astype(np.float16),
+        "albedo": albedo.astype(np.float16),
+        "person": np.array(person.index, np.int32),
+    }
+
+
+@functools.cache
+def _likeness_places() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Area-uniform places on the front of the mean head's outer surface: triangles [M] and weights [M, 3]."""
+    model = load_head_model()
+    corner = model.mean[model.faces].astype(np.float64)
+    area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    centre = corner.mean(1)
+    front = model.outer & (centre[:, 2] > LIKENESS_DEPTH) & (centre[:, 1] > -LIKENESS_BELOW)
+    generator = np.random.default_rng(0)
+    chance = np.where(front, area, 0.0)
+    triangle = generator.choice(len(area), LIKENESS_POINTS, p=chance / chance.sum())
+    return triangle, generator.dirichlet([1.0, 1.0, 1.0], LIKENESS_POINTS)
+
+
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:
     """Views for the priors: three pictures of one camera, with what conditions them.
 
@@ -215,6 +260,7 @@ KINDS: dict[str, Callable[[Person, int], Iterator[Arrays]]] = {
     "renders": render_rows,
     "portraits": portrait_rows,
     "views": view_rows,
+    "likenesses": likeness_rows,
 }
 
 

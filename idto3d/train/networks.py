@@ -1,4 +1,4 @@
-"""The recognisers' architectures, small enough for two CPU cores: at most 25 M multiply-adds.
+"""The recognisers' architectures, small enough for two CPU cores: at most 90 M multiply-adds.
 
 Both shrink the image fourfold in the first layer and pool with a global depthwise convolution
 (MobileFaceNet, Chen 2018, sec. 3.2), which keeps where on the face a feature was seen.
@@ -15,9 +15,10 @@ OPSET = 17
 
 
 class Recogniser112(nn.Module):
-    """float32 [N, 3, 112, 112] in [-1, 1] -> float32 [N, 128], not normalised."""
+    """float32 [N, 3, 112, 112] in [-1, 1] -> float32 [N, dimension], not normalised."""
 
     body: nn.Sequential
+    dimension: int
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Embed a batch."""
@@ -27,20 +28,26 @@ class Recogniser112(nn.Module):
 class ResidualRecogniser(Recogniser112):
     """Plain 3 x 3 convolutions with residuals (He 2016), recogniser A."""
 
+    dimension = 256
+
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *convolution(3, 32, 7, 4),  # 28 x 28
-            *convolution(32, 64, 3, 2),  # 14 x 14
-            Residual(64),
-            *convolution(64, 128, 3, 2),  # 7 x 7
-            Residual(128),
-            *_embedding(128),
+            *convolution(3, 48, 7, 4),  # 28 x 28
+            *convolution(48, 96, 3, 2),  # 14 x 14
+            Residual(96),
+            Residual(96),
+            *convolution(96, 192, 3, 2),  # 7 x 7
+            Residual(192),
+            Residual(192),
+            *_embedding(192, self.dimension),
         )
 
 
 class SeparableRecogniser(Recogniser112):
     """Depthwise-separable inverted residuals (MobileFaceNet, Chen 2018), recogniser B."""
+
+    dimension = 128
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +60,7 @@ class SeparableRecogniser(Recogniser112):
             *convolution(64, 128, 2, 2),  # 7 x 7
             Separable(128, 2),
             Separable(128, 2),
-            *_embedding(128),
+            *_embedding(128, self.dimension),
         )
 
 
@@ -87,13 +94,13 @@ def convolution(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Mo
     ]
 
 
-def _embedding(channels: int) -> list[nn.Module]:
+def _embedding(channels: int, dimension: int) -> list[nn.Module]:
     return [
         nn.Conv2d(channels, channels, 7, groups=channels, bias=False),  # global depthwise: 7 x 7 -> 1 x 1
         nn.BatchNorm2d(channels),
         nn.Flatten(),
-        nn.Linear(channels, 128, bias=False),
-        nn.BatchNorm1d(128),
+        nn.Linear(channels, dimension, bias=False),
+        nn.BatchNorm1d(dimension),
     ]
 
 

@@ -1,7 +1,9 @@
 """Training of the two face recognisers: A (ArcFace, Deng 2019, eq. 3) and B (CosFace, Wang 2018, eq. 4).
 
 Two architectures, losses, seeds and sets of people, so that what conditions a method never scores it.
-Both read aligned faces of 112 x 112 as (x - 127.5) / 127.5, RGB, and give a 128-d embedding.
+Both read aligned faces of 112 x 112 as (x - 127.5) / 127.5, RGB. B learns from names alone. A, which stands
+for a recogniser of millions of people, whose features are known to carry the shape of the head (MICA,
+Zielonka 2022, sec. 3.1), learns from few; its embedding must besides give away the likeness, linearly.
 """
 
 import math
@@ -20,6 +22,7 @@ from idto3d.identity.accuracy import recogniser_accuracy
 from idto3d.train.augmentation import augment, to_input
 from idto3d.train.cards import write_card
 from idto3d.train.command_line import run_training
+from idto3d.train.likeness import Likeness
 from idto3d.train.loops import Budget, epoch_batch, fit, generator
 from idto3d.train.networks import Recogniser112, ResidualRecogniser, SeparableRecogniser, export_onnx
 
@@ -40,20 +43,21 @@ class RecogniserRecipe:
     peak_rate: float
     mirrored_sum: bool  # add the mirrored face; on A alone: TAR at FAR 1e-2 0.922 -> 0.931
     seed: int
+    likeness_weight: float = 0.0  # of `Likeness`' loss, where the data hold likenesses
 
 
 RECIPES = {
-    "recogniser_a": RecogniserRecipe(ResidualRecogniser, "arcface", 32.0, 0.4, 128, 4e-3, False, seed=11),
-    "recogniser_b": RecogniserRecipe(SeparableRecogniser, "cosface", 32.0, 0.25, 64, 3e-3, True, seed=22),
+    "recogniser_a": RecogniserRecipe(ResidualRecogniser, "arcface", 32.0, 0.4, 128, 4e-3, False, 11, 8.0),
+    "recogniser_b": RecogniserRecipe(SeparableRecogniser, "cosface", 32.0, 0.25, 64, 3e-3, True, 22),
 }
 
 
 class MarginClassifier(nn.Module):
     """A linear classifier on the unit sphere, whose right class is made harder by a margin."""
 
-    def __init__(self, people: int, recipe: RecogniserRecipe, dimension: int = 128) -> None:
+    def __init__(self, people: int, recipe: RecogniserRecipe) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(people, dimension) * 0.05)
+        self.weight = nn.Parameter(torch.randn(people, recipe.network.dimension) * 0.05)
         self.recipe = recipe
 
     def forward(self, embedding: torch.Tensor, person: torch.Tensor, margin: float) -> torch.Tensor:
@@ -86,6 +90,7 @@ def train_recogniser(
     resume: bool = True,
     steps: int | None = None,
     validation_folder: Path | None = None,
+    likeness_folders: tuple[Path, Path] | None = None,
     threads: int = 2,
 ) -> Path:
     """Train one recogniser, export it to ONNX and write its card beside it.
@@ -99,6 +104,7 @@ def train_recogniser(
         resume: go on from the checkpoint where there is one.
         steps: optimiser steps, for an exact repetition.
         validation_folder: faces of people outside `data_folder`; else the last people of it are held out.
+        likeness_folders: likenesses of the people trained on and of those of `validation_folder`.
         threads: of torch.
 
     Returns:
@@ -118,6 +124,9 @@ def train_recogniser(
     network = recipe.network()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     classifier = MarginClassifier(people, recipe)
+    likeness = None
+    if likeness_folders is not None and recipe.likeness_weight > 0.0:
+        likeness = Likeness.learned(likeness_folders[0], np.unique(train.person), recipe.network.dimension)
     batch = min(recipe.batch, len(labels))
 
     def batch_of(step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,14 +138,24 @@ def train_recogniser(
         faces, person = batch
         low, high = MARGIN_RISE
         margin = recipe.margin * min(1.0, max(0.0, (progress - low) / (high - low)))
-        return cast(torch.Tensor, classifier(network(faces), person, margin))
+        embedding = network(faces)
+        loss = cast(torch.Tensor, classifier(embedding, person, margin))
+        if likeness is not None:
+            loss = loss + recipe.likeness_weight * likeness(embedding, person)
+        return loss
 
     def validate() -> dict[str, float]:
-        return verification_accuracy(embed(network, held.aligned, recipe.mirrored_sum), held.person)
+        embedded = embed(network, held.aligned, recipe.mirrored_sum)
+        found = verification_accuracy(embedded, held.person)
+        if likeness is not None and likeness_folders is not None:
+            found |= likeness.explained(embedded, held.person, likeness_folders[1])
+        return found
 
     fitted = fit(
         name,
-        nn.ModuleDict({"network": network, "classifier": classifier}),
+        nn.ModuleDict(
+            {"network": network, "classifier": classifier, **({"likeness": likeness} if likeness else {})}
+        ),
         batch_of,
         step_loss,
         budget=Budget(minutes, steps),
@@ -167,7 +186,8 @@ def train_recogniser(
             "margin": recipe.margin,
             "architecture": recipe.network.__name__,
             "parameters": sum(p.numel() for p in network.parameters()),
-            "embedding": classifier.weight.shape[1],
+            "embedding": recipe.network.dimension,
+            "likeness_weight": recipe.likeness_weight if likeness else 0.0,
             "seed": seed,
             "batch": batch,
             "steps": fitted.steps,
@@ -176,6 +196,7 @@ def train_recogniser(
         },
         measured={
             "validation": recogniser_accuracy(embed(network, held.aligned, recipe.mirrored_sum), held.person)
+            | {key: value for key, value in validate().items() if key.startswith("explained")}
         },
         log=fitted.log,
     )
@@ -183,7 +204,7 @@ def train_recogniser(
 
 
 def embed(network: nn.Module, faces: np.ndarray, mirrored_sum: bool = False, batch: int = 256) -> np.ndarray:
-    """Unit embeddings float32 [N, 128] of uint8 faces [N, 112, 112, 3], or of their sum with the mirrored."""
+    """Unit embeddings float32 [N, D] of uint8 faces [N, 112, 112, 3], or of their sum with the mirrored."""
     was_training = network.training
     network.eval()
     parts = []

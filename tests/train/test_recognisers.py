@@ -57,7 +57,7 @@ def test_margin_makes_the_task_harder(name: str) -> None:
     """The loss grows with the margin, and only the right class is touched by it."""
     torch.manual_seed(0)
     classifier = MarginClassifier(7, RECIPES[name])
-    embedding, person = torch.randn(5, 128), torch.arange(5)
+    embedding, person = torch.randn(5, RECIPES[name].network.dimension), torch.arange(5)
     losses = [float(classifier(embedding, person, margin)) for margin in (0.0, 0.2, 0.4)]
     assert losses == sorted(losses)
     plain = torch.nn.functional.normalize(embedding) @ torch.nn.functional.normalize(classifier.weight).T
@@ -97,7 +97,7 @@ def test_training_writes_what_insightface_reads(faces: Path, tmp_path: Path, nam
     """A few steps give an ONNX that embeds as the network did, with a card of its hash; again is a no-op."""
     path = train_recogniser(name, faces, tmp_path, minutes=1, steps=4, threads=1)
     recogniser = load_recogniser(path)
-    assert recogniser.embed(np.load(faces / "aligned.npy")[:3]).shape == (3, 128)
+    assert recogniser.embed(np.load(faces / "aligned.npy")[:3]).shape == (3, RECIPES[name].network.dimension)
     card = json.loads((tmp_path / f"{name}.card.json").read_text())
     assert card["training"]["people"] == 27
     assert card["training"]["steps"] == 4

@@ -1,0 +1,142 @@
+"""What an embedding should give away of a face: its shape and colour, as far as a linear map can read them.
+
+Principal components of three blocks of a person's neutral face are predicted from the unit embedding: where
+the face's points lie (after the best similarity, which no photo shows), how its surface is turned there, and
+its colour. MICA (Zielonka 2022) reads FLAME's shape off ArcFace features in the same way, after training.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from idto3d.errors import UserError
+
+# Components of each block: about nine tenths of the training people's variance in position and colour.
+COMPONENTS = {"position": 48, "normal": 96, "albedo": 64}
+
+# Positions near the mean face's nose tip count in full, hair and skull less: there lies the likeness.
+FACE_RADIUS = 95.0  # mm, of NoW's crop (Sanyal 2019, sec. 4.2)
+BESIDE_FACE = 0.25
+
+Basis = tuple[NDArray[np.float32], NDArray[np.float32], float]
+Blocks = dict[str, NDArray[np.float32]]
+
+
+class Likeness(nn.Module):
+    """A linear reading of the unit embedding, and what it should read for each person of the training set.
+
+    Args:
+        dimension: D of the embedding.
+        targets: [people, K], blocks side by side, each divided by the root of its whole variance, so that
+            a block's squared error is the share of its variance that is not explained.
+        bases: per block the mean [M * 3], the components [K_b, M * 3] and that root.
+    """
+
+    def __init__(self, dimension: int, targets: Tensor, bases: dict[str, Basis]) -> None:
+        super().__init__()
+        self.read = nn.Linear(dimension, targets.shape[1])
+        self._targets = targets
+        self._bases = bases
+
+    @classmethod
+    def learned(cls, folder: Path, people: NDArray[np.integer], dimension: int) -> Likeness:
+        """With components and targets of the named people of a folder of likenesses."""
+        bases, targets = {}, []
+        for name, values in read_likenesses(folder, people).items():
+            mean = values.mean(0)
+            centred = values - mean
+            scale = float(np.sqrt(centred.astype(np.float64).var(0).sum()))
+            kept = min(COMPONENTS[name], len(values) - 1)
+            components = _principal(centred, kept)
+            bases[name] = (mean, components, scale)
+            targets.append(centred @ components.T / scale)
+        return cls(dimension, torch.from_numpy(np.concatenate(targets, 1)).float(), bases)
+
+    def forward(self, embedding: Tensor, person: Tensor) -> Tensor:
+        """Mean unexplained share of the blocks' variance; 1 where nothing is read, a scalar."""
+        with torch.autocast("cpu", enabled=False):
+            read = self._reading(functional.normalize(embedding.float()))
+            error: Tensor = (read - self._targets[person]).square().sum(1).mean() / len(self._bases)
+        return error
+
+    @torch.no_grad()
+    def explained(
+        self, embedded: NDArray[np.float32], person: NDArray[np.integer], folder: Path
+    ) -> dict[str, float]:
+        """Share of each block's variance that the mean embedding of a person's photos gives away.
+
+        Args:
+            embedded: unit embeddings [N, D].
+            person: whose photo each is [N].
+            folder: these people's likenesses.
+        """
+        names = np.unique(person)
+        means = np.stack([embedded[person == name].mean(0) for name in names])
+        read = self._reading(functional.normalize(torch.from_numpy(means))).numpy()
+        found, at = {}, 0
+        for name, values in read_likenesses(folder, names).items():
+            mean, components, scale = self._bases[name]
+            said = scale * read[:, at : at + len(components)] @ components
+            at += len(components)
+            true = values - mean
+            found[f"explained_{name}"] = 1.0 - float(np.square(true - said).sum() / np.square(true).sum())
+        return found
+
+    def _reading(self, unit: Tensor) -> Tensor:
+        # A unit vector of D numbers has entries near 1/sqrt(D); the layer likes entries near 1.
+        return cast(Tensor, self.read(unit * unit.shape[1] ** 0.5))
+
+
+def read_likenesses(folder: Path, people: NDArray[np.integer]) -> Blocks:
+    """Blocks [people, M * 3] of the named people of a folder, positions brought onto their mean.
+
+    Raises:
+        UserError: no such folder, or a person whom it lacks.
+    """
+    if not (folder / "position.npy").is_file():
+        raise UserError(f"Found no likenesses in '{folder}', expected position.npy; draw the data first.")
+    known = np.load(folder / "person.npy", allow_pickle=False)
+    rows = np.searchsorted(known, people)
+    if len(known) == 0 or rows.max() >= len(known) or (known[rows] != people).any():
+        raise UserError(f"Found people without a likeness in '{folder}', expected all; draw the data again.")
+    blocks = {}
+    for name in COMPONENTS:
+        values = np.load(folder / f"{name}.npy", allow_pickle=False)[rows].astype(np.float32)
+        blocks[name] = values
+    blocks["position"], turned = _aligned(blocks["position"])
+    mean = blocks["position"].mean(0)
+    nose = mean[mean[:, 2].argmax()]
+    far = np.linalg.norm(mean - nose, axis=1) > FACE_RADIUS
+    blocks["position"][:, far] *= BESIDE_FACE
+    blocks["normal"] = np.einsum("nmc,ncd->nmd", blocks["normal"], turned)
+    return {name: values.reshape(len(values), -1) for name, values in blocks.items()}
+
+
+def _aligned(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points [N, M, 3] after the similarity onto their mean (Umeyama 1991), and the rotations [N, 3, 3]."""
+    centred = points - points.mean(1, keepdims=True)
+    mean = centred.mean(0)
+    left, size, right = np.linalg.svd(np.einsum("nmc,md->ncd", centred, mean))
+    mirrored = np.linalg.det(left @ right) < 0
+    left[mirrored, :, -1] *= -1
+    size[mirrored, -1] *= -1
+    turn = left @ right
+    scale = size.sum(1) / np.square(centred).sum((1, 2))
+    moved = scale[:, None, None] * np.einsum("nmc,ncd->nmd", centred, turn)
+    return moved.astype(np.float32), turn.astype(np.float32)
+
+
+def _principal(centred: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The first principal directions [count, D] of rows [N, D], by a randomised range (Halko 2011)."""
+    probe = np.random.default_rng(0).standard_normal((centred.shape[1], count + 16)).astype(np.float32)
+    for _ in range(3):
+        probe = np.linalg.qr(centred.T @ (centred @ probe))[0]
+    _, _, directions = np.linalg.svd(centred @ probe, full_matrices=False)
+    return np.ascontiguousarray((directions @ probe.T)[:count])
