@@ -9,14 +9,15 @@ the public source it follows. Nothing in this file knows who the person is beyon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from idto3d.asset import AssetManifest, TexturedMesh, write_head_asset
 from idto3d.attributes import Attributes
@@ -25,14 +26,17 @@ from idto3d.geometry.cleanup import largest_component, reduce_faces
 from idto3d.geometry.head_field import HeadField, smooth_gradients
 from idto3d.geometry.mean_head import MeanHead, load_mean_head
 from idto3d.geometry.mesh import Mesh
+from idto3d.geometry.mouth import lip_heights, parted, unfolded
 from idto3d.geometry.preconditioning import UniformAdam
-from idto3d.geometry.regularisers import dirichlet_loss, eikonal_loss, laplacian_loss, sign_change_loss
+from idto3d.geometry.regularisers import eikonal_loss, laplacian_loss, sign_change_loss
 from idto3d.geometry.sdf import mesh_sdf
-from idto3d.geometry.tet_grid import FACE, TetGrid, build_tet_grid
-from idto3d.guidance.cameras import draw_view
+from idto3d.geometry.spline_motion import strain_loss
+from idto3d.geometry.tet_grid import FACE, TetGrid, Thin, build_tet_grid
+from idto3d.guidance.cameras import AROUND, draw_view
 from idto3d.guidance.condition import Condition
-from idto3d.guidance.control import ControlView
+from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.reference_views import ViewOrder, reference_views
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import annealed_range, sds_loss
 from idto3d.render.antialias import antialias
@@ -48,11 +52,15 @@ from idto3d.texture.material_field import START_ROUGHNESS, Material, MaterialFie
 from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
-GENERATOR_VERSION = "3"
+GENERATOR_VERSION = "4"
 # Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
+# The range falls in so many phases; each has reference views of its own.
+PHASES = 3
+FINE_FROM = 0.6  # share of the neutral part after which the level set moves too
 BAND = 20.0  # mm that the surface may move from the mean head
+LIP_CELL, LIP_MARGIN = 0.6, 1.5  # mm: height of the grid's cells between the lips, and how far beside them
 REGULARISED_POINTS = 1000  # surface points a step that texture smoothness is measured at
 # `sds_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers.
 SDS_WEIGHT = 12_288.0
@@ -63,6 +71,8 @@ class GeneratorSettings:
     """Hyper-parameters of both stages; lengths in mm, timesteps as shares of the schedule."""
 
     geometry_steps: int = 500
+    neutral_share: float = 0.4  # of these steps; the others are shared by the other expressions
+    views: int = 96  # reference views of a phase
     texture_steps: int = 250
     geometry_batch: int = 2
     texture_batch: int = 2
@@ -72,11 +82,11 @@ class GeneratorSettings:
     guidance_scale: float = 1.0
     text_scale: float = 3.0  # of expression and attributes in stage 1; at 1 no mouth opened
     texture_guidance_scale: float = 1.5  # 3 saturated the colours
+    likeness_rate: float = 0.3  # mm a step, of the coarsest lattice that moves the mean head to the person
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
-    displacement_rate: float = 3.0  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
+    displacement_rate: float = 0.8  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05
     smoothing_passes: int = 8
-    displacement_passes: int = 10  # with 3, and one step size per coordinate, expressions crumpled the skin
     sdf_regularity: float = 0.02
     surface_regularity: float = 0.02
     displacement_regularity: float = 0.02
@@ -98,6 +108,9 @@ class Subject:
     attributes: Attributes | None
 
 
+NOBODY = Subject(None, None)
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Stage 1's result: the field, and one mesh for all expressions."""
@@ -107,11 +120,19 @@ class Geometry:
     vertices: dict[str, Tensor]  # expression -> [V, 3] mm
 
 
-def start_grid(mesh: Mesh, resolution: int) -> TetGrid:
-    """The tetrahedral grid around the mean head."""
-    (left, low, back), (right, high, front) = mesh.vertices.min(0), mesh.vertices.max(0)
-    distance = mesh_sdf(mesh)
-    return build_tet_grid(distance, (left, low, back), (right, high, front), resolution, BAND, FACE)
+def start_grid(head: MeanHead, resolution: int) -> TetGrid:
+    """The tetrahedral grid around the mean head, whose lips it parts."""
+    (left, low, back), (right, high, front) = head.mesh.vertices.min(0), head.mesh.vertices.max(0)
+    below, above = lip_heights(head.landmarks)
+    return build_tet_grid(
+        parted(mesh_sdf(head.mesh), head.landmarks),
+        (left, low, back),
+        (right, high, front),
+        resolution,
+        BAND,
+        FACE,
+        Thin(below - LIP_MARGIN, above + LIP_MARGIN, LIP_CELL),
+    )
 
 
 def condition_of(
@@ -140,7 +161,7 @@ def sculpt(
     seed: int,
     progress: Progress | None = None,
 ) -> Geometry:
-    """Stage 1: SDS on normal maps moves the mean head to the person, for every expression at once.
+    """Stage 1: SDS on normal maps moves the mean head to the person, then that head to each expression.
 
     The mean head under nobody's condition is the reference of `sds_loss`: with plain SDS the small denoiser's
     blur melted nose and ears within 150 steps.
@@ -153,55 +174,102 @@ def sculpt(
         grid: from `start_grid`.
         settings, seed: hyper-parameters and the run's randomness.
     """
-    field = HeadField(grid, len(expressions), settings.displacement_passes)
+    field = HeadField(grid, len(expressions), lambda points: unfolded(points, control.landmarks))
     with torch.no_grad():
         start = field.mesh(0)
-    nobody = Subject(None, None)
-    groups = [
-        {"params": [field.sdf, field.deformation], "rate": settings.geometry_rate},
-        {"params": [field.displacement], "rate": settings.displacement_rate},
-    ]
-    optimiser = UniformAdam(groups, lr=settings.geometry_rate, betas=(0.9, 0.99))
+    others = len(expressions) - 1
+    neutral_steps = round(settings.geometry_steps * (settings.neutral_share if others else 1.0))
+    parts = Parts(settings.geometry_steps, neutral_steps)
+    fine = UniformAdam([field.sdf, field.deformation], lr=settings.geometry_rate, betas=(0.9, 0.99))
+    fine.param_groups[0]["rate"] = settings.geometry_rate
+    coarse = torch.optim.Adam(motion_groups([field.likeness], settings.likeness_rate), betas=(0.9, 0.99))
+    motion = torch.optim.Adam(
+        motion_groups(field.displacement, settings.displacement_rate), betas=(0.8, 0.95)
+    )
     numbers = np.random.default_rng([seed, 1])
     noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
     for step in range(settings.geometry_steps):
-        share = step / settings.geometry_steps
-        for group in optimiser.param_groups:
-            group["lr"] = group["rate"] * learning_rate(share)
-        # Neutral carries the identity and gets every second step until the shape has settled.
-        index = (
-            0
-            if numbers.uniform() < max(0.5 - 0.25 * share, 1 / len(expressions))
-            else 1 + step % max(len(expressions) - 1, 1)
-        )
-        index = min(index, len(expressions) - 1)
-        cameras = [draw_view(numbers, guidance.resolution) for _ in range(settings.geometry_batch)]
+        neutral, share = step < neutral_steps, parts.share(step)
+        if parts.opens_phase(step):
+            views = reference_views(
+                guidance,
+                control,
+                *drawn_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0),
+                lambda cameras, _: render_normal_views(*start, cameras)[0].permute(0, 3, 1, 2),
+                lambda cameras, shown: condition_of(NOBODY, expressions[0], cameras, shown),
+                annealed_range(share, FIRST_NOISE, LAST_NOISE),
+                noise,
+            )
+            order = ViewOrder(len(views), numbers)
+        index = 0 if neutral else 1 + (step - neutral_steps) % others
+        # Coarse to fine; and an expression moves the head that is there, and does not change whose it is.
+        moving: list[torch.optim.Optimizer] = [motion]
+        if neutral:
+            moving = [coarse, fine] if share >= FINE_FROM else [coarse]
+        field.likeness.requires_grad_(neutral)
+        for parameter in (field.sdf, field.deformation):
+            parameter.requires_grad_(fine in moving)
+        seen = views.pick(order.take(settings.geometry_batch))
         vertices, faces = field.mesh(index)
-        normals, _ = render_normal_views(vertices, faces, cameras)
-        known, _ = render_normal_views(*start, cameras)
-        shown = control.looks(cameras, ["normals"] * len(cameras))
+        normals, _ = render_normal_views(vertices, faces, seen.cameras)
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             normals.permute(0, 3, 1, 2),
-            condition_of(subject, expressions[index], cameras, shown),
-            annealed_range(share, FIRST_NOISE, LAST_NOISE),
-            Scales(settings.guidance_scale, settings.text_scale),
-            noise,
-            reference=(known.permute(0, 3, 1, 2), condition_of(nobody, expressions[0], cameras, shown)),
+            condition_of(subject, expressions[index], seen.cameras, seen.control),
+            seen.t,
+            Scales(settings.guidance_scale, settings.guidance_scale if neutral else settings.text_scale),
+            seen.noise,
+            error=seen.error,
         )
-        loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
-        loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
-        if index > 0:
-            loss = loss + settings.displacement_regularity * dirichlet_loss(
-                field, field.displaced(field.code(index))
-            )
-        optimiser.zero_grad(set_to_none=True)
+        moved = field.moved(field.likeness) if neutral else field.displaced(field.code(index))
+        loss = loss + settings.displacement_regularity * strain_loss(moved, field.start(), faces)
+        if fine in moving:
+            loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
+            loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
+        for optimiser in moving:
+            for group in optimiser.param_groups:
+                group["lr"] = group["rate"] * learning_rate(share)
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()
         smooth_gradients(field, settings.smoothing_passes)
-        optimiser.step()
+        for optimiser in moving:
+            optimiser.step()
         if progress:
             progress(step + 1, settings.geometry_steps, "geometry")
     return settled(field, expressions, settings.faces)
+
+
+def motion_groups(motions: Iterable[nn.ParameterList], rate: float) -> list[dict[str, Any]]:
+    """Parameter groups for Adam, one a lattice: `rate` mm a step on the coarsest, half on each finer one."""
+    levels = zip(*motions, strict=True)
+    return [{"params": list(level), "rate": rate * 0.5**index} for index, level in enumerate(levels)]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Stage 1's two parts, the neutral head and then what moves it; each anneals in `PHASES` phases."""
+
+    steps: int
+    neutral_steps: int
+
+    def share(self, step: int) -> float:
+        """How far a step is in its part, in [0, 1)."""
+        if step < self.neutral_steps:
+            return step / self.neutral_steps
+        return (step - self.neutral_steps) / (self.steps - self.neutral_steps)
+
+    def opens_phase(self, step: int) -> bool:
+        """Whether a step is the first of its part or of one of its phases."""
+        if step in (0, self.neutral_steps):
+            return True
+        return int(PHASES * self.share(step)) != int(PHASES * self.share(step - 1))
+
+
+def drawn_views(
+    numbers: np.random.Generator, resolution: int, count: int, around: float
+) -> tuple[list[Camera], list[Drawn]]:
+    """Cameras for normal maps; `around` of them from anywhere."""
+    return [draw_view(numbers, resolution, around) for _ in range(count)], ["normals"] * count
 
 
 def settled(field: HeadField, expressions: Sequence[str], faces: int) -> Geometry:
@@ -247,7 +315,6 @@ def paint(
         code_size=geometry.field.codes.shape[1],
     )
     start = PaintedMean(mean_head)
-    nobody = Subject(None, None)
     optimiser = torch.optim.Adam(material.parameters(), betas=(0.9, 0.99), fused=True)
     numbers = np.random.default_rng([seed, 2])
     noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
@@ -257,12 +324,22 @@ def paint(
         share = step / settings.texture_steps
         for group in optimiser.param_groups:
             group["lr"] = settings.texture_rate * learning_rate(share)
+        if int(PHASES * share) != int(PHASES * (step - 1) / settings.texture_steps) or step == 0:
+            views = reference_views(
+                guidance,
+                control,
+                *lit_views(numbers, guidance.resolution, settings.views),
+                start.pictures,
+                lambda cameras, shown: condition_of(NOBODY, names[0], cameras, shown),
+                annealed_range(share, FIRST_NOISE, LAST_NOISE),
+                noise,
+            )
+            order = ViewOrder(len(views), numbers)
         index = 0 if numbers.uniform() < 0.4 else int(numbers.integers(len(names)))
         name, code = names[index], geometry.field.code(index).detach()
-        cameras = [draw_view(numbers, guidance.resolution) for _ in range(settings.texture_batch)]
-        lights = [EnvironmentLight.random(numbers) for _ in cameras]
+        view = views.pick(order.take(settings.texture_batch))
         images, points = [], []
-        for camera, light in zip(cameras, lights, strict=True):
+        for camera, light in zip(view.cameras, view.drawn, strict=True):
             vertices = geometry.vertices[name]
             fragments = rasterise(vertices, faces, camera, scenes[name])
             layers = torch.cat([neutral, vertices, normals[name]], 1)
@@ -270,16 +347,14 @@ def paint(
             colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, light)
             images.append(on_grey(colour, fragments, vertices, faces, camera))
             points.append(seen[:, :3])
-        known = torch.stack([start.picture(*view) for view in zip(cameras, lights, strict=True)])
-        shown = control.looks(cameras, lights)
         loss = SDS_WEIGHT * sds_loss(
             guidance,
             torch.stack(images).permute(0, 3, 1, 2),
-            condition_of(subject, name, cameras, shown),
-            annealed_range(share, FIRST_NOISE, LAST_NOISE),
+            condition_of(subject, name, view.cameras, view.control),
+            view.t,
             settings.texture_guidance_scale,
-            noise,
-            reference=(known.permute(0, 3, 1, 2), condition_of(nobody, names[0], cameras, shown)),
+            view.noise,
+            error=view.error,
         )
         chosen = torch.cat(points)
         chosen = chosen[torch.randint(len(chosen), (REGULARISED_POINTS,), generator=noise)]
@@ -292,6 +367,12 @@ def paint(
     return material
 
 
+def lit_views(numbers: np.random.Generator, resolution: int, count: int) -> tuple[list[Camera], list[Drawn]]:
+    """Cameras for shaded colour, each with a light."""
+    cameras = [draw_view(numbers, resolution) for _ in range(count)]
+    return cameras, [EnvironmentLight.random(numbers) for _ in cameras]
+
+
 class PaintedMean:
     """The mean head in its mean colour, rendered as stage 2 renders a person."""
 
@@ -302,8 +383,12 @@ class PaintedMean:
         self._scene = Scene(head.mesh.vertices, head.mesh.faces)
         self._layers = torch.cat([self._vertices, vertex_normals(self._vertices, self._faces)], 1)
 
-    def picture(self, camera: Camera, light: EnvironmentLight) -> Tensor:
-        """[R, R, 3] in the network's range, on grey."""
+    def pictures(self, cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
+        """[B, 3, R, R] in the network's range, on grey."""
+        views = [self._picture(*view) for view in zip(cameras, lights, strict=True)]
+        return torch.stack(views).permute(0, 3, 1, 2)
+
+    def _picture(self, camera: Camera, light: Drawn) -> Tensor:
         fragments = rasterise(self._vertices, self._faces, camera, self._scene)
         seen = interpolate_hits(fragments, self._faces, self._layers)
         albedo = torch.from_numpy(self._head.albedo_at(seen[:, :3].numpy()))
@@ -312,8 +397,9 @@ class PaintedMean:
         return on_grey(colour, fragments, self._vertices, self._faces, camera)
 
 
-def shaded(material: Material, seen: Tensor, camera: Camera, light: EnvironmentLight) -> Tensor:
+def shaded(material: Material, seen: Tensor, camera: Camera, light: Drawn) -> Tensor:
     """sRGB colour [P, 3] of surface points given as position and normal [P, 6]."""
+    assert isinstance(light, EnvironmentLight)
     position, normal = seen[:, :3], seen[:, 3:]
     toward = torch.as_tensor(camera.position(), dtype=seen.dtype) - position
     linear = shade(
@@ -371,7 +457,7 @@ def generate_head(
         progress: called with steps done, steps in all, and the stage's name.
     """
     mean_head = load_mean_head(weights / "mean_head.npz")
-    grid, control = start_grid(mean_head.mesh, settings.grid_resolution), ControlView(mean_head)
+    grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
     shape_prior = Guidance.from_folder(weights / "guidance", "geometry")
     geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress)
     colour_prior = Guidance.from_folder(weights / "guidance", "texture")

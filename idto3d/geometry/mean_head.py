@@ -26,11 +26,13 @@ class MeanHead:
         mesh: 15,000 vertices, mm.
         points: [P, 3] mm, denser at eyes, nose and mouth than the mesh's vertices.
         albedo: [P, 3] linear RGB in [0, 1].
+        landmarks: [68, 3] mm, iBUG order.
     """
 
     mesh: Mesh
     points: NDArray[np.float32]
     albedo: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
 
     def albedo_at(self, places: NDArray[np.floating]) -> NDArray[np.float32]:
         """Linear RGB [N, 3] of the mean head nearest to `places` [N, 3] mm."""
@@ -52,11 +54,11 @@ def load_mean_head(path: Path) -> MeanHead:
     """
     mesh = load_mesh(path)
     with np.load(path, allow_pickle=False) as arrays:
-        if not {"colour_points", "colour"} <= set(arrays):
+        if not {"colour_points", "colour", "landmarks"} <= set(arrays):
             raise UserError(
-                f"Found a mesh without colours in '{path}', expected 'colour_points' and 'colour'; "
+                f"Found a bare mesh in '{path}', expected 'colour_points', 'colour' and 'landmarks' too; "
                 "reinstall the package or make the mean head again."
             )
-        points, colour = arrays["colour_points"], arrays["colour"]
+        points, colour, landmarks = arrays["colour_points"], arrays["colour"], arrays["landmarks"]
     linear = srgb_to_linear(torch.from_numpy(colour.astype(np.float32) / 255)).numpy()
-    return MeanHead(mesh, points.astype(np.float32), linear)
+    return MeanHead(mesh, points.astype(np.float32), linear, landmarks.astype(np.float32))

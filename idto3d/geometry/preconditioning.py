@@ -16,20 +16,6 @@ from idto3d.geometry.tet_grid import TetGrid
 BOX = 3  # cells; n passes of a box of three have a standard deviation of sqrt(2 n / 3) cells
 
 
-def smoothed_gradient(values: Tensor, grid: TetGrid, passes: int) -> Tensor:
-    """`values` themselves forward; backward, their gradient box-filtered `passes` times over the lattice.
-
-    Args:
-        values: [V] or [V, C], one row per grid vertex.
-        grid: the band; the gradient outside counts as zero.
-        passes: 0 leaves the gradient alone; 3 is close to a Gaussian of 1.4 cells.
-    """
-    if passes == 0 or not values.requires_grad:
-        return values
-    result: Tensor = _SmoothedGradient.apply(values, grid, passes)  # type: ignore[no-untyped-call]
-    return result
-
-
 def diffuse(values: Tensor, grid: TetGrid, passes: int) -> Tensor:
     """Box-filter `values` [V] or [V, C] `passes` times over the lattice; the filter sums to one."""
     lattice_size = grid.shape[0] * grid.shape[1] * grid.shape[2]
@@ -41,18 +27,8 @@ def diffuse(values: Tensor, grid: TetGrid, passes: int) -> Tensor:
             spread[stride:] += dense[:-stride]
             spread[:-stride] += dense[stride:]
             dense = spread
-    return (dense[grid.lattice] / float(BOX) ** (3 * passes)).reshape(values.shape)
-
-
-class _SmoothedGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, grid: TetGrid, passes: int) -> Tensor:
-        ctx.grid, ctx.passes = grid, passes
-        return values.view_as(values)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return diffuse(gradients[0].contiguous(), ctx.grid, ctx.passes), None, None
+        dense = dense / float(BOX) ** 3  # every pass: 36 of them together leave single precision
+    return dense[grid.lattice].reshape(values.shape)
 
 
 class UniformAdam(torch.optim.Optimizer):

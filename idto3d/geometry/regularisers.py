@@ -6,8 +6,6 @@ from torch.nn import functional
 
 from idto3d.geometry.head_field import HeadField
 
-TILE = ((0, 1), (0, 2), (0, 4), (6, 7), (5, 7), (3, 7))  # x, y, z edges at a cell's first and last corner
-
 
 def sign_change_loss(field: HeadField) -> Tensor:
     """Cross entropy between the signs at both ends of every crossed edge: removes floaters and inner sheets.
@@ -35,20 +33,6 @@ def eikonal_loss(field: HeadField) -> Tensor:
     length = torch.linalg.vector_norm(gradient, dim=1)
     loss: Tensor = (length - 1.0).square().mean()
     return loss
-
-
-def dirichlet_loss(field: HeadField, vectors: Tensor) -> Tensor:
-    """Mean squared difference of [V, 3] vectors (mm) along axis edges of surface cells, per mm of edge.
-
-    Used on `field.deformed()` and on `field.displaced(code)`: neighbours should move alike.
-    """
-    cells = field.grid.cells[field.surface().cells]  # [A, 8]
-    first = cells[:, [a for a, _ in TILE]]
-    second = cells[:, [b for _, b in TILE]]
-    axis = torch.tensor([0, 1, 2, 0, 1, 2])
-    length = field.grid.spacing[field.surface().cells][:, axis]  # [A, 6]
-    slope = (vectors[first] - vectors[second]).square().sum(dim=-1) / length.square()
-    return slope.mean()
 
 
 def laplacian_loss(vertices: Tensor, faces: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ corner 0 to corner 7; neighbouring cubes then agree on every face diagonal, so t
 edge runs from a lattice vertex in one of seven directions, which gives each edge a number without a search.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from idto3d.geometry.mesh import FloatArray
 from idto3d.geometry.sdf import SignedDistance
 
 GROWTH = 1.15  # of a cell over its neighbour outside the focus: keeps tetrahedra close to their ideal shape
+THIN_GROWTH = 1.4  # the same beside thin layers, which take few cells
 DIRECTIONS = 7  # an edge goes along a non-empty subset of the axes: bit mask 1 … 7, x = 1, y = 2, z = 4
 
 
@@ -66,6 +69,20 @@ class Focus:
     ratio: float = 2.0
 
 
+@dataclass(frozen=True)
+class Thin:
+    """Layers of cells that are flat along y, for what is thin there: the gap between two lips.
+
+    Args:
+        lower, upper: heights in mm.
+        step: height of a cell in mm.
+    """
+
+    lower: float
+    upper: float
+    step: float
+
+
 # Brows to chin and temple to temple in the head frame. Seen from the front at 256², normals of the marched
 # mean head are off by 1.83° with it and 2.11° without at resolution 64, by 1.61° at 72 with it or 80 without.
 FACE = Focus(lower=(-55.0, -105.0, -50.0), upper=(55.0, 45.0, 40.0))
@@ -78,6 +95,7 @@ def build_tet_grid(
     resolution: int,
     band: float = 25.0,
     focus: Focus | None = None,
+    thin: Thin | None = None,
 ) -> TetGrid:
     """Lattice over a box, kept where a cell lies within `band` mm of the start surface.
 
@@ -87,6 +105,7 @@ def build_tet_grid(
         resolution: cells along the longest side of the box.
         band: half-width in mm, at least two of the largest cells.
         focus: box with finer cells; None makes all cells cubes of one size.
+        thin: heights between which cells are flat.
 
     Raises:
         UserError: the band is too narrow for the resolution, or no surface lies in the box.
@@ -94,6 +113,8 @@ def build_tet_grid(
     low = np.asarray(lower, dtype=np.float64) - band
     high = np.asarray(upper, dtype=np.float64) + band
     axes = _lattice_axes(low, high, resolution, focus)
+    if thin is not None:
+        axes[1] = _thinned(axes[1], thin)
     steps = [np.diff(axis) for axis in axes]
     largest = max(float(step.max()) for step in steps)
     if band < 2.0 * largest:
@@ -193,6 +214,24 @@ def _graded_axis(
 
     below, above = outward(inner[0] - low), outward(high - inner[-1])
     return np.concatenate([inner[0] - below[::-1], inner, inner[-1] + above])
+
+
+def _thinned(axis: FloatArray, thin: Thin) -> FloatArray:
+    """The axis with even small steps between two heights, and steps that grow to its own beside them."""
+    count = int(np.ceil((thin.upper - thin.lower) / thin.step))
+    inner = np.linspace(thin.lower, thin.upper, count + 1)
+    usual = float(np.diff(axis)[np.searchsorted(axis, thin.lower) - 1])
+
+    def outward(start: float, sign: float) -> tuple[FloatArray, float]:
+        offsets, step = [start], thin.step
+        while step * THIN_GROWTH < usual:
+            step *= THIN_GROWTH
+            offsets.append(offsets[-1] + sign * step)
+        return np.asarray(offsets[1:]), offsets[-1]
+
+    (below, low), (above, high) = outward(inner[0], -1.0), outward(inner[-1], 1.0)
+    kept_below, kept_above = axis[axis < low - 0.5 * usual], axis[axis > high + 0.5 * usual]
+    return np.concatenate([kept_below, below[::-1], inner, above, kept_above])
 
 
 def _corner_slice(corner: int) -> tuple[slice, ...]:

@@ -14,10 +14,13 @@ WHOLE_HEAD, FACE, FEATURES = (270.0, 310.0), (170.0, 230.0), (95.0, 140.0)
 FEATURES_LOW, FEATURES_HIGH = np.array([-32.0, -85.0, -15.0]), np.array([32.0, 12.0, -15.0])
 
 
-def draw_view(generator: np.random.Generator, resolution: int) -> Camera:
-    """A camera mostly in front, one in five from anywhere around; the whole head, the face
+AROUND = 0.2  # share of views from anywhere
+
+
+def draw_view(generator: np.random.Generator, resolution: int, anywhere: float = AROUND) -> Camera:
+    """A camera in front, or with probability `anywhere` around the head; the whole head, the face
     alone, or one or two of its features."""
-    around = generator.uniform() < 0.2
+    around = generator.uniform() < anywhere
     yaw = float(generator.uniform(-np.pi, np.pi) if around else np.clip(generator.normal(0, 0.55), -1.5, 1.5))
     pitch = float(np.clip(generator.normal(0.03, 0.16), -0.4, 0.5))
     frame, centre = WHOLE_HEAD, np.asarray(HEAD_CENTRE)

@@ -36,6 +36,7 @@ class ControlView:
         mesh = head.mesh
         vertices = torch.from_numpy(mesh.vertices).float()
         self._head = head
+        self.landmarks = head.landmarks
         self._faces = mesh.faces
         self._vertices = mesh.vertices.astype(np.float32)
         self._normals = vertex_normals(vertices, torch.from_numpy(mesh.faces)).numpy()

@@ -33,36 +33,37 @@ def sds_loss(
     condition: Condition,
     t: Tensor | tuple[float, float],
     scales: Scales | float,
-    generator: torch.Generator,
+    noise: torch.Generator | Tensor,
     *,
     weight: str = "clean_sample",
-    reference: tuple[Tensor, Condition] | None = None,
+    error: Tensor | None = None,
 ) -> Tensor:
     """A scalar whose gradient with respect to `images` is the SDS gradient, averaged over views and latents.
 
     images [B, 3, R, R] in [-1, 1], one view a row; condition of B rows; t [B] int64, or a range of t / T to
-    draw it from; one scale stands for identity and text alike (and spares an evaluation). All views and all
-    terms of classifier-free guidance go through the denoiser as one batch, without gradient. Everything
-    random comes from `generator` alone (on the CPU, so that devices agree). The value itself is half the
-    weighted mean square of the step asked for, and falls as the picture is accepted.
+    draw it from; one scale stands for identity and text alike (and spares an evaluation); noise [B, C, h, w],
+    or what to draw it from (on the CPU, so that devices agree). All views and all terms of classifier-free
+    guidance go through the denoiser as one batch, without gradient. The value itself is half the weighted
+    mean square of the step asked for, and falls as the picture is accepted.
 
-    reference: pictures [B, 3, R, R] and the condition that they fit. What the denoiser would change of them
-    under the same noise is its own error (blur, above all) and is taken off (Delta Denoising Score, Hertz et
-    al. 2023, eq. 3): the picture then moves by what tells the two conditions apart, and keeps what the
-    denoiser cannot draw.
+    error: latents [B, C, h, w] that the denoiser takes off pictures that fit their condition, under the same
+    noise (`ReferenceViews`). They are given back (Delta Denoising Score, Hertz et al. 2023, eq. 3): the
+    picture then moves by what tells the two conditions apart, and keeps what the denoiser cannot draw.
     """
     z0 = guidance.encode(images)
     if isinstance(t, tuple):
-        t = draw_timesteps(guidance, t, len(images), generator)
+        if isinstance(noise, Tensor):
+            raise ValueError("Found a range of timesteps beside given noise, expected timesteps.")
+        t = draw_timesteps(guidance, t, len(images), noise)
     if not isinstance(scales, Scales):
         scales = Scales(scales, scales)
-    noise = torch.randn(z0.shape, generator=generator).to(z0)
+    if not isinstance(noise, Tensor):
+        noise = torch.randn(z0.shape, generator=noise).to(z0)
     with torch.no_grad():
         alpha, sigma = guidance.alpha_sigma(t)
         x0_hat = guided_denoise(guidance, alpha * z0 + sigma * noise, t, condition, scales)
-        if reference is not None:
-            known = guidance.encode(reference[0])
-            x0_hat = x0_hat + known - guidance.denoise(alpha * known + sigma * noise, t, reference[1])
+        if error is not None:
+            x0_hat = x0_hat + error
         # w(t) (eps_hat - eps), written through x0_hat
         gradient = WEIGHTS[weight](alpha, sigma) * (alpha / sigma) * (z0 - x0_hat)
         target = z0 - gradient

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 LEVELS = (16, 32, 64, 112)  # cells along the longest side: 20 mm to 3 mm on a head
-CODE_LEVELS = (16, 32)  # expressions move broad tints (a flush, a darker fold), not pores
+CODE_LEVELS = (32, 96)  # a flush, and what an open mouth or a closed lid shows
 ROUGHNESS = (0.08, 0.9)  # below 0.08 highlights are smaller than a texel of a 512² map
 METALLIC_LIMIT = 0.1  # skin and hair are dielectric
 START_ROUGHNESS = 0.55
@@ -66,7 +66,7 @@ class MaterialField(nn.Module):
         if callable(albedo):
             finest = min(shared, key=lambda grid: grid.cell)
             with torch.no_grad():
-                finest.values[1:, :3] = _logit(albedo(finest.places())) - self.start[:3]
+                finest.values[0][1:, :3] = _logit(albedo(finest.places())) - self.start[:3]
 
     def forward(self, points: Tensor, code: Tensor | None = None) -> Material:
         """Reflectance at canonical positions.
@@ -114,8 +114,9 @@ class SurfaceGrid(nn.Module):
         rows = torch.zeros(near.numel(), dtype=torch.int64)  # row 0: no parameter, value zero
         rows[near.reshape(-1)] = torch.arange(1, int(near.sum()) + 1)
         self.register_buffer("rows", rows)
-        per_code = (code_size,) if code_size else ()
-        self.values = nn.Parameter(torch.zeros(int(near.sum()) + 1, channels, *per_code))
+        # One tensor for each number of a code, so that a step moves those alone that its code uses.
+        count = int(near.sum()) + 1
+        self.values = nn.ParameterList(torch.zeros(count, channels) for _ in range(max(code_size, 1)))
 
     def places(self) -> Tensor:
         """Positions [R, 3] mm of the lattice points that hold parameters, in the order of rows 1 to R."""
@@ -126,7 +127,11 @@ class SurfaceGrid(nn.Module):
 
     def forward(self, points: Tensor, code: Tensor | None = None) -> Tensor:
         """[N, channels] at [N, 3] mm; zero off the surface. `code` [K] where the grid holds K values."""
-        values = self.values if code is None else torch.matmul(self.values, code)
+        shares = [1.0] if code is None else code.tolist()
+        used = [(share, values) for share, values in zip(shares, self.values, strict=True) if share != 0.0]
+        if not used:
+            return points.new_zeros(len(points), self.values[0].shape[1])
+        values = sum((share * values for share, values in used[1:]), used[0][0] * used[0][1])
         place = (points - self.lower) / self.cell
         limit = torch.tensor(self.shape, dtype=place.dtype) - 1.001
         place = torch.minimum(place.clamp_min(0.0), limit)

@@ -47,7 +47,7 @@ class RecogniserRecipe:
 
 
 RECIPES = {
-    "recogniser_a": RecogniserRecipe(ResidualRecogniser, "arcface", 32.0, 0.4, 128, 4e-3, False, 11, 8.0),
+    "recogniser_a": RecogniserRecipe(ResidualRecogniser, "arcface", 32.0, 0.4, 128, 4e-3, False, 11, 24.0),
     "recogniser_b": RecogniserRecipe(SeparableRecogniser, "cosface", 32.0, 0.25, 64, 3e-3, True, 22),
 }
 

@@ -77,7 +77,9 @@ def test_the_mean_colour_has_red_lips() -> None:
 def test_a_colour_is_mixed_from_its_nearest_points() -> None:
     corners = np.eye(3, dtype=np.float64)
     mesh = Mesh(corners, np.array([[0, 1, 2]]))
-    head = MeanHead(mesh, corners.astype(np.float32), np.eye(3, dtype=np.float32))
+    head = MeanHead(
+        mesh, corners.astype(np.float32), np.eye(3, dtype=np.float32), np.zeros((68, 3), np.float32)
+    )
     middle, at = head.albedo_at(np.array([[1 / 3, 1 / 3, 1 / 3], [1.0, 0.0, 0.0]]))
     np.testing.assert_allclose(middle, 1 / 3, atol=1e-6)
     assert at[0] > 0.8
@@ -85,7 +87,7 @@ def test_a_colour_is_mixed_from_its_nearest_points() -> None:
 
 def test_a_mean_head_without_colours_is_refused(tmp_path: Path) -> None:
     save_mesh(tmp_path / "mean_head.npz", Mesh(np.eye(3), np.array([[0, 1, 2]])))
-    with pytest.raises(UserError, match="without colours"):
+    with pytest.raises(UserError, match="bare mesh"):
         load_mean_head(tmp_path / "mean_head.npz")
 
 

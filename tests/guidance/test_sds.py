@@ -174,13 +174,13 @@ def sphere(rings: int, segments: int) -> tuple[Tensor, Tensor]:
     return vertices, torch.tensor(faces)
 
 
-def test_a_reference_takes_the_denoisers_own_error_off() -> None:
-    """A picture that is its own reference, under the same condition, stays, however bad the denoiser."""
+def test_a_known_error_is_given_back() -> None:
+    """A picture that is the reference, under its condition and noise, stays, however bad the denoiser."""
     guidance = KnownGuidance(lambda condition: torch.full((len(condition), 3, 8, 8), 0.3), 8)
     images = (torch.rand(2, 3, 8, 8) * 2 - 1).requires_grad_(True)
-    known = (images.detach(), conditions(2))
-    sds_loss(
-        guidance, images, conditions(2), (0.3, 0.9), 1.0, torch.Generator().manual_seed(3), reference=known
-    ).backward()
+    t, noise = torch.tensor([400, 800]), torch.randn(2, 3, 8, 8)
+    known = guidance.encode(images.detach())
+    error = known - guidance.denoise(guidance.add_noise(known, noise, t), t, conditions(2))
+    sds_loss(guidance, images, conditions(2), t, 1.0, noise, error=error).backward()
     assert images.grad is not None
     assert images.grad.abs().max() < 1e-7

@@ -138,19 +138,21 @@ def test_surface_grid_interpolates_trilinearly_with_the_right_gradient(sphere: M
     )
     linear = (place * grid.cell + grid.lower) @ torch.tensor([0.1, -0.2, 0.3])
     with torch.no_grad():
-        grid.values[grid.rows, 0] = linear
+        grid.values[0][grid.rows, 0] = linear
     assert torch.allclose(grid(points)[:, 0], points @ torch.tensor([0.1, -0.2, 0.3]), atol=1e-3)
     small = SurfaceGrid(points[:40].double(), 4, 2)
-    small.values = torch.nn.Parameter(torch.randn_like(small.values, dtype=torch.float64))
+    (start,) = small.values
+    values = torch.nn.Parameter(torch.randn_like(start, dtype=torch.float64))
+    small.values = torch.nn.ParameterList([values])
     weights = torch.randn(40, 2, dtype=torch.float64)
     (small(points[:40].double()) * weights).sum().backward()
-    assert small.values.grad is not None
-    direction = torch.randn_like(small.values)
+    assert values.grad is not None
+    direction = torch.randn_like(values)
     direction[0] = 0.0  # the row without a parameter
-    slope = float((small.values.grad * direction).sum())
+    slope = float((values.grad * direction).sum())
     with torch.no_grad():
         before = small(points[:40].double())
-        small.values += direction
+        values += direction
         change = float(((small(points[:40].double()) - before) * weights).sum())
     assert slope == pytest.approx(change, abs=1e-9)
 
@@ -161,7 +163,7 @@ def test_smoothness_is_zero_for_one_colour(sphere: Mesh) -> None:
     generator = torch.Generator().manual_seed(0)
     assert material_smoothness(field, points, None, generator).item() == pytest.approx(0.0, abs=1e-6)
     with torch.no_grad():
-        field.shared[1].values[1:].normal_(generator=generator)
+        field.shared[1].values[0][1:].normal_(generator=generator)
     assert material_smoothness(field, points, None, generator).item() > 0.02
 
 

@@ -1,0 +1,111 @@
+"""Smooth displacements of a surface: quadratic B-splines on lattices of several cell sizes.
+
+A coarse lattice carries a jaw, a fine one a lid. Each control point is a parameter with a step size of its
+own (Adam), which would crumple a surface if it were a vertex; a sum of splines stays smooth (C1), as
+multi-level B-splines for scattered data do (Lee, Wolberg & Shin 1997). Only control points whose splines
+reach the surface exist.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+TAPS = tuple(itertools.product(range(3), repeat=3))
+
+
+class SplineLattice:
+    """Control points of one cell size near a surface.
+
+    Args:
+        samples: [S, 3] mm, dense on the surface, in the coordinates that `basis` will be asked in.
+        cell: mm between control points.
+        reach: mm that the surface may move before points are outside; they then feel nothing.
+    """
+
+    def __init__(self, samples: NDArray[np.floating], cell: float, reach: float) -> None:
+        self.cell = cell
+        self._lower = samples.min(0) - reach - 2.0 * cell
+        self._shape = np.ceil((samples.max(0) + reach - self._lower) / cell).astype(np.int64) + 3
+        near = np.zeros(tuple(self._shape), bool)
+        margin = int(np.ceil(reach / cell))
+        base = np.unique(self._base(samples)[0], axis=0)
+        for offset in itertools.product(range(-margin, 3 + margin), repeat=3):
+            x, y, z = (base + np.array(offset)).T
+            near[x, y, z] = True
+        self._rows = np.full(near.size, -1, np.int64)
+        self._rows[near.ravel()] = np.arange(int(near.sum()))
+        self.count = int(near.sum())
+
+    def basis(self, points: NDArray[np.floating]) -> scipy.sparse.csr_matrix:
+        """[N, count]: how much of each control point's value a place [N, 3] mm takes; rows sum to one."""
+        base, along = self._base(points)  # [N, 3], [N, 3 axes, 3 taps]
+        _, height, depth = self._shape
+        rows = np.empty((len(points), len(TAPS)), np.int64)
+        weights = np.empty((len(points), len(TAPS)), np.float32)
+        for tap, (x, y, z) in enumerate(TAPS):
+            rows[:, tap] = ((base[:, 0] + x) * height + base[:, 1] + y) * depth + base[:, 2] + z
+            weights[:, tap] = along[:, 0, x] * along[:, 1, y] * along[:, 2, z]
+        found = self._rows[np.clip(rows, 0, len(self._rows) - 1)]
+        weights[found < 0] = 0.0
+        starts = np.arange(len(points) + 1) * len(TAPS)
+        return scipy.sparse.csr_matrix(
+            (weights.ravel(), np.maximum(found, 0).ravel(), starts), (len(points), self.count)
+        )
+
+    def _base(self, points: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        place = (np.asarray(points, np.float64) - self._lower) / self.cell
+        place = np.clip(place, 1.0, self._shape - 3.0)
+        nearest = np.floor(place + 0.5).astype(np.int64)
+        u = (place - nearest + 0.5).astype(np.float32)  # in [0, 1): where in its span
+        along = np.stack([0.5 * (1 - u) ** 2, 0.75 - (u - 0.5) ** 2, 0.5 * u**2], 2)
+        return nearest - 1, along
+
+
+class SplineBasis:
+    """The bases of several lattices at fixed places, ready for both directions."""
+
+    def __init__(self, lattices: Sequence[SplineLattice], points: NDArray[np.floating]) -> None:
+        self._forward = [lattice.basis(points) for lattice in lattices]
+        self._backward = [basis.T.tocsr() for basis in self._forward]
+
+    def __call__(self, values: Sequence[Tensor]) -> Tensor:
+        """Displacements [N, 3] mm from the control values [count, 3] of each lattice; differentiable."""
+        parts = [
+            _Spread.apply(value, forward, backward)  # type: ignore[no-untyped-call]
+            for value, forward, backward in zip(values, self._forward, self._backward, strict=True)
+        ]
+        total: Tensor = sum(parts[1:], parts[0])
+        return total
+
+
+class _Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, forward: Any, backward: Any) -> Tensor:
+        ctx.backward_basis = backward
+        return torch.from_numpy(forward @ values.numpy())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return torch.from_numpy(ctx.backward_basis @ gradients[0].contiguous().numpy()), None, None
+
+
+def strain_loss(moved: Tensor, vertices: Tensor, faces: Tensor) -> Tensor:
+    """Mean squared difference of displacements [V, 3] along edges, per squared length: neighbours move alike.
+
+    Args:
+        moved: displacements in mm.
+        vertices: [V, 3] mm that they start from; no gradient flows there.
+        faces: [F, 3].
+    """
+    first, second = faces.reshape(-1), faces.roll(-1, 1).reshape(-1)
+    length = (vertices.detach()[first] - vertices.detach()[second]).square().sum(1).clamp_min(0.25)
+    slope: Tensor = (moved[first] - moved[second]).square().sum(1) / length
+    return slope.mean()
