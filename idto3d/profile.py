@@ -1,7 +1,7 @@
 """A folder of weights and what each file in it is for: the one place where a profile chooses components.
 
-The shipped folder needs no `profile.json`: without one it is `EMBEDDED`. What `idto3d-eval models pull public`
-prepares has one, and everything behind it is the same code.
+The shipped folder needs no `profile.json`: without one it is `EMBEDDED`. What `idto3d-eval models pull
+public` prepares has one, and everything behind it is the same code.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def load_profile(weights: Path) -> Profile:
         raise UserError(f"Found no text in '{path}', expected JSON; write it again.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
+        where = ".".join(map(str, first["loc"])) or "content"
         raise UserError(
             f"Found a wrong {where} in '{path}' ({first['msg']}), expected a profile; "
             "correct it, or write it again with `idto3d-eval models pull`."

@@ -1,9 +1,9 @@
 """IP-Adapter-FaceID (Ye et al. 2023; hub h94/IP-Adapter-FaceID) in any Stable-Diffusion-shaped denoiser.
 
-The identity embedding becomes image tokens that every cross-attention layer reads beside the prompt's tokens,
-through keys and values of their own (the paper's equation 5), and in some of the files a LoRA of all attention
-layers goes with them. diffusers' loaders build the layers; here files are read without pickle's code and
-checked against the denoiser first, so that a wrong file is one sentence and not a traceback.
+The identity embedding becomes image tokens that every cross-attention layer reads beside the prompt's
+tokens, through keys and values of their own (decoupled cross-attention), and in some of the
+files a LoRA of all attention layers goes with them. diffusers' loaders build the layers; here files are read
+without pickle's code and checked against the denoiser first, so that a wrong file is one sentence.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def read_face_adapter(path: Path) -> AdapterWeights:
     """The two dictionaries of an IP-Adapter-FaceID file, `image_proj` and `ip_adapter`.
 
     Args:
-        path: torch's `.bin` as the hub has it (unpickled with `weights_only`), or the same as safetensors with
-            the dictionary's name before each key.
+        path: torch's `.bin` as the hub has it (unpickled with `weights_only`), or the same as safetensors
+            with the dictionary's name before each key.
 
     Raises:
         UserError: no such file, an unreadable one, or one without the two dictionaries.
@@ -145,10 +145,12 @@ def _require_keys(unet: UNet2DConditionModel, weights: AdapterWeights) -> None:
         told = [f"no {missing[0]} ({len(missing)} missing)"] if missing else []
         told += [f"{unknown[0]} ({len(unknown)} unknown)"] if unknown else []
         raise UserError(
-            f"Found {' and '.join(told)} in the face adapter, expected IP-Adapter-FaceID's weights for a "
-            f"denoiser of {len(unet.attn_processors)} attention layers; use the file made for this base model."
+            f"Found {' and '.join(told)} in the face adapter, expected IP-Adapter-FaceID's for "
+            f"{len(unet.attn_processors)} attention layers; use the file made for this base model."
         )
-    shapes = {"image_proj.norm.weight": (projection["norm.weight"], (width,))}
+    shapes: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "image_proj.norm.weight": (projection["norm.weight"], (width,))
+    }
     for index, name in cross:
         layer = unet.get_submodule(name.removesuffix(".processor"))
         shapes |= {

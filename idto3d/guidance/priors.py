@@ -29,7 +29,7 @@ def open_prior(
         device, dtype: where and how precisely the denoiser computes.
 
     Raises:
-        UserError: a prior or a file that the profile names and the folder does not hold, or that does not fit.
+        UserError: a prior or a file that the profile names is not there, or does not fit.
     """
     profile = load_profile(weights)
     if stage not in profile.priors:
@@ -47,8 +47,8 @@ def open_prior(
     if profile.face_adapter is not None:
         if not isinstance(text, TextConditionEncoder):
             raise UserError(
-                f"Found a face adapter beside the condition encoder of '{prior.folder}', expected a base with "
-                "a text encoder; leave the adapter out of profile.json or name a Stable Diffusion folder."
+                f"Found a face adapter beside the condition encoder of '{prior.folder}', expected a base "
+                "with a text encoder; leave the adapter out of profile.json or name another base."
             )
         adapter = read_face_adapter(weights / profile.face_adapter.file)
         dimension = add_face_adapter(guidance.unet, adapter, profile.face_adapter.scale)

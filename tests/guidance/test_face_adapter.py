@@ -97,7 +97,7 @@ def test_both_file_formats_hold_the_same_weights(sd_folder: Path, tmp_path: Path
 
 
 def test_layers_of_the_real_base_have_the_public_files_names() -> None:
-    """In Stable Diffusion 1.5 cross-attention has the odd numbers 1 to 31, first of width 320, read from 768."""
+    """In Stable Diffusion 1.5 cross-attention has the odd numbers 1 to 31, the first of width 320."""
     layers = face_adapter_weights(make_sd15_unet(), dimension=512, tokens=16)["ip_adapter"]
     assert {key.split(".")[0] for key in layers} == {str(number) for number in range(1, 32, 2)}
     assert layers["1.to_k_ip.weight"].shape == (320, 768)
