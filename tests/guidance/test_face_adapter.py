@@ -16,6 +16,7 @@ from idto3d.errors import UserError
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.face_adapter import FaceConditionEncoder, add_face_adapter, read_face_adapter
 from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.lora import ATTENTION_LAYERS, add_lora, trainable_share
 from idto3d.guidance.sd15 import make_sd15_unet
 from tests.guidance.models import conditions, face_adapter_weights
 
@@ -82,6 +83,13 @@ def test_nobody_is_zeros_of_any_length_and_another_recogniser_is_refused(sd_fold
     torch.testing.assert_close(answer(guidance, nobody), answer(guidance, longer))
     with pytest.raises(UserError, match="Found an identity embedding of 128 numbers, expected 16"):
         answer(guidance, conditions(2, 128))
+
+
+def test_a_face_adapter_is_not_of_the_base_whose_share_is_tuned(sd_folder: Path) -> None:
+    plain, adapted = Guidance.from_folder(sd_folder).unet, with_adapter(sd_folder, 1.0, 0).unet
+    for unet in (plain, adapted):
+        add_lora(unet, rank=2, targets=ATTENTION_LAYERS)
+    assert trainable_share(adapted) == trainable_share(plain) > 0
 
 
 def test_both_file_formats_hold_the_same_weights(sd_folder: Path, tmp_path: Path) -> None:

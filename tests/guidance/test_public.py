@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
 import idto3d
 from idto3d.asset import read_expression, read_manifest
@@ -19,6 +21,8 @@ from idto3d.guidance.priors import open_prior
 from idto3d.profile import EMBEDDED, PROFILE_FILE, PUBLIC, DetectorChoice, load_profile, write_profile
 from idto3d_baselines.id_to_3d import generate, settings_of
 from idto3d_baselines.specs import GenerateRequest
+from idto3d_eval.networks import NETWORKS
+from idto3d_eval.pull import pull
 from idto3d_protocols.schema import Budget
 from tests.guidance.models import conditions, face_adapter_weights
 from tests.identity.test_recogniser import MOBILE_FACE_NET
@@ -61,6 +65,31 @@ def test_each_stage_opens_its_own_base_with_the_face_adapter(public_folder: Path
     assert prompt.endswith(", black background, normal map")
     assert empty == ""
     assert "normal map" not in colour.encoder.text.prompts(told)[0]  # type: ignore[attr-defined]
+
+
+def test_what_a_pull_leaves_can_be_opened(
+    public_folder: Path, sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a local folder of whole pipelines, HumanNorm's without safetensors, to both stages' guidance."""
+    source, weights = tmp_path / "source", tmp_path / "weights"
+    for name in ("stable-diffusion-v1-5", "normal-adapted-sd1.5"):
+        shutil.copytree(sd_folder, source / name)
+    adapted = source / "normal-adapted-sd1.5"
+    for part, model in (("unet", UNet2DConditionModel), ("vae", AutoencoderKL)):
+        loaded = model.from_pretrained(adapted / part)
+        shutil.rmtree(adapted / part)
+        loaded.save_pretrained(adapted / part, safe_serialization=False)
+    adapter = PUBLIC.face_adapter.file  # type: ignore[union-attr]
+    shutil.copytree((public_folder / adapter).parent, (source / adapter).parent)
+    for name in ("buffalo_l/det_10g.onnx", "buffalo_l/w600k_r50.onnx", "antelopev2/glintr100.onnx"):
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_bytes(b"unread here")
+    for network in list(NETWORKS.values()):
+        monkeypatch.setitem(NETWORKS, network.name, replace(network, sha256={}))
+    assert all(check.passed for check in pull("public", weights, source))
+    for stage in ("geometry", "texture"):
+        guidance = open_prior(weights, stage)  # type: ignore[arg-type]
+        assert guidance.denoise(torch.randn(1, 4, 8, 8), torch.tensor([500]), conditions(1)).isfinite().all()
 
 
 def test_normals_reach_the_base_on_black_and_the_surface_as_it_is() -> None:
