@@ -36,9 +36,11 @@ from idto3d.guidance.cameras import AROUND, draw_view
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.priors import open_prior
 from idto3d.guidance.reference_views import ViewOrder, reference_views
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import annealed_range, sds_loss
+from idto3d.profile import load_profile
 from idto3d.render.antialias import antialias
 from idto3d.render.camera import Camera
 from idto3d.render.embree import Scene
@@ -450,17 +452,17 @@ def generate_head(
     Args:
         subject: what the photos said.
         expressions: names of `EXPRESSIONS`, neutral first.
-        weights: folder with `guidance/` (diffusers format with both adapters) and `mean_head.npz`.
+        weights: folder with both priors and the mean head, as its profile names them.
         out: where the HeadAsset folder goes.
         manifest: who, for whom and from what; this fills in the parameters and the guidance calls.
         settings, seed: hyper-parameters and the run's randomness.
         progress: called with steps done, steps in all, and the stage's name.
     """
-    mean_head = load_mean_head(weights / "mean_head.npz")
+    mean_head = load_mean_head(weights / load_profile(weights).mean_head)
     grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
-    shape_prior = Guidance.from_folder(weights / "guidance", "geometry")
+    shape_prior = open_prior(weights, "geometry")
     geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress)
-    colour_prior = Guidance.from_folder(weights / "guidance", "texture")
+    colour_prior = open_prior(weights, "texture")
     material = paint(subject, geometry, colour_prior, control, mean_head, settings, seed, progress)
     meshes = textured_meshes(geometry, material, settings.texture_size)
     manifest = manifest.model_copy(

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from idto3d.generate import GeneratorSettings, Subject, generate_head
-from idto3d.identity.embedding import IdentityEmbedding
+from idto3d.profile import load_profile
 from idto3d_baselines.specs import GenerateRequest
-from idto3d_baselines.subject import manifest_of, read_photos, subject_of
+from idto3d_baselines.subject import Found, manifest_of, read_photos, subject_of
 
 
 def settings_of(request: GenerateRequest) -> GeneratorSettings:
-    """The generator's defaults with the request's budget and parameters."""
+    """The generator's defaults with what the weights ask for, the request's budget and its parameters."""
     settings = GeneratorSettings(
         geometry_steps=request.budget.geometry_steps,
         texture_steps=request.budget.texture_steps,
         geometry_batch=request.budget.geometry_batch,
         texture_batch=request.budget.texture_batch,
     )
-    return replace(settings, **request.parameters)  # type: ignore[arg-type]
+    asked = {**load_profile(request.weights).settings, **request.parameters}
+    return replace(settings, **asked)  # type: ignore[arg-type]
 
 
 def generate(request: GenerateRequest) -> None:
@@ -27,7 +28,7 @@ def generate(request: GenerateRequest) -> None:
     distil(request, "id_to_3d", subject_of(found), found)
 
 
-def distil(request: GenerateRequest, method: str, subject: Subject, found: IdentityEmbedding) -> None:
+def distil(request: GenerateRequest, method: str, subject: Subject, found: Found) -> None:
     """Run the generator for a subject and write the asset."""
     generate_head(
         subject,

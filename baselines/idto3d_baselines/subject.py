@@ -1,7 +1,7 @@
 """What a method may know of a person: read from the conditioning photos by the methods' own networks.
 
-The readers here are `recogniser_a` and `reader_methods`; the networks that score never appear (decision: no
-network that scores is used by a method).
+The readers here are those that the profile of the request's weights names for methods; the networks that
+score never appear (decision: no network that scores is used by a method).
 """
 
 from __future__ import annotations
@@ -10,32 +10,45 @@ import hashlib
 from pathlib import Path
 
 from idto3d.asset import AssetManifest
+from idto3d.errors import UserError
 from idto3d.generate import Subject
+from idto3d.identity.detected import DetectedIdentity, embed_detected
+from idto3d.identity.detector import DETECTORS
 from idto3d.identity.embedding import IdentityEmbedding, embed_photos
 from idto3d.identity.reader import load_reader
 from idto3d.identity.recogniser import load_recogniser
+from idto3d.profile import load_profile, weight_files
 from idto3d_baselines.specs import GenerateRequest
 
-RECOGNISER = "recogniser_a.onnx"
 READER = "reader_methods.onnx"
+Found = IdentityEmbedding | DetectedIdentity
 
 
-def read_photos(request: GenerateRequest) -> IdentityEmbedding:
+def read_photos(request: GenerateRequest) -> Found:
     """Embedding and readings of the request's photos."""
-    reader = load_reader(request.weights / READER)
-    recogniser = load_recogniser(request.weights / RECOGNISER)
-    return embed_photos(request.photos, reader, recogniser)
+    profile, weights = load_profile(request.weights), request.weights
+    recogniser = load_recogniser(weights / profile.recogniser)
+    chosen = profile.detector
+    detector = None if chosen is None else DETECTORS[chosen.kind](weights / chosen.file)
+    if profile.reader is not None:
+        reader = load_reader(weights / profile.reader)
+        return embed_photos(request.photos, reader, recogniser, detector)
+    if detector is None:
+        raise UserError(
+            f"Found neither reader nor detector in profile '{profile.name}', expected one of them to find "
+            "the faces; name it in profile.json."
+        )
+    return embed_detected(request.photos, detector, recogniser)
 
 
-def subject_of(found: IdentityEmbedding) -> Subject:
+def subject_of(found: Found) -> Subject:
     """What the generator is told."""
     return Subject(found.vector, found.attributes)
 
 
-def manifest_of(request: GenerateRequest, method: str, found: IdentityEmbedding) -> AssetManifest:
+def manifest_of(request: GenerateRequest, method: str, found: Found) -> AssetManifest:
     """A manifest with the photos' and the weights' hashes."""
-    weights = [request.weights / name for name in (RECOGNISER, READER, "mean_head.npz")]
-    weights += sorted((request.weights / "guidance").rglob("*.safetensors"))
+    weights = weight_files(request.weights, load_profile(request.weights))
     return AssetManifest(
         method=method,
         identity=request.identity,
@@ -48,4 +61,5 @@ def manifest_of(request: GenerateRequest, method: str, found: IdentityEmbedding)
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,6 +13,7 @@ from idto3d.errors import UserError
 
 Row = Mapping[str, str]
 LISTED_PEOPLE = 12
+SHIPPED_LICENCE = "Apache-2.0"
 
 
 @dataclass(frozen=True)
@@ -136,18 +137,65 @@ def model_cards() -> dict[str, dict[str, Any]]:
 
 
 def list_models() -> list[Row]:
-    """The shipped networks: what each reads and how it was measured."""
-    return [
+    """The shipped networks with how they were measured, and the public ones with where they are from."""
+    from idto3d_eval.networks import NETWORKS
+
+    shipped: list[Row] = [
         {
             "name": name,
             "task": str(card.get("task", "")),
-            "people": str(card.get("training", {}).get("people", "")),
-            "MiB": f"{card.get('bytes', 0) / 2**20:.1f}",
+            "trained on": _trained_on(card),
+            "licence": SHIPPED_LICENCE,
+            "from": f"shipped, {card.get('bytes', 0) / 2**20:.1f} MiB",
             "measured": _measured(card.get("measured", {})),
             "sha256": str(card.get("sha256", ""))[:12],
         }
         for name, card in model_cards().items()
     ]
+    public: list[Row] = [
+        {
+            "name": network.name,
+            "task": network.role,
+            "trained on": network.trained_on,
+            "licence": network.licence,
+            "from": network.hub or "insightface's release",
+            "measured": "",
+            "sha256": ", ".join(sha[:12] for sha in network.sha256.values()) or "not pinned",
+        }
+        for network in NETWORKS.values()
+    ]
+    return shipped + public
+
+
+def list_roles() -> list[Row]:
+    """For each profile the recogniser that conditions and the one that scores: another training run each."""
+    from idto3d_eval.networks import NETWORKS, ROLES
+
+    cards = model_cards()
+    losses = {"arcface": "ArcFace", "cosface": "CosFace"}
+    rows: list[Row] = []
+    for profile, named in ROLES.items():
+        for role, name in named.items():
+            card = cards.get(name)
+            loss = NETWORKS[name].loss if card is None else losses[card["training"]["loss"]]
+            rows.append(
+                {
+                    "profile": profile,
+                    "role": role,
+                    "network": name,
+                    "trained on": NETWORKS[name].trained_on if card is None else _trained_on(card),
+                    "loss": loss,
+                    "licence": NETWORKS[name].licence if card is None else SHIPPED_LICENCE,
+                }
+            )
+    return rows
+
+
+def _trained_on(card: Mapping[str, Any]) -> str:
+    """A shipped network's training data, in a few words."""
+    training = card.get("training", {})
+    count = f"{training['people']:,} people of " if "people" in training else ""
+    return f"{count}{training.get('data', 'not told')}"
 
 
 def _measured(measured: Mapping[str, Any]) -> str:
@@ -160,10 +208,16 @@ def _measured(measured: Mapping[str, Any]) -> str:
 
 
 def show_model(name: str) -> Mapping[str, Any]:
-    """A shipped network's card: training data, preprocessing, measured accuracy, sha256."""
+    """A shipped network's card, or what is known of a public one."""
+    from idto3d_eval.networks import NETWORKS
+
     cards = model_cards()
+    if name in NETWORKS:
+        return asdict(NETWORKS[name])
     if name not in cards:
-        raise UserError(f"Found no shipped network called {name!r}, expected one of {', '.join(cards)}.")
+        raise UserError(
+            f"Found no network called {name!r}, expected one of {', '.join([*cards, *NETWORKS])}."
+        )
     return cards[name]
 
 
@@ -209,6 +263,6 @@ NOUNS: dict[str, Noun] = {
     "methods": Noun("What makes heads.", list_methods, show_method),
     "metrics": Noun("What is computed, and how it misleads.", list_metrics, show_metric),
     "identities": Noun("Whose heads are made.", list_identities, show_identity),
-    "models": Noun("The networks that ship with the package.", list_models, show_model),
+    "models": Noun("The networks: shipped ones, and public ones to pull.", list_models, show_model),
     "data": Noun("Training pictures that have been drawn.", list_data, show_data),
 }

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from idto3d.errors import UserError
+from idto3d_eval import models_commands
 from idto3d_eval.catalogue import NOUNS, Noun
 
 EXIT_FAILED_CHECK = 1
@@ -182,12 +183,18 @@ def main() -> None:
     app(args=arguments, prog_name="idto3d-eval", obj=Settings(debug=len(arguments) < len(sys.argv) - 1))
 
 
+# What a noun can do beyond `ls` and `show`.
+MORE: dict[str, Callable[[typer.Typer], None]] = {"models": models_commands.mount}
+
+
 def _mount_nouns() -> None:
     """`ls` and `show` for everything that there is to choose from."""
     for name, noun in NOUNS.items():
         group = typer.Typer(help=noun.summary, no_args_is_help=True, rich_markup_mode=None)
         group.command("ls", help=f"List the {name}.")(_ls(noun))
         group.command("show", help="Show one in full.")(_show(noun))
+        if name in MORE:
+            MORE[name](group)
         app.add_typer(group, name=name)
 
 

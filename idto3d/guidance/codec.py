@@ -78,3 +78,25 @@ class AutoencoderCodec:
         """[B, C, R/f, R/f] to [B, 3, R, R]."""
         images: Tensor = self.vae.decode(latents / self.scaling).sample
         return images
+
+
+class NormalsOnBlack:
+    """A codec for bases that know normal maps on black: our grey background (0, 0, 0) becomes black.
+
+    HumanNorm's normal-adapted base saw camera-space normals as 0.5 + 0.5 n, as ours are, on black
+    (threestudio/models/renderers/nvdiff_rasterizer.py, normal_type "camera"). A surface's normal has length
+    one, so what is missing to one says how much of a pixel is background.
+    """
+
+    def __init__(self, inner: Codec) -> None:
+        self.inner = inner
+        self.factor = inner.factor
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents of normal maps [B, 3, R, R], each pixel of length at most one."""
+        length = images.square().sum(1, keepdim=True).clamp(min=1e-12).sqrt()
+        return self.inner.encode(images - (1.0 - length).clamp(min=0.0))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images [B, 3, R, R] as the base draws them, on black."""
+        return self.inner.decode(latents)

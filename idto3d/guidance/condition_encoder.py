@@ -29,13 +29,14 @@ WAVES = (1.2, 0.6, 0.3)
 @dataclass(frozen=True)
 class Encoded:
     """What the denoiser reads: tokens [B, T, W]; a pooled vector [B, P] and channels [B, C, h, w] beside the
-    latents where the denoiser takes them; and latents [B, 3 patch², h, w] that it only has to correct, where
-    the condition alone says what to expect."""
+    latents where the denoiser takes them; latents [B, 3 patch², h, w] that it only has to correct, where the
+    condition alone says what to expect; and face embeddings [B, 1, D] where it has a face adapter."""
 
     tokens: Tensor
     pooled: Tensor | None
     beside: Tensor | None = None
     expected: Tensor | None = None
+    face: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -64,38 +64,50 @@ class Guidance:
         folder: Path,
         prior: str | None = None,
         *,
+        base: Path | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Guidance:
         """Read a diffusers-format folder; `prior` ("geometry", "texture") fuses the adapter of that name
-        and takes the condition encoder trained with it, where there is one.
+        and takes the condition encoder trained with it, where there is one. Parts that `folder` does not hold
+        are those of `base`: a prior may be a denoiser alone.
 
         Raises `UserError` where the folder is no such model or lacks the adapter.
         """
         folder = Path(folder)
-        if not (folder / "model_index.json").is_file():
+        whole = folder if base is None else Path(base)
+        if not (whole / "model_index.json").is_file():
             raise UserError(
-                f"Found no model_index.json in '{folder}', expected a model folder in diffusers' format; "
+                f"Found no model_index.json in '{whole}', expected a model folder in diffusers' format; "
                 "name a folder that a diffusers pipeline or `idto3d-eval train` wrote."
+            )
+
+        def part(name: str) -> Path:
+            return folder / name if (folder / name).is_dir() else whole / name
+
+        if not (folder / "unet").is_dir():
+            raise UserError(
+                f"Found no unet/ in '{folder}', expected a denoiser; use a complete model folder."
             )
         unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype)
         if prior is not None:
             fuse_lora(unet, folder, prior)
         unet = unet.eval().requires_grad_(False).to(device)
-        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+        scheduler = DDIMScheduler.from_pretrained(part("scheduler"))
         codec: Codec
-        if (folder / "vae").is_dir():
-            vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype)
+        if part("vae").is_dir():
+            vae = AutoencoderKL.from_pretrained(part("vae"), torch_dtype=dtype)
             codec = AutoencoderCodec(vae.eval().requires_grad_(False).to(device))
         else:
-            codec = PatchCodec.from_pretrained(folder / "codec")
+            codec = PatchCodec.from_pretrained(part("codec"))
         encoder: Encoder
-        if (folder / "condition_encoder").is_dir():
+        if part("condition_encoder").is_dir():
             own = None if prior is None else lora_folder(folder, prior) / "condition_encoder"
-            chosen = own if own is not None and own.is_dir() else folder / "condition_encoder"
+            chosen = own if own is not None and own.is_dir() else part("condition_encoder")
             encoder = ConditionEncoder.from_pretrained(chosen).to(device).requires_grad_(False)
         else:
-            encoder = TextConditionEncoder.from_pretrained(folder, device=device, dtype=dtype)
+            source = part("text_encoder").parent
+            encoder = TextConditionEncoder.from_pretrained(source, device=device, dtype=dtype)
         return cls(unet, scheduler, codec, encoder)
 
     @property
@@ -148,7 +160,11 @@ class Guidance:
         dtype = self.unet.dtype
         pooled = None if encoded.pooled is None else encoded.pooled.to(dtype)
         seen = z if encoded.beside is None else torch.cat([z, encoded.beside], 1)
-        output = self.unet(seen.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled).sample
+        # A denoiser with a face adapter asks for image_embeds; no other is told of them.
+        face = (
+            {} if encoded.face is None else {"added_cond_kwargs": {"image_embeds": [encoded.face.to(dtype)]}}
+        )
+        output = self.unet(seen.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled, **face).sample
         predicted: Tensor = output.to(z.dtype)
         self.calls += len(z)
         if self.prediction == "sample":

@@ -36,7 +36,8 @@ def add_lora(
 
 def trainable_share(unet: nn.Module, *others: nn.Module) -> float:
     """Everything with `requires_grad` over the base denoiser's parameters (adapters are not of the base)."""
-    base = sum(p.numel() for name, p in unet.named_parameters() if "lora_" not in name)
+    foreign = ("lora_", "to_k_ip.", "to_v_ip.", "encoder_hid_proj.")  # a LoRA's, a face adapter's
+    base = sum(p.numel() for name, p in unet.named_parameters() if not any(part in name for part in foreign))
     trainable = sum(p.numel() for module in (unet, *others) for p in module.parameters() if p.requires_grad)
     return trainable / base
 

@@ -23,10 +23,14 @@ PLACEHOLDER = "person"
 
 
 class TextConditionEncoder(nn.Module):
-    """`Condition` rows as text-encoder states [B, T, W]; no pooled vector."""
+    """`Condition` rows as text-encoder states [B, T, W]; no pooled vector.
 
-    def __init__(self, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer) -> None:
+    `suffix` ends every prompt that says anything, as a base that was tuned on one kind of picture asks for.
+    """
+
+    def __init__(self, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, suffix: str = "") -> None:
         super().__init__()
+        self.suffix = suffix
         self.text_encoder = text_encoder
         self.tokenizer = tokenizer
         self.width = int(text_encoder.config.hidden_size)
@@ -55,15 +59,8 @@ class TextConditionEncoder(nn.Module):
                 f"Found an identity embedding of {dimension} numbers, expected at most {self.width}, the "
                 "text encoder's width; use another recogniser or model."
             )
-        device = next(self.text_encoder.parameters()).device
-        length = int(self.text_encoder.config.max_position_embeddings)
-        ids = self.tokenizer(
-            [prompt_of(condition, row) for row in range(len(condition))],
-            padding="max_length",
-            max_length=length,
-            truncation=True,
-            return_tensors="pt",
-        ).input_ids.to(device)  # [B, T]
+        ids = self._ids(self.prompts(condition))
+        device = ids.device
         padded = nn.functional.pad(condition.identity.to(device), (0, self.width - dimension))  # [B, W]
         told = condition.identity.to(device).abs().sum(1) > 0
         place = (ids == self.placeholder) & told[:, None]
@@ -77,6 +74,27 @@ class TextConditionEncoder(nn.Module):
         finally:
             handle.remove()
         return Encoded(tokens, None)
+
+    def prompts(self, condition: Condition) -> list[str]:
+        """Each row in words, the suffix behind; a row told nothing stays empty."""
+        said = [prompt_of(condition, row) for row in range(len(condition))]
+        return [f"{prompt}, {self.suffix}" if prompt and self.suffix else prompt for prompt in said]
+
+    def read(self, prompts: list[str]) -> Tensor:
+        """States [B, T, W] of prompts as they are, nobody in the placeholder's place."""
+        states: Tensor = self.text_encoder(self._ids(prompts)).last_hidden_state
+        return states
+
+    def _ids(self, prompts: list[str]) -> Tensor:
+        device = next(self.text_encoder.parameters()).device
+        ids: Tensor = self.tokenizer(
+            prompts,
+            padding="max_length",
+            max_length=int(self.text_encoder.config.max_position_embeddings),
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids.to(device)  # [B, T]
+        return ids
 
 
 def prompt_of(condition: Condition, row: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from idto3d.attributes import Attributes
 from idto3d.errors import UserError
 from idto3d.identity.align import align
-from idto3d.identity.detector import YuNetDetector
+from idto3d.identity.detector import Detector
 from idto3d.identity.photo import photo_sha256, read_photo
 from idto3d.identity.reader import FaceReading, NoFace, Reader, likeliest, read_faces
 from idto3d.identity.recogniser import Recogniser
@@ -48,7 +48,7 @@ class IdentityEmbedding:
 
 
 def embed_photos(
-    paths: Sequence[Path], reader: Reader, recogniser: Recogniser, detector: YuNetDetector | None = None
+    paths: Sequence[Path], reader: Reader, recogniser: Recogniser, detector: Detector | None = None
 ) -> IdentityEmbedding:
     """One identity from photos of one person.
 

@@ -15,7 +15,7 @@ from idto3d.attributes import Attributes
 from idto3d.errors import UserError
 from idto3d.identity.align import apply, five_points, inverse, square_crop, warp
 from idto3d.identity.card import ModelCard, read_card
-from idto3d.identity.detector import YuNetDetector
+from idto3d.identity.detector import Detector
 from idto3d.identity.sessions import open_session, run_fixed
 
 CROP = 112  # pixels
@@ -102,7 +102,7 @@ def load_reader(weights: Path, card: Path | None = None) -> Reader:
 
 
 def read_faces(
-    reader: Reader, images: Sequence[np.ndarray], detector: YuNetDetector | None = None
+    reader: Reader, images: Sequence[np.ndarray], detector: Detector | None = None
 ) -> list[FaceReading | NoFace]:
     """Read the one face of each image.
 
@@ -168,7 +168,7 @@ def _judge(
     )
 
 
-def _first_crop(image: np.ndarray, detector: YuNetDetector | None) -> np.ndarray:
+def _first_crop(image: np.ndarray, detector: Detector | None) -> np.ndarray:
     """The detected face with room around it, else the whole image centred in a square."""
     height, width = image.shape[:2]
     side, centre = float(max(height, width)), np.array([width / 2, height / 2])

@@ -68,3 +68,42 @@ def small_unet(**changes: object) -> UNet2DConditionModel:
         **changes,
     }
     return UNet2DConditionModel(**settings)
+
+
+def face_adapter_weights(
+    unet: UNet2DConditionModel, *, dimension: int = 16, tokens: int = 4, lora_rank: int = 0, seed: int = 3
+) -> dict[str, dict[str, Tensor]]:
+    """Random weights under the names of IP-Adapter-FaceID's file, as large as a denoiser asks for.
+
+    Layers are numbered as diffusers lists attention processors: self-attention even, cross-attention odd.
+    With a LoRA they are those of `ip-adapter-faceid_sd15.bin`, without those of the portrait file.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator) * 0.2
+
+    width = int(unet.config["cross_attention_dim"])
+    projection = {
+        "proj.0.weight": draw(2 * dimension, dimension),
+        "proj.0.bias": draw(2 * dimension),
+        "proj.2.weight": draw(tokens * width, 2 * dimension),
+        "proj.2.bias": draw(tokens * width),
+        "norm.weight": torch.ones(width),
+        "norm.bias": torch.zeros(width),
+    }
+    layers: dict[str, Tensor] = {}
+    for index, name in enumerate(unet.attn_processors):
+        attention = unet.get_submodule(name.removesuffix(".processor"))
+        for key, layer in {"q": attention.to_q, "k": attention.to_k, "v": attention.to_v}.items():
+            if lora_rank:
+                layers[f"{index}.to_{key}_lora.down.weight"] = draw(lora_rank, layer.in_features)
+                layers[f"{index}.to_{key}_lora.up.weight"] = draw(layer.out_features, lora_rank)
+        if lora_rank:
+            hidden = attention.to_out[0].out_features
+            layers[f"{index}.to_out_lora.down.weight"] = draw(lora_rank, hidden)
+            layers[f"{index}.to_out_lora.up.weight"] = draw(hidden, lora_rank)
+        if name.endswith("attn2.processor"):
+            layers[f"{index}.to_k_ip.weight"] = draw(attention.to_k.out_features, width)
+            layers[f"{index}.to_v_ip.weight"] = draw(attention.to_v.out_features, width)
+    return {"image_proj": projection, "ip_adapter": layers}
