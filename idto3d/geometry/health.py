@@ -71,7 +71,7 @@ class MeshHealth:
 
     @property
     def valid(self) -> bool:
-        """One watertight component, outward, no degenerate faces, at most 0.1 % of the faces through others."""
+        """One watertight component, outward, no face without area, at most 0.1 % of them through others."""
         return not self.problems
 
 

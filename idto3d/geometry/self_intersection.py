@@ -1,7 +1,8 @@
-"""Which faces of a mesh pass through others: a grid finds the pairs whose boxes meet, signed volumes decide.
+"""Which faces of a mesh pass through others: a grid finds pairs whose boxes meet, signed volumes decide.
 
-A pair counts where its faces meet anywhere else than in the vertices and edges that they share. Signs of signed
-volumes are those of Guigue and Devillers, "Fast and Robust Triangle-Triangle Overlap Test", 2003.
+A pair counts where its faces meet anywhere else than in the vertices and edges that they share. The
+predicates are those of Guigue and Devillers, "Fast and Robust Triangle-Triangle Overlap Test Using
+Orientation Predicates", 2003.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def _meet(faces_i: IndexArray, faces_j: IndexArray, i: FloatArray, j: FloatArray
     # Two faces at one edge overlap only where one is folded flat onto the other.
     hinged = np.flatnonzero(shared == 2)
     met[hinged] = _folded(same[hinged], i[hinged], j[hinged])
-    return met
+    return np.asarray(met)
 
 
 def _separated(i: FloatArray, j: FloatArray) -> NDArray[np.bool_]:
