@@ -42,9 +42,9 @@ def _geometry(mesh: TexturedMesh, name: str) -> str:
         "# Units: millimetres. Axes: +Y up, the face looks along +Z, the origin lies between the eyes.",
         f"mtllib {name}.mtl",
         f"o {name}",
-        *(f"v {x:.5f} {y:.5f} {z:.5f}" for x, y, z in mesh.vertices[first]),
-        *(f"vt {u:.7f} {v:.7f}" for u, v in mesh.uvs),
-        *(f"vn {x:.6f} {y:.6f} {z:.6f}" for x, y, z in normals),
+        *_rows("v", mesh.vertices[first], 5),
+        *_rows("vt", mesh.uvs, 7),
+        *_rows("vn", normals, 6),
         "usemtl head",
         "s 1",
         *(
@@ -53,6 +53,14 @@ def _geometry(mesh: TexturedMesh, name: str) -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _rows(keyword: str, values: NDArray[np.float64], decimals: int) -> list[str]:
+    """One line a row; zero has no sign."""
+    return [
+        " ".join((keyword, *(f"{value:.{decimals}f}" for value in row)))
+        for row in (values.round(decimals) + 0.0).tolist()
+    ]
 
 
 def _material(name: str) -> str:

