@@ -84,9 +84,10 @@ def mesh_health(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> M
     """
     places, place = np.unique(np.asarray(vertices, dtype=np.float64), axis=0, return_inverse=True)
     welded = Mesh(places, place.reshape(-1)[np.asarray(faces, dtype=np.int64)])
-    directed = welded.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    _, uses = np.unique(np.sort(directed, axis=1), axis=0, return_counts=True)
-    _, runs = np.unique(directed, axis=0, return_counts=True)
+    start, end = welded.faces.ravel(), np.roll(welded.faces, -1, axis=1).ravel()
+    count = len(places)  # an edge as one number: pairs of numbers sort ten times slower
+    _, uses = np.unique(np.minimum(start, end) * count + np.maximum(start, end), return_counts=True)
+    _, runs = np.unique(start * count + end, return_counts=True)
     crossing = self_intersecting_faces(welded.vertices, welded.faces)
     return MeshHealth(
         faces=len(welded.faces),

@@ -35,10 +35,11 @@ def self_intersecting_faces(vertices: FloatArray, faces: IndexArray) -> NDArray[
     corners = vertices[faces]  # [F, 3, 3]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     whole = np.flatnonzero(np.einsum("fc,fc->f", normal, normal) > 0.0)
-    lower, upper = corners[whole].min(axis=1), corners[whole].max(axis=1)
-    for first, second in _overlapping_boxes(lower, upper):
+    lower, upper = corners.min(axis=1), corners.max(axis=1)
+    reach = (upper - lower).max(axis=1)
+    for first, second in _overlapping_boxes(lower[whole], upper[whole]):
         i, j = whole[first], whole[second]
-        met = _meet(faces[i], faces[j], corners[i], corners[j])
+        met = _meet(faces[i], faces[j], corners[i], corners[j], reach[i] + reach[j])
         hit[i[met]] = hit[j[met]] = True
     return hit
 
@@ -95,48 +96,49 @@ def _cell_of(points: FloatArray, origin: FloatArray, size: float) -> IndexArray:
     return np.asarray(np.floor((points - origin) / size), dtype=np.int64)
 
 
-def _meet(faces_i: IndexArray, faces_j: IndexArray, i: FloatArray, j: FloatArray) -> NDArray[np.bool_]:
-    """Which pairs of triangles [P, 3, 3] meet beyond what they share."""
+def _meet(
+    faces_i: IndexArray, faces_j: IndexArray, i: FloatArray, j: FloatArray, size: FloatArray
+) -> NDArray[np.bool_]:
+    """Which pairs of triangles [P, 3, 3], within [P] mm of each other, meet beyond what they share."""
     same = faces_i[:, :, None] == faces_j[:, None, :]  # [P, 3, 3]
-    shared = same.sum(axis=(1, 2))
+    shared = np.count_nonzero(same, axis=(1, 2))
     met = shared == 3  # one face twice
     apart = np.flatnonzero(shared == 0)
-    apart = apart[~_separated(i[apart], j[apart])]
+    apart = apart[~_separated(i[apart], j[apart], size[apart])]
     edges = np.zeros(len(apart), dtype=bool)
     for corner in range(3):
         after = (corner + 1) % 3
-        edges |= _segment_meets(i[apart, corner], i[apart, after], j[apart])
-        edges |= _segment_meets(j[apart, corner], j[apart, after], i[apart])
+        edges |= _segment_meets(i[apart, corner], i[apart, after], j[apart], size[apart])
+        edges |= _segment_meets(j[apart, corner], j[apart, after], i[apart], size[apart])
     met[apart] = edges
     # From a shared vertex the common part runs on until it leaves one of the two through its opposite edge.
     touching = np.flatnonzero(shared == 1)
-    touching = touching[~_separated(i[touching], j[touching])]
+    touching = touching[~_separated(i[touching], j[touching], size[touching])]
     at_i, at_j = same[touching].any(axis=2).argmax(axis=1), same[touching].any(axis=1).argmax(axis=1)
     row = np.arange(len(touching))
     turned_i = i[touching][row[:, None], (at_i[:, None] + np.arange(3)) % 3]  # shared vertex first
     turned_j = j[touching][row[:, None], (at_j[:, None] + np.arange(3)) % 3]
-    met[touching] = _segment_meets(turned_i[:, 1], turned_i[:, 2], turned_j)
-    met[touching] |= _segment_meets(turned_j[:, 1], turned_j[:, 2], turned_i)
+    met[touching] = _segment_meets(turned_i[:, 1], turned_i[:, 2], turned_j, size[touching])
+    met[touching] |= _segment_meets(turned_j[:, 1], turned_j[:, 2], turned_i, size[touching])
     # Two faces at one edge overlap only where one is folded flat onto the other.
     hinged = np.flatnonzero(shared == 2)
-    met[hinged] = _folded(same[hinged], i[hinged], j[hinged])
+    met[hinged] = _folded(same[hinged], i[hinged], j[hinged], size[hinged])
     return np.asarray(met)
 
 
-def _separated(i: FloatArray, j: FloatArray) -> NDArray[np.bool_]:
+def _separated(i: FloatArray, j: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
     """Pairs that the plane of one triangle keeps apart, but for corners on it; most pairs end here."""
     apart = np.zeros(len(i), dtype=bool)
     for one, other in ((i, j), (j, i)):
         sides = np.stack([_volume(one[:, 0], one[:, 1], one[:, 2], other[:, k]) for k in range(3)], axis=1)
-        sides = _snapped(sides, _size(one, other)[:, None])
-        apart |= ((sides > 0).sum(axis=1) == 3) | ((sides < 0).sum(axis=1) == 3)
+        sides = _snapped(sides, size[:, None])
+        apart |= (sides > 0).all(axis=1) | (sides < 0).all(axis=1)
     return apart
 
 
-def _segment_meets(p: FloatArray, q: FloatArray, triangle: FloatArray) -> NDArray[np.bool_]:
+def _segment_meets(p: FloatArray, q: FloatArray, triangle: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
     """Whether segments p q [P, 3] meet triangles [P, 3, 3], their rims included."""
     a, b, c = triangle[:, 0], triangle[:, 1], triangle[:, 2]
-    size = _size(np.stack([p, q], axis=1), triangle)
     from_p = _snapped(_volume(a, b, c, p), size)
     from_q = _snapped(_volume(a, b, c, q), size)
     met = np.zeros(len(p), dtype=bool)
@@ -147,15 +149,16 @@ def _segment_meets(p: FloatArray, q: FloatArray, triangle: FloatArray) -> NDArra
     turns = _snapped(turns, size[across, None])
     met[across] = (turns >= 0.0).all(axis=1) | (turns <= 0.0).all(axis=1)
     within = np.flatnonzero(flat)
-    met[within] = _segment_meets_in_plane(p[within], q[within], triangle[within])
+    met[within] = _segment_meets_in_plane(p[within], q[within], triangle[within], size[within])
     return met
 
 
-def _segment_meets_in_plane(p: FloatArray, q: FloatArray, triangle: FloatArray) -> NDArray[np.bool_]:
+def _segment_meets_in_plane(
+    p: FloatArray, q: FloatArray, triangle: FloatArray, size: FloatArray
+) -> NDArray[np.bool_]:
     """The same where all five points lie in one plane: an end inside, or a side crossed."""
     flat = _in_plane(np.concatenate([triangle, p[:, None], q[:, None]], axis=1))  # [P, 5, 2]
     corners, p2, q2 = flat[:, :3], flat[:, 3], flat[:, 4]
-    size = np.ptp(flat, axis=1).max(axis=1)
     met = np.zeros(len(p), dtype=bool)
     for end in (p2, q2):
         sides = [_area(corners[:, k], corners[:, (k + 1) % 3], end, size) for k in range(3)]
@@ -168,13 +171,12 @@ def _segment_meets_in_plane(p: FloatArray, q: FloatArray, triangle: FloatArray) 
     return met
 
 
-def _folded(same: NDArray[np.bool_], i: FloatArray, j: FloatArray) -> NDArray[np.bool_]:
+def _folded(same: NDArray[np.bool_], i: FloatArray, j: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
     """Whether triangles that share an edge lie in one plane on the same side of it."""
     row = np.arange(len(i))
     free_i, free_j = (~same.any(axis=2)).argmax(axis=1), (~same.any(axis=1)).argmax(axis=1)
     p, q = i[row, (free_i + 1) % 3], i[row, (free_i + 2) % 3]
     a, b = i[row, free_i], j[row, free_j]
-    size = _size(i, j)
     level = _snapped(_volume(p, q, a, b), size) == 0.0
     along = q - p
     return np.asarray(level & (np.einsum("pc,pc->p", np.cross(along, a - p), np.cross(along, b - p)) > 0.0))
@@ -194,11 +196,6 @@ def _area(a: FloatArray, b: FloatArray, c: FloatArray, size: FloatArray) -> Floa
 
 def _snapped(volume: FloatArray, size: FloatArray) -> FloatArray:
     return np.where(np.abs(volume) <= FLAT * size**3, 0.0, volume)
-
-
-def _size(i: FloatArray, j: FloatArray) -> FloatArray:
-    """The longest side [P] of the box around both point sets."""
-    return np.asarray(np.ptp(np.concatenate([i, j], axis=1), axis=1).max(axis=1))
 
 
 def _in_plane(points: FloatArray) -> FloatArray:
