@@ -20,8 +20,8 @@ from scipy.sparse.linalg import splu
 from idto3d.geometry.mesh import FloatArray, IndexArray, Mesh
 
 Told = Callable[[int, int], None]
-# Ours. A generated head of 16,000 faces, laid on its surprise decimated to 9,600, ends 0.014 mm (median)
-# away; 0.009 of that is what decimation took.
+# α² of eq. 12; ours. A generated head of 16,000 faces, laid on its surprise decimated to 9,600, ends 0.014 mm
+# (median) away; 0.009 of that is what decimation took.
 STIFFNESS = (0.016, 0.008, 0.004, 0.002, 0.001, 0.0005, 0.00025)
 ITERATIONS = 3  # of closest points and maps at one stiffness
 RIDGE = 1e-6  # toward the last maps: a part without any match stays where it is
@@ -48,7 +48,7 @@ def register(source: Mesh, target: Mesh, told: Told | None = None) -> FloatArray
     """Where a mesh's vertices lie on another mesh's surface.
 
     Both must lie in the same frame, about in the same place. Points that move along the surface are not told
-    apart: what is exact is the shape, not which skin went where.
+    apart: what is reached is the shape, not which skin went where.
 
     Args:
         source: the mesh to deform; one vertex a place.
