@@ -11,6 +11,7 @@ EXTRAS := dev
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 PACKAGES := idto3d eval baselines dashboard protocols tests
 WEIGHTS := weights
+VALIDATOR := tests/gltf/node_modules/.installed
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base geometry texture
 
@@ -55,8 +56,15 @@ format: install ## rewrite the sources as lint wants them
 types: install
 	@$(BIN)/mypy
 
-pytest: install
+pytest: install $(VALIDATOR)
 	@$(BIN)/python -m pytest
+
+# Khronos' glTF validator. Without npm, or where npm cannot reach its registry, its tests say why they skip.
+$(VALIDATOR): tests/gltf/package.json tests/gltf/package-lock.json tests/gltf/.npmrc
+	@if command -v npm >/dev/null; then \
+	  cd $(<D) && npm ci --silent --no-audit --no-fund && touch node_modules/.installed \
+	    || echo "npm could not install the glTF validator; the tests with it are skipped." >&2; \
+	fi
 
 test-slow: install ## the tests that take minutes: kills, whole runs
 	@$(BIN)/python -m pytest -m slow

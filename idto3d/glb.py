@@ -7,13 +7,22 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 from PIL import Image
+from trimesh.exchange.gltf import export_glb
 
 from idto3d.asset import MILLIMETRES_PER_METRE, TexturedMesh
 from idto3d.glb_bounds import DocumentCheck, brief, refused, split_container
 
+_ARRAY, _ELEMENT_ARRAY = 34962, 34963
+
 
 def encode_glb(mesh: TexturedMesh) -> bytes:
     """A GLB in metres with embedded PNG maps and smooth normals; the same mesh gives the same bytes."""
+    data: bytes = export_glb(scene_of(mesh), include_normals=True, tree_postprocessor=name_targets)
+    return data
+
+
+def scene_of(mesh: TexturedMesh) -> trimesh.Scene:
+    """The one node, mesh and material that a head's GLB holds, in metres."""
     material = trimesh.visual.material.PBRMaterial(
         name="head",
         baseColorTexture=Image.fromarray(mesh.albedo),
@@ -24,14 +33,38 @@ def encode_glb(mesh: TexturedMesh) -> bytes:
     shape = trimesh.Trimesh(
         mesh.vertices / MILLIMETRES_PER_METRE,
         mesh.faces,
-        vertex_normals=_seamless_normals(mesh),
+        vertex_normals=seamless_normals(mesh),
         visual=trimesh.visual.TextureVisuals(uv=mesh.uvs, material=material),
         process=False,
     )
     scene = trimesh.Scene()
     scene.add_geometry(shape, node_name="head", geom_name="head")
-    data: bytes = scene.export(file_type="glb", include_normals=True)
-    return data
+    return scene
+
+
+def name_targets(document: dict[str, Any]) -> None:
+    """Say of each buffer view with vertices or indices which it holds (glTF 2.0, section 5.11.5)."""
+    views, accessors = document["bufferViews"], document["accessors"]
+    for mesh in document["meshes"]:
+        for primitive in mesh["primitives"]:
+            views[accessors[primitive["indices"]]["bufferView"]]["target"] = _ELEMENT_ARRAY
+            for attributes in (primitive["attributes"], *primitive.get("targets", ())):
+                for number in attributes.values():
+                    views[accessors[number]["bufferView"]]["target"] = _ARRAY
+
+
+def seamless_normals(mesh: TexturedMesh) -> NDArray[np.float64]:
+    """Unit vertex normals [V, 3], equal for vertices that a UV seam split."""
+    _, place = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
+    weighted = np.cross(b - a, c - a)
+    total = np.zeros((int(place.max()) + 1, 3))
+    for corner in range(3):
+        np.add.at(total, place[mesh.faces[:, corner]], weighted)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    unit = np.where(length > 0, total / np.maximum(length, 1e-30), np.array([0.0, 0.0, 1.0]))
+    return np.asarray(unit[place])
 
 
 def decode_glb(data: bytes, where: str) -> TexturedMesh:
@@ -66,20 +99,6 @@ def decode_glb(data: bytes, where: str) -> TexturedMesh:
         albedo=_albedo(material),
         roughness_metallic=_roughness_metallic(material),
     )
-
-
-def _seamless_normals(mesh: TexturedMesh) -> NDArray[np.float64]:
-    """Unit vertex normals [V, 3], equal for vertices that a UV seam split."""
-    _, place = np.unique(mesh.vertices, axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
-    weighted = np.cross(b - a, c - a)
-    total = np.zeros((int(place.max()) + 1, 3))
-    for corner in range(3):
-        np.add.at(total, place[mesh.faces[:, corner]], weighted)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    unit = np.where(length > 0, total / np.maximum(length, 1e-30), np.array([0.0, 0.0, 1.0]))
-    return np.asarray(unit[place])
 
 
 def _albedo(material: Any) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from idto3d.errors import UserError
 from idto3d_eval import models_commands
 from idto3d_eval.catalogue import NOUNS, Noun
+from idto3d_eval.export_command import export
 
 EXIT_FAILED_CHECK = 1
 EXIT_USER_ERROR = 2
@@ -174,6 +175,9 @@ def doctor(json: Json = False) -> None:
     print_rows([check.row() for check in checks], json)
     if not all(check.passed for check in checks):
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+app.command()(export)
 
 
 def main() -> None:

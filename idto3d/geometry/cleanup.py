@@ -1,37 +1,14 @@
-"""From a marched surface to a mesh worth keeping: one body, fewer triangles, and its health in numbers."""
+"""From a marched surface to a mesh worth keeping: one body, and fewer triangles."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import open3d as o3d
-import trimesh
 from numpy.typing import NDArray
 
 from idto3d.errors import UserError
+from idto3d.geometry.health import face_components
 from idto3d.geometry.mesh import FloatArray, IndexArray, Mesh
-
-SLIVER_AREA = 1e-6  # mm²: below it a face has no usable normal
-
-
-@dataclass(frozen=True)
-class MeshHealth:
-    """What is wrong with a mesh, in numbers (all zeros and True for a sound one).
-
-    Args:
-        watertight: every edge has two faces.
-        winding_consistent: neighbouring faces agree on which side is outside.
-        bodies: connected components.
-        degenerate_faces: faces under 1e-6 mm².
-        boundary_edges: edges with one face.
-        volume_mm3: signed; negative means inside out.
-    """
-
-    watertight: bool
-    winding_consistent: bool
-    bodies: int
-    degenerate_faces: int
-    boundary_edges: int
-    volume_mm3: float
 
 
 @dataclass(frozen=True)
@@ -53,20 +30,6 @@ class Reduced:
         return np.asarray(np.einsum("mk,mkc->mc", self.weights, vertices[self.anchors]), dtype=np.float64)
 
 
-def mesh_health(mesh: Mesh) -> MeshHealth:
-    """Measure a mesh, merging no vertices."""
-    shape = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    _, uses = np.unique(shape.edges_sorted, axis=0, return_counts=True)
-    return MeshHealth(
-        watertight=bool(shape.is_watertight),
-        winding_consistent=bool(shape.is_winding_consistent),
-        bodies=len(np.unique(_face_components(mesh))),
-        degenerate_faces=int((shape.area_faces < SLIVER_AREA).sum()),
-        boundary_edges=int((uses == 1).sum()),
-        volume_mm3=mesh.volume(),
-    )
-
-
 def largest_component(mesh: Mesh) -> Mesh:
     """The faces of the connected component with the largest area; floaters and inner shells go.
 
@@ -77,7 +40,7 @@ def largest_component(mesh: Mesh) -> Mesh:
     """
     if len(mesh.faces) == 0:
         raise UserError("Found a mesh without faces, expected a head; check the stage that made it.")
-    component = _face_components(mesh)
+    component = face_components(mesh)
     area = np.bincount(component, weights=np.linalg.norm(mesh.face_normals(), axis=1))
     return Mesh(mesh.vertices, mesh.faces[component == area.argmax()])
 
@@ -112,10 +75,3 @@ def reduce_faces(mesh: Mesh, faces: int) -> Reduced:
     weights = np.concatenate([1.0 - second_third.sum(axis=1, keepdims=True), second_third], axis=1)
     anchors = mesh.faces[nearest["primitive_ids"].numpy().astype(np.int64)]
     return Reduced(np.asarray(small.triangles, dtype=np.int64), anchors, weights)
-
-
-def _face_components(mesh: Mesh) -> IndexArray:
-    """Connected component of each face, [F]; faces connect through shared vertices."""
-    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    label = trimesh.graph.connected_component_labels(edges, node_count=len(mesh.vertices))
-    return np.asarray(label[mesh.faces[:, 0]], dtype=np.int64)

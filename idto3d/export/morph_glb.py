@@ -1,0 +1,79 @@
+"""One GLB for all expressions: the neutral head, and a morph target for each other expression."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from trimesh.exchange.gltf import export_glb
+
+from idto3d.asset import MILLIMETRES_PER_METRE
+from idto3d.errors import UserError
+from idto3d.export.blendshapes import Blendshapes
+from idto3d.glb import name_targets, scene_of, seamless_normals
+
+_FLOAT = 5126  # glTF 2.0, section 3.6.2.2
+
+
+def encode_morph_glb(head: Blendshapes) -> bytes:
+    """A GLB in metres with position and normal deltas per expression; the same head gives the same bytes.
+
+    Targets are named in the mesh's `extras.targetNames`, the convention of glTF 2.0, section 3.7.2.2; all
+    weights start at 0. Material and maps are the neutral's.
+
+    Args:
+        head: with at least one expression besides the neutral.
+
+    Raises:
+        UserError: it has none.
+    """
+    if not head.shapes:
+        raise UserError(
+            "Found a head with a neutral alone, expected another expression to be its morph target; "
+            "generate more expressions, or export with --no-morphs."
+        )
+    deltas = {name: _deltas(head, name) for name in head.shapes}
+
+    def add_targets(buffers: dict[Any, bytes], document: dict[str, Any]) -> None:
+        targets: list[dict[str, int]] = []
+        for name, attributes in deltas.items():
+            targets.append({})
+            for attribute, values in attributes.items():
+                key = (name, attribute)
+                buffers[key] = values.tobytes()
+                document["accessors"][key] = {
+                    "componentType": _FLOAT,
+                    "type": "VEC3",
+                    "bufferView": len(buffers) - 1,
+                    "byteOffset": 0,
+                    "count": len(values),
+                    "min": values.min(axis=0).tolist(),
+                    "max": values.max(axis=0).tolist(),
+                }
+                targets[-1][attribute] = len(document["accessors"]) - 1
+        mesh = document["meshes"][0]
+        mesh["primitives"][0]["targets"] = targets
+        mesh["weights"] = [0.0] * len(targets)
+        mesh["extras"] = {"targetNames": list(deltas)}
+
+    data: bytes = export_glb(
+        scene_of(head.neutral),
+        include_normals=True,
+        tree_postprocessor=name_targets,
+        buffer_postprocessor=add_targets,
+    )
+    return data
+
+
+def _deltas(head: Blendshapes, name: str) -> dict[str, NDArray[np.float32]]:
+    """What one expression adds to the base as the file holds it, [V, 3] metres and normals."""
+    base, shape = head.neutral, replace(head.neutral, vertices=head.shapes[name])
+    # From the base as 32-bit floats hold it, so that base and delta add up to the expression.
+    start = (base.vertices / MILLIMETRES_PER_METRE).astype(np.float32).astype(np.float64)
+    turn = seamless_normals(shape) - seamless_normals(base)
+    return {
+        "POSITION": (shape.vertices / MILLIMETRES_PER_METRE - start).astype("<f4"),
+        "NORMAL": turn.astype("<f4"),
+    }
