@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from idto3d.errors import UserError
 from idto3d_eval.catalogue import NOUNS, Noun
+from idto3d_eval.guidance_commands import measure_guidance, train_guidance
 
 EXIT_FAILED_CHECK = 1
 EXIT_USER_ERROR = 2
@@ -28,7 +29,17 @@ class Settings:
 
 
 class Commands(TyperGroup):
-    """The commands, with each error of theirs told as one sentence on stderr; parsing's are typer's."""
+    """The commands, with each error of theirs told as one sentence on stderr; parsing's are typer's.
+
+    A command may have a name of two words, beside the one of its first ("train guidance" beside "train").
+    """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of two words where there is one, else that of the first."""
+        both = " ".join(args[:2])
+        if len(args) > 1 and both in self.commands:
+            return both, self.commands[both], args[2:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit code 2 and no traceback on an error, unless --debug."""
@@ -173,6 +184,10 @@ def doctor(json: Json = False) -> None:
     print_rows([check.row() for check in checks], json)
     if not all(check.passed for check in checks):
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+app.command("train guidance")(train_guidance)
+app.command("measure guidance")(measure_guidance)
 
 
 def main() -> None:
