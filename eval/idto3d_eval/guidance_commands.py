@@ -36,7 +36,7 @@ def train_guidance(
     ] = True,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     threads: Annotated[int, typer.Option(help="Processor threads.")] = 2,
-    base_licence: Annotated[str | None, typer.Option(help="The base's licence, for the card.")] = None,
+    base_licence: Annotated[str, typer.Option(help="The base's licence, for the card.")] = "",
     fresh: Annotated[bool, typer.Option(help="Start over instead of going on from the checkpoint.")] = False,
 ) -> None:
     """Train a prior (an adapter) of a base on your data; the same command again goes on from its last report.
@@ -61,7 +61,7 @@ def train_guidance(
         learning_rate=learning_rate,
         half=half,
         device=device,
-        **({} if base_licence is None else {"base_licence": base_licence}),
+        base_licence=base_licence,
     )
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with drawing_bar() as told:

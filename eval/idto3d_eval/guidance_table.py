@@ -69,7 +69,7 @@ def measure_guidance(
             if told is not None:
                 told("denoising", len(errors), len(models) * len(kinds))
     people = {kind: data.person[chosen[kind]] for kind, data in kinds.items()}
-    found = {
+    found: dict[str, Any] = {
         "data": data_folder.name,
         "rows": {kind: len(index) for kind, index in chosen.items()},
         "people": {kind: len(np.unique(person)) for kind, person in people.items()},

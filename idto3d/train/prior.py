@@ -52,6 +52,7 @@ ATTENTION_OPTIONS: dict[str, Any] = {
 }
 SHEET_PIXELS = 128  # smaller samples are enlarged to it
 STATED_ELSEWHERE = "not stated; see the model's own licence"
+OWN_BASE = "this project's own, trained from scratch; Apache-2.0 where it is the shipped one"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class PriorOptions:
     learning_rate: float | None = None
     half: bool = True
     device: str = "auto"
-    base_licence: str = STATED_ELSEWHERE
+    base_licence: str = ""
     steps: int | None = None  # an upper bound, for tests
 
 
@@ -364,8 +365,8 @@ def _people(data_folder: Path, data: GuidanceData) -> dict[str, Any]:
 
 def _licences(base_folder: Path, data_folder: Path, base_licence: str) -> list[str]:
     index = json.loads((base_folder / "model_index.json").read_text())
-    if base_licence == STATED_ELSEWHERE and index.get("_class_name") == "IdentityDiffusion":
-        base_licence = "this project's own, trained from scratch; Apache-2.0 where it is the shipped one"
+    own = index.get("_class_name") == "IdentityDiffusion"
+    base_licence = base_licence or (OWN_BASE if own else STATED_ELSEWHERE)
     described = data_folder / "data.json"
     of_data = (
         json.loads(described.read_text())["licences"]
