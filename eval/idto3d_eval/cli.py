@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from idto3d.errors import UserError
 from idto3d_eval.catalogue import NOUNS, Noun
+from idto3d_eval.data_commands import prepare
 from idto3d_eval.guidance_commands import measure_guidance, train_guidance
 
 EXIT_FAILED_CHECK = 1
@@ -203,6 +204,8 @@ def _mount_nouns() -> None:
         group = typer.Typer(help=noun.summary, no_args_is_help=True, rich_markup_mode=None)
         group.command("ls", help=f"List the {name}.")(_ls(noun))
         group.command("show", help="Show one in full.")(_show(noun))
+        if name == "data":
+            group.add_typer(prepare, name="prepare")
         app.add_typer(group, name=name)
 
 
