@@ -39,6 +39,7 @@ from idto3d.train.normals_model import NormalsModel
 
 CONTROL_SIDE = 64  # pixels
 GREY = 127.5
+CLEARLY = 1.25  # how much farther the second nearest expression is, for the nearest to be told; chosen by eye
 SEEN = 0.8  # least share of a crop that the picture must cover
 FRONTAL = 0.8  # radians of yaw up to which a face is embedded and its expression read
 BESIDE = 1.2  # radians of yaw from which only the whole head is shown
@@ -87,13 +88,8 @@ def moment_rows(moment: Sequence[Frame], tools: Tools, options: PrepareOptions) 
         zip(order, read_faces(tools.reader, [images[i] for i in order], tools.detector), strict=True)
     )
     faces = {i: found for i, found in readings.items() if isinstance(found, FaceReading)}
-    poses = _poses(
-        moment,
-        images,
-        faces,
-        refused,
-        {i: found.reason for i, found in readings.items() if isinstance(found, NoFace)},
-    )
+    reasons = {i: found.reason for i, found in readings.items() if isinstance(found, NoFace)}
+    poses = _poses(moment, images, faces, refused, reasons)
     expression = _expression(moment, faces, poses)
     rows: list[Arrays] = []
     for index, pose in poses.items():
@@ -103,11 +99,8 @@ def moment_rows(moment: Sequence[Frame], tools: Tools, options: PrepareOptions) 
             for crop in range(options.crops):
                 row = _row(frame, images[index], pose, crop, tools, options)
                 row["expression"] = np.array(expression, np.int64)
-                row["expression"] = np.array(expression, np.int64)
-                row["embedding"], row["weight"] = (
-                    embedding,
-                    np.array(weight if crop == 0 else 0.0, np.float32),
-                )
+                row["embedding"] = embedding
+                row["weight"] = np.array(weight if crop == 0 else 0.0, np.float32)
                 rows.append(row)
         except (UserError, ValueError, cv2.error) as error:
             refused.append((frame.name, " ".join(str(error).split())))
@@ -176,7 +169,7 @@ def _expression(
     moment: Sequence[Frame], faces: Mapping[int, FaceReading], poses: Mapping[int, HeadPose]
 ) -> int:
     """The index of the moment's expression: told, or the nearest of the candidates by the reader's
-    coefficients over the views from the front; -1 where neither says."""
+    coefficients over the views from the front; -1 where neither says it clearly."""
     candidates = moment[0].expressions
     if not candidates:
         return -1
@@ -186,7 +179,10 @@ def _expression(
     if not front:
         return -1
     distance = [float(np.linalg.norm(np.mean(front, axis=0) - preset(name))) for name in candidates]
-    return EXPRESSIONS.index(candidates[int(np.argmin(distance))])
+    nearest, second = np.argsort(distance)[:2]
+    if distance[second] < CLEARLY * distance[nearest]:
+        return -1
+    return EXPRESSIONS.index(candidates[int(nearest)])
 
 
 def _embed(

@@ -14,8 +14,9 @@ pictures of 2200 × 3208 pixels) for all 16 cameras. Masks of version 2, and nor
 part of the public data: one's own are found in the sequence's `frame_00012/alpha_map/` and
 `frame_00012/normals/`, by the camera's name.
 
-A sequence holds several expressions and no label says when: it offers its candidates, and each moment is
-given the nearest of them (or neutral) by the reader. A file of labels says it better.
+A sequence holds several expressions and no label says when: it offers its candidates (and neutral), and each
+moment is told as the nearest of them by the reader, or not at all where that is not clear. The shipped reader
+never saw a real face: a file of labels says it better.
 """
 
 from __future__ import annotations

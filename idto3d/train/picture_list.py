@@ -7,7 +7,7 @@
 | expression | one of the 13 names; empty: not told |
 | mask | path of a picture, white where the person is |
 | normals | path of a normal map, 0.5 + 0.5 n, x right, y up, z to the viewer |
-| yaw, pitch, roll | of the camera, degrees: yaw > 0 to the person's left, pitch > 0 above; roll may be empty |
+| yaw, pitch, roll | of the camera, degrees: yaw > 0 to the person's left, pitch > 0 above; roll optional |
 | distance, fovy | mm from the target, full vertical angle in degrees |
 | target_x, target_y, target_z | mm from between the eyes; the head's centre if empty |
 | sex, age, skin, hair, hair_colour, beard | words of `idto3d.attributes` |
