@@ -134,6 +134,7 @@ def fit_expectation(
     seed: int,
     resume: bool,
     options: Mapping[str, Any],
+    say: Callable[[str], None] = print,
     watch: Callable[[LoopState], None] = lambda _: None,
 ) -> float:
     """Fit what the condition alone expects (`Encoded.expected`); returns the minutes set aside for it."""
@@ -150,6 +151,7 @@ def fit_expectation(
         report=lambda _: {
             name: round(v, 5) for name, v in identity_gain(guidance, data).items() if "exp" in name
         },
+        say=say,
         watch=watch,
     )
     return share

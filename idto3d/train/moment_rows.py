@@ -25,7 +25,7 @@ from idto3d.geometry.mean_head import load_mean_head
 from idto3d.guidance.cameras import FACE, FACE_CENTRE, FEATURES, FEATURES_HIGH, FEATURES_LOW, WHOLE_HEAD
 from idto3d.guidance.condition import camera_features
 from idto3d.guidance.control import ControlView
-from idto3d.identity.align import align
+from idto3d.identity.align import align, apply, five_points
 from idto3d.identity.detector import YuNetDetector
 from idto3d.identity.embedding import photo_weight
 from idto3d.identity.photo import read_photo
@@ -87,7 +87,11 @@ def moment_rows(moment: Sequence[Frame], tools: Tools, options: PrepareOptions) 
     readings = dict(
         zip(order, read_faces(tools.reader, [images[i] for i in order], tools.detector), strict=True)
     )
-    faces = {i: found for i, found in readings.items() if isinstance(found, FaceReading)}
+    faces = {
+        i: _corrected(found, images[i], tools.detector)
+        for i, found in readings.items()
+        if isinstance(found, FaceReading)
+    }
     reasons = {i: found.reason for i, found in readings.items() if isinstance(found, NoFace)}
     poses = _poses(moment, images, faces, refused, reasons)
     expression = _expression(moment, faces, poses)
@@ -107,6 +111,22 @@ def moment_rows(moment: Sequence[Frame], tools: Tools, options: PrepareOptions) 
     arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
     arrays["refused"] = np.array(refused, str).reshape(-1, 2)
     return arrays
+
+
+def _corrected(face: FaceReading, image: NDArray[np.uint8], detector: YuNetDetector | None) -> FaceReading:
+    """The reading with its landmarks moved, all alike, so that eyes, nose and mouth lie where a detector of
+    real faces sees them: a reader of synthetic ones reads real faces too long. Unchanged without one."""
+    found = detector.detect(image) if detector is not None else []
+    if not found:
+        return face
+    points = five_points(face.landmarks.astype(np.float64))
+    extent = float(np.ptp(face.landmarks, axis=0).max())
+    nearest = min(found, key=lambda one: float(np.linalg.norm(one.points.mean(0) - points.mean(0))))
+    if np.linalg.norm(nearest.points - points, axis=1).max() > 0.3 * extent:
+        return face
+    known = np.column_stack([points, np.ones(len(points))])
+    matrix = np.linalg.lstsq(known, nearest.points.astype(np.float64), rcond=None)[0].T  # [2, 3]
+    return replace(face, landmarks=apply(matrix, face.landmarks).astype(np.float32))
 
 
 def _poses(

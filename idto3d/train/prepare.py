@@ -25,7 +25,7 @@ from idto3d.expressions import EXPRESSIONS
 from idto3d.train.frames import Frame, Layout
 from idto3d.train.moment_rows import GROWN, Arrays, PrepareOptions, Tools, moment_rows
 
-SCHEMA = 1  # of the parts; another one recomputes them
+SCHEMA = 2  # of the parts; another one recomputes them
 PHOTOS = 16  # embeddings kept of each person, the best ones
 CARD = "data.json"
 

@@ -32,7 +32,14 @@ from idto3d.guidance.lora import (
     trainable_share,
 )
 from idto3d.train.denoising import heldout_loss, spread_rows
-from idto3d.train.guidance import ADAPTER_OPTIONS, PICTURES, RANK, fit_expectation, write_samples
+from idto3d.train.guidance import (
+    ADAPTER_OPTIONS,
+    EXPECTATION_SHARE,
+    PICTURES,
+    RANK,
+    fit_expectation,
+    write_samples,
+)
 from idto3d.train.guidance_data import GuidanceData
 from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, half_type
 
@@ -125,35 +132,25 @@ def train_prior(
         shutil.rmtree(adapter, ignore_errors=True)
     link_base(base_folder, out_folder)
     torch.manual_seed(options.seed)
-    own_words = isinstance(guidance.encoder, ConditionEncoder)
-    parameters = add_lora(
-        guidance.unet, rank=told["rank"], targets=ALL_LAYERS if own_words else ATTENTION_LAYERS
-    )
-    modules: list[nn.Module] = []
-    if isinstance(guidance.encoder, ConditionEncoder):
-        modules = [guidance.encoder.train().requires_grad_(True)]
-        parameters += guidance.encoder.parameters()
-    share = trainable_share(guidance.unet, *modules)
+    parameters, encoders = _adapt(guidance, told["rank"])
+    share = trainable_share(guidance.unet, *encoders)
     say(f"{prior}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
-    usual = ADAPTER_OPTIONS if own_words else ATTENTION_OPTIONS
-    asked = {
-        "batch": told["batch"],
-        "learning_rate": told["learning_rate"],
-        "report_every": 60 * options.report_minutes,
-        "half": options.half,
-        "steps": options.steps,
-    }
-    loop = LoopOptions(minutes=options.minutes, seed=options.seed, **{**usual, **asked})
+    loop = _loop_options(bool(encoders), told, options)
     total = round(60 * options.minutes)
     checkpoint = _checkpoint(out_folder, prior)
-    _write_json(checkpoint.with_suffix(".json"), told)
+    begun = checkpoint.with_suffix(".json")
     spent = 0.0
-    if own_words:
+    if encoders:
+        # Longer minutes on resume go to the adapter: its checkpoint holds the encoder already.
+        before = json.loads(begun.read_text()) if begun.is_file() and not fresh else {}
+        spent = before.get("expectation_minutes", EXPECTATION_SHARE * options.minutes)
+    _write_json(begun, {**told, "expectation_minutes": spent})
+    if encoders:
         few = {"batch": loop.batch, "half": loop.half, **({"steps": loop.steps} if loop.steps else {})}
         expected = checkpoint.with_name(f"prior_{prior}_expected.pt")
-        spent = fit_expectation(
-            guidance, data, expected, options.minutes, options.seed, not fresh, few,
-            watch=lambda state: watch(int(state.seconds), total),
+        fit_expectation(
+            guidance, data, expected, spent / EXPECTATION_SHARE, options.seed, not fresh, few,
+            say=say, watch=lambda state: watch(int(state.seconds), total),
         )  # fmt: skip
     rows = spread_rows(data, HELD_OUT_ROWS)
 
@@ -161,8 +158,7 @@ def train_prior(
         loss = heldout_loss(guidance, data, rows, loop.floor)
         if math.isfinite(loss) and loss < _best(state)[1]:
             save_lora(guidance.unet, out_folder, prior)
-            for encoder in modules:
-                assert isinstance(encoder, ConditionEncoder)
+            for encoder in encoders:
                 encoder.save_pretrained(adapter / "condition_encoder")
         _draw(guidance, data, checkpoint.with_name(f"prior_{prior}_{state.step:06d}.png"))
         return {"heldout": round(loss, 7)}
@@ -225,6 +221,28 @@ def base_sha256(folder: Path) -> str:
             while block := file.read(1 << 20):
                 found.update(block)
     return found.hexdigest()
+
+
+def _adapt(guidance: Guidance, rank: int) -> tuple[list[nn.Parameter], list[ConditionEncoder]]:
+    """Add the adapter; returns all that learns, and the condition encoder where it learns with it."""
+    encoder = guidance.encoder
+    if not isinstance(encoder, ConditionEncoder):
+        return add_lora(guidance.unet, rank=rank, targets=ATTENTION_LAYERS), []
+    parameters = add_lora(guidance.unet, rank=rank, targets=ALL_LAYERS)
+    encoder.train().requires_grad_(True)
+    return [*parameters, *encoder.parameters()], [encoder]
+
+
+def _loop_options(own_words: bool, told: dict[str, Any], options: PriorOptions) -> LoopOptions:
+    usual = ADAPTER_OPTIONS if own_words else ATTENTION_OPTIONS
+    asked = {
+        "batch": told["batch"],
+        "learning_rate": told["learning_rate"],
+        "report_every": 60 * options.report_minutes,
+        "half": options.half,
+        "steps": options.steps,
+    }
+    return LoopOptions(minutes=options.minutes, seed=options.seed, **{**usual, **asked})
 
 
 def _open_data(folder: Path, prior: str) -> GuidanceData:

@@ -21,6 +21,9 @@ from idto3d.expressions import EXPRESSIONS
 from idto3d.guidance import base
 from idto3d.guidance.cameras import FACE_CENTRE
 from idto3d.guidance.condition import camera_features
+from idto3d.guidance.control import UNIT
+from idto3d.identity.align import five_points
+from idto3d.identity.detector import YuNetDetector
 from idto3d.identity.reader import load_reader
 from idto3d.identity.recogniser import load_recogniser
 from idto3d.render.camera import Camera
@@ -303,6 +306,30 @@ def test_normals_are_estimated_where_a_network_is_named(
     card = prepare(layout, out, replace(tools, normals=model), PrepareOptions(crops=1))
     assert card["normals"] == "4 of 4 crops"
     assert (out / "normals.npy").is_file()
+
+
+@pytest.mark.shared_data
+def test_on_photographs_the_mean_heads_features_lie_on_the_persons(
+    shared_data: Path, tmp_path: Path, tools: Tools
+) -> None:
+    """With a detector of real faces: its five points and the mean head's agree to a few pixels of 128."""
+    photos = {"obama.jpg": "obama", "obama2.jpg": "obama", "biden.jpg": "biden", "astronaut.png": "astronaut"}
+    folder = shared_data / "portraits"
+    listed = [{"subject": name, "image": str(folder / photo)} for photo, name in photos.items()]
+    detector = YuNetDetector(shared_data / "detector" / "yunet_n_640_640.onnx")
+    layout = read_picture_list(write_list(tmp_path, listed), licence="public domain")
+    out, real = tmp_path / "out", replace(tools, detector=detector, detector_name="yunet")
+    card = prepare(layout, out, real, PrepareOptions(resolution=128, crops=1))
+    assert (card["rows"], card["refused"]) == (4, 0)
+    mean = five_points(mean_landmarks()[:, :2])
+    for picture, place in zip(np.load(out / "photograph.npy"), np.load(out / "place.npy"), strict=True):
+        drawn = place.astype(np.float64)[:2] * UNIT  # [2, 64, 64] mm
+        away = np.linalg.norm(drawn[None] - mean[:, :, None, None], axis=1)  # [5, 64, 64]
+        away[:, np.abs(place).sum(0) == 0] = np.inf
+        row, column = np.unravel_index(away.reshape(5, -1).argmin(1), (64, 64))
+        expected = 2 * np.stack([column + 0.5, row + 0.5], 1)
+        found = detector.detect(picture)[0].points
+        assert np.linalg.norm(found - expected, axis=1).max() < 7
 
 
 def test_what_was_prepared_trains_a_prior(
