@@ -16,6 +16,8 @@ from idto3d.errors import UserError
 from idto3d_eval import models_commands
 from idto3d_eval.catalogue import NOUNS, Noun
 from idto3d_eval.export_command import export
+from idto3d_eval.data_commands import prepare
+from idto3d_eval.guidance_commands import measure_guidance, train_guidance
 
 EXIT_FAILED_CHECK = 1
 EXIT_USER_ERROR = 2
@@ -30,7 +32,17 @@ class Settings:
 
 
 class Commands(TyperGroup):
-    """The commands, with each error of theirs told as one sentence on stderr; parsing's are typer's."""
+    """The commands, with each error of theirs told as one sentence on stderr; parsing's are typer's.
+
+    A command may have a name of two words, beside the one of its first ("train guidance" beside "train").
+    """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of two words where there is one, else that of the first."""
+        both = " ".join(args[:2])
+        if len(args) > 1 and both in self.commands:
+            return both, self.commands[both], args[2:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit code 2 and no traceback on an error, unless --debug."""
@@ -178,6 +190,8 @@ def doctor(json: Json = False) -> None:
 
 
 app.command()(export)
+app.command("train guidance")(train_guidance)
+app.command("measure guidance")(measure_guidance)
 
 
 def main() -> None:
@@ -199,6 +213,8 @@ def _mount_nouns() -> None:
         group.command("show", help="Show one in full.")(_show(noun))
         if name in MORE:
             MORE[name](group)
+        if name == "data":
+            group.add_typer(prepare, name="prepare")
         app.add_typer(group, name=name)
 
 

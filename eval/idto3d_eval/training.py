@@ -171,6 +171,14 @@ def draw_data(recipe: DataRecipe, workers: int, told: Told | None = None) -> Pat
     )
 
 
+def draw_guidance_data(weights: Path, workers: int, told: Told | None = None) -> Path:
+    """The folder of guidance's own pictures; embeds their people by recogniser A where that is to be done."""
+    data = draw_data(VIEWS, workers, told)
+    if not (data / "embeddings.npy").is_file():
+        _embed_people(data, draw_data(GUIDANCE_FACES, workers, told), weights)
+    return data
+
+
 def _train_guidance(
     name: str,
     recipe: TrainingRecipe,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from idto3d.errors import UserError
+from idto3d.expressions import EXPRESSIONS
 from idto3d.guidance import base
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import ConditionEncoder
@@ -70,7 +71,7 @@ def train_base(
     parameters = [*unet.parameters(), *encoder.parameters()]
     print(f"base: {sum(p.numel() for p in unet.parameters()):,} parameters, {len(data.train):,} pictures")
     sheets = out_folder / "training"
-    spent = _fit_expectation(guidance, data, sheets / "base_expected.pt", minutes, seed, resume, options)
+    spent = fit_expectation(guidance, data, sheets / "base_expected.pt", minutes, seed, resume, options)
     state = fit(
         guidance,
         parameters,
@@ -108,7 +109,7 @@ def train_lora(
     print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
     sheets = out_folder / "training"
     expected = sheets / f"{kind}_expected.pt"
-    spent = _fit_expectation(guidance, data, expected, minutes, seed, resume, options)
+    spent = fit_expectation(guidance, data, expected, minutes, seed, resume, options)
     state = fit(
         guidance,
         parameters,
@@ -125,7 +126,7 @@ def train_lora(
     return summary
 
 
-def _fit_expectation(
+def fit_expectation(
     guidance: Guidance,
     data: GuidanceData,
     checkpoint: Path,
@@ -133,6 +134,8 @@ def _fit_expectation(
     seed: int,
     resume: bool,
     options: Mapping[str, Any],
+    say: Callable[[str], None] = print,
+    watch: Callable[[LoopState], None] = lambda _: None,
 ) -> float:
     """Fit what the condition alone expects (`Encoded.expected`); returns the minutes set aside for it."""
     assert isinstance(guidance.encoder, ConditionEncoder)
@@ -148,6 +151,8 @@ def _fit_expectation(
         report=lambda _: {
             name: round(v, 5) for name, v in identity_gain(guidance, data).items() if "exp" in name
         },
+        say=say,
+        watch=watch,
     )
     return share
 
@@ -161,38 +166,47 @@ def draw_sheets(data_folder: Path, model_folder: Path, *, people: int = 6) -> li
     for kind, pictures in PICTURES.items():
         guidance = Guidance.from_folder(model_folder, None if kind == "base" else kind)
         paths.append(model_folder / f"samples_{kind}.png")
-        _sheet(guidance, GuidanceData.open(data_folder, pictures), paths[-1], people, steps=25, zoom=3)
+        write_samples(guidance, GuidanceData.open(data_folder, pictures), paths[-1], people, steps=25, zoom=3)
     return paths
 
 
 def _look(guidance: Guidance, data: GuidanceData, path: Path) -> dict[str, Any]:
     """Held-out errors and a small sheet, for the log."""
-    _sheet(guidance, data, path, people=4, steps=8, zoom=2)
+    write_samples(guidance, data, path, people=4, steps=8, zoom=2)
     return {name: round(value, 5) for name, value in identity_gain(guidance, data).items()}
 
 
-def _sheet(guidance: Guidance, data: GuidanceData, path: Path, people: int, *, steps: int, zoom: int) -> None:
+def write_samples(
+    guidance: Guidance,
+    data: GuidanceData,
+    path: Path,
+    people: int,
+    *,
+    steps: int,
+    zoom: int,
+    expressions: Sequence[str] = SHEET_EXPRESSIONS,
+) -> None:
+    """A sheet of held-out people seen from the front: the true picture, then a sample of each expression."""
     frontal = data.heldout[data.camera[data.heldout, 1] > FRONTAL]
+    frontal = frontal if len(frontal) else data.heldout
     _, first = np.unique(data.person[frontal], return_index=True)
     rows = frontal[first][:people]
     images, condition = data.batch(rows, None)
-    assert isinstance(guidance.encoder, ConditionEncoder)
-    names = guidance.encoder.config.expressions
     # Nothing but the embedding says who it is.
     untold = torch.full_like(condition.attributes, -1)
     asked = Condition.concatenate(
         Condition(
             condition.identity,
-            torch.full_like(condition.expression, names.index(name)),
+            torch.full_like(condition.expression, EXPRESSIONS.index(name)),
             condition.camera,
             untold,
             condition.control,
         )
-        for name in SHEET_EXPRESSIONS
-    )
+        for name in expressions
+    ).to(guidance.device)
     generator = torch.Generator().manual_seed(0)
     drawn = to_uint8(sample_ddim(guidance, asked, generator=generator, steps=steps, scales=SHEET_SCALES))
-    grid = drawn.reshape(len(SHEET_EXPRESSIONS), len(rows), *drawn.shape[1:])
+    grid = drawn.reshape(len(expressions), len(rows), *drawn.shape[1:])
     true = to_uint8(images)
     write_contact_sheet(path, [[true[i], *grid[:, i]] for i in range(len(rows))], zoom)
 

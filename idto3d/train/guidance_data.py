@@ -1,10 +1,12 @@
 """The pictures that guidance is trained on, as memory-mapped arrays, drawn in batches from one generator.
 
-A folder holds `photograph.npy`, `normals.npy` and `shaded.npy` (uint8 [N, 64, 64, 3]), `person.npy` (int32
-[N]), `expression.npy` (int64 [N]), `camera.npy` (float32 [N, 8], `camera_features`), `place.npy`,
-`mean_coloured.npy` and `mean_normals.npy` (float16 [N, 3, 64, 64], the layers of `ControlView`),
-`attributes.npy` (int64 [N, G]) and `embeddings.npy` (float32 [P, M, 128]: M embedded photos of each person,
-unit rows).
+A folder holds `photograph.npy`, `normals.npy` and `shaded.npy` (uint8 [N, R, R, 3], R = 64 in ours),
+`person.npy` (int32 [N]), `expression.npy` (int64 [N]), `camera.npy` (float32 [N, 8], `camera_features`),
+`place.npy`, `mean_coloured.npy` and `mean_normals.npy` (float16 [N, 3, 64, 64], the layers of
+`ControlView`), `attributes.npy` (int64 [N, G]) and `embeddings.npy` (float32 [P, M, D]: M embedded photos of
+each person, unit rows, D = 128 in ours). Two more may lie there: `heldout.npy` (bool [P]) names the people
+that training never draws, where they are not the last ones, and `has_<kind>.npy` (bool [N]) the rows that
+have a picture of that kind.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class GuidanceData:
                 f"embeddings of {len(embeddings)} people in '{folder}', expected them to agree; "
                 "draw the data set again."
             )
-        first_held_out = people - max(1, int(HELD_OUT_PEOPLE * people))
+        held_out = _held_out_people(folder, people)[person]  # [N]
+        known = _where(folder / f"has_{kind}.npy", np.ones(len(images), bool))
         return cls(
             images=images,
             person=person,
@@ -71,12 +74,20 @@ class GuidanceData:
             mean_head=np.load(folder / f"{MEAN_HEAD[kind]}.npy", mmap_mode="r"),
             attributes=np.load(folder / "attributes.npy").astype(np.int64),
             embeddings=embeddings.astype(np.float32),
-            train=np.flatnonzero(person < first_held_out),
-            heldout=np.flatnonzero(person >= first_held_out),
+            train=np.flatnonzero(known & ~held_out),
+            heldout=np.flatnonzero(known & held_out),
         )
 
+    def check_resolution(self, side: int) -> None:
+        """Refuse a denoiser of pictures of another side, in pixels."""
+        if self.images.shape[1] != side:
+            raise UserError(
+                f"Found pictures of {self.images.shape[1]} pixels, expected {side} for this base model; "
+                f"prepare the data with --resolution {side}."
+            )
+
     def batch(self, rows: NDArray[np.int64], random: np.random.Generator | None) -> tuple[Tensor, Condition]:
-        """Images [B, 3, 64, 64] in [-1, 1] and their conditions.
+        """Images [B, 3, R, R] in [-1, 1] and their conditions.
 
         The identity is the normalised mean of a random subset of the person's own photos, with a little noise
         (all of them and none where `random` is None), as one to many casual photos will be given later.
@@ -126,3 +137,21 @@ def drop_conditions(condition: Condition, random: np.random.Generator) -> Condit
         attributes=condition.attributes.masked_fill(torch.from_numpy(attributes), -1),
         control=condition.control,
     )
+
+
+def _held_out_people(folder: Path, people: int) -> NDArray[np.bool_]:
+    """Which of the people [P] training never draws."""
+    first = people - max(1, int(HELD_OUT_PEOPLE * people))
+    return _where(folder / "heldout.npy", np.arange(people) >= first)
+
+
+def _where(path: Path, otherwise: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The flags of a file of as many, or `otherwise` where there is none."""
+    if not path.is_file():
+        return otherwise
+    flags = np.load(path).astype(bool)
+    if flags.shape != otherwise.shape:
+        raise UserError(
+            f"Found {len(flags)} flags in '{path}', expected {len(otherwise)}; make the data set again."
+        )
+    return np.asarray(flags, bool)

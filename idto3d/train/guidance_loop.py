@@ -40,6 +40,7 @@ class LoopOptions:
     quiet_share: float = 0.2  # of the timesteps drawn, those below `quiet`
     quiet: float = 0.3  # as a share of the schedule
     gamma: float = 5.0  # the largest weight of `loss_weight`
+    floor: float = 1.0  # its smallest
     report_every: float = 200.0  # s
     half: bool = True  # mixed precision
     expectation: bool = False  # fit `Encoded.expected` alone, which costs a tenth of the denoiser
@@ -55,14 +56,23 @@ class LoopState:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def loss_weight(guidance: Guidance, t: Tensor, gamma: float = 5.0) -> Tensor:
-    """[B]: SNR clipped to [1, gamma], for a loss on x0.
+def loss_weight(guidance: Guidance, t: Tensor, gamma: float = 5.0, floor: float = 1.0) -> Tensor:
+    """[B]: SNR clipped to [floor, gamma], for a loss on x0.
 
     From below as in the truncated-SNR weighting of Salimans & Ho (2022, section 4), so that high noise,
     where the condition speaks, counts fully; from above as in Min-SNR, gamma = 5 (Hang et al. 2023, eq. 8).
+    A network that predicts the noise takes floor 0, which is Min-SNR as published: its x0 has an error of
+    1 / SNR.
     """
-    squared = guidance.alphas_cumprod[t]
-    return (squared / (1 - squared)).clamp(1.0, gamma)
+    squared = guidance.alphas_cumprod[t.to(guidance.alphas_cumprod.device)]
+    return (squared / (1 - squared)).clamp(floor, gamma)
+
+
+def half_type(device: torch.device) -> torch.dtype:
+    """The 16 bits of mixed precision on a device: bfloat16, or float16 on GPUs that lack it."""
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return torch.float16
+    return torch.bfloat16
 
 
 def draw_timesteps(
@@ -88,20 +98,22 @@ def denoising_loss(
 ) -> Tensor:
     """Weighted mean square error of x0_hat on one batch, with everything random drawn from `random`; of what
     the condition expects, without any noise, where that alone is asked for."""
+    device = guidance.device
+    images, condition = images.to(device), condition.to(device)
     z0 = guidance.encode(images)
     if options.expectation:
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
+        with torch.autocast(device.type, half_type(device), enabled=options.half):
             expected = expectation(guidance, drop_conditions(condition, random))
         error = (expected.float() - z0).square().mean(1) * head_weight(condition, z0.shape[-1])
         return error.mean()
-    t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share, options.quiet)
-    noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32))
+    t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share, options.quiet).to(device)
+    noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32)).to(device)
     # Half the time of single precision where the processor multiplies bfloat16 (AVX-512 BF16, AMX).
-    with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
+    with torch.autocast(device.type, half_type(device), enabled=options.half):
         x0_hat = guidance.denoise(guidance.add_noise(z0, noise, t), t, drop_conditions(condition, random))
     x0_hat = x0_hat.float()
     error = (x0_hat - z0).square().mean(1) * head_weight(condition, z0.shape[-1])
-    return (loss_weight(guidance, t, options.gamma) * error.mean((1, 2))).mean()
+    return (loss_weight(guidance, t, options.gamma, options.floor) * error.mean((1, 2))).mean()
 
 
 def expectation(guidance: Guidance, condition: Condition) -> Tensor:
@@ -139,11 +151,14 @@ def fit(
     resume: bool,
     report: Callable[[LoopState], dict[str, Any]],
     say: Callable[[str], None] = print,
+    stop: Callable[[LoopState], bool] = lambda _: False,
+    watch: Callable[[LoopState], None] = lambda _: None,
 ) -> LoopState:
     """Train `parameters` for the given minutes; they end as their moving average.
 
     `report` is called now and then with the averaged weights in place; what it returns goes to the log. Every
-    report is also a checkpoint, from which `resume` continues with the same batches.
+    report is also a checkpoint, from which `resume` continues with the same batches; `stop` is asked after
+    each whether the run ends there. `watch` is called after every step.
     """
     optimiser = torch.optim.AdamW(
         parameters, lr=options.learning_rate, betas=(0.9, 0.99), weight_decay=options.weight_decay
@@ -157,7 +172,11 @@ def fit(
     losses: list[float] = []
     keep_freed_memory()
     guidance.unet.to(memory_format=torch.channels_last)
-    while state.seconds < budget and (options.steps is None or state.step < options.steps):
+    # Gradients in float16 underflow unless the loss is scaled up (Micikevicius et al. 2018); no-op otherwise.
+    halved = options.half and half_type(guidance.device) == torch.float16
+    scaler = torch.amp.GradScaler(guidance.device.type, enabled=halved)
+    stopped = bool(state.log) and stop(state)
+    while not stopped and state.seconds < budget and (options.steps is None or state.step < options.steps):
         # One generator a step, so that a resumed run draws what an undisturbed one would.
         random = np.random.default_rng([options.seed, state.step])
         rows = data.train[random.integers(0, len(data.train), options.batch)]
@@ -167,15 +186,18 @@ def fit(
             group["lr"] = rate
         loss = denoising_loss(guidance, images, condition, random, options)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimiser)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
+        scaler.step(optimiser)
+        scaler.update()
         decay = min(options.ema_decay, (1 + state.step) / (10 + state.step))
         with torch.no_grad():
             torch._foreach_lerp_(average, [p.data for p in parameters], 1 - decay)
         state.step += 1
         state.seconds = time.monotonic() - started
         losses.append(float(loss.detach()))
+        watch(state)
         if state.seconds - reported > options.report_every:
             # The clock stops while we report.
             before = time.monotonic()
@@ -183,8 +205,10 @@ def fit(
             _save(checkpoint, parameters, average, optimiser, state)
             started += time.monotonic() - before
             reported, losses = state.seconds, []
-    _report(state, parameters, average, losses, report, say)
-    _save(checkpoint, parameters, average, optimiser, state)
+            stopped = stop(state)
+    if not stopped:
+        _report(state, parameters, average, losses, report, say)
+        _save(checkpoint, parameters, average, optimiser, state)
     with torch.no_grad():
         for parameter, mean in zip(parameters, average, strict=True):
             parameter.copy_(mean)
@@ -198,6 +222,7 @@ def identity_gain(guidance: Guidance, data: GuidanceData, count: int = 64) -> di
     random = np.random.default_rng(0)
     rows = random.choice(data.heldout, count, replace=len(data.heldout) < count)
     images, condition = data.batch(rows, None)
+    images, condition = images.to(guidance.device), condition.to(guidance.device)
     untold = torch.full_like(condition.attributes, -1)
     right = replace(condition, attributes=untold)
     # The next row of another person lends its identity.
@@ -209,12 +234,12 @@ def identity_gain(guidance: Guidance, data: GuidanceData, count: int = 64) -> di
     wrong = replace(right, identity=right.identity[other])
     unlike = replace(right, expression=(right.expression + 1) % len(EXPRESSIONS))
     z0 = guidance.encode(images)
-    noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32))
+    noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32)).to(guidance.device)
     weight, result = head_weight(right, z0.shape[-1]), {}
     for name, told in (("right", right), ("wrong", wrong), ("unlike", unlike)):
         answers = {"expected": guidance.encoder(told).expected}
         for level in REPORTED_T:
-            t = torch.full((count,), level)
+            t = torch.full((count,), level, device=guidance.device)
             answers[f"t{level}"] = guidance.denoise(guidance.add_noise(z0, noise, t), t, told)
         for key, answer in answers.items():
             if answer is not None:

@@ -29,27 +29,6 @@ from idto3d.train.guidance_loop import (
 from tests.guidance.models import conditions, small_unet
 
 
-@pytest.fixture(scope="module")
-def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty people whose flat pictures have the colour that their embedding says."""
-    folder, random = tmp_path_factory.mktemp("views"), np.random.default_rng(0)
-    person = np.repeat(np.arange(20), 6).astype(np.int32)
-    centre = random.standard_normal((20, 1, 128))
-    embeddings = centre + 0.3 * random.standard_normal((20, 5, 128))
-    embeddings /= np.linalg.norm(embeddings, axis=-1, keepdims=True)
-    colour = (127 + 100 * np.tanh(centre[:, 0, :3])).astype(np.uint8)[person]
-    for kind in ("photograph", "normals", "shaded"):
-        np.save(folder / f"{kind}.npy", np.broadcast_to(colour[:, None, None], (120, 64, 64, 3)))
-    np.save(folder / "person.npy", person)
-    np.save(folder / "expression.npy", random.integers(0, 13, 120))
-    np.save(folder / "camera.npy", random.standard_normal((120, 8)).astype(np.float32))
-    for layer in ("place", "mean_coloured", "mean_normals"):
-        np.save(folder / f"{layer}.npy", random.random((120, 3, 64, 64)).astype(np.float16))
-    np.save(folder / "attributes.npy", np.stack([random.integers(0, n, 120) for n in (2, 3, 6, 4, 5, 3)], 1))
-    np.save(folder / "embeddings.npy", embeddings.astype(np.float32))
-    return folder
-
-
 def test_held_out_people_are_never_drawn(data_folder: Path) -> None:
     data = GuidanceData.open(data_folder, "photograph")
     assert not set(data.person[data.train]) & set(data.person[data.heldout])
