@@ -35,6 +35,7 @@ from idto3d.guidance.control import ControlView
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import annealed_range, sds_loss
+from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.antialias import antialias
 from idto3d.render.camera import Camera
 from idto3d.render.embree import Scene
@@ -72,6 +73,7 @@ class GeneratorSettings:
     guidance_scale: float = 1.0
     text_scale: float = 3.0  # of expression and attributes in stage 1; at 1 no mouth opened
     texture_guidance_scale: float = 1.5  # 3 saturated the colours
+    prompt_loudness: float = LOUDNESS  # of what a prompt asks for, over the words read from the photos
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
     displacement_rate: float = 3.0  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05
@@ -92,10 +94,12 @@ def learning_rate(progress: float) -> float:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the photos said: embedding [D] (unit) or None, and attributes in words or None."""
+    """What the photos said: embedding [D] (unit) or None, and attributes in words or None; and what a prompt
+    asks for beyond them."""
 
     embedding: NDArray[np.float32] | None
     attributes: Attributes | None
+    prompt: Prompt | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ def condition_of(
         cameras,
         subject.attributes,
         control=shown,
+        prompt=subject.prompt,
     )
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from idto3d.asset import AssetManifest
 from idto3d.generate import Subject
+from idto3d.guidance.guidance import reads_text
 from idto3d.identity.embedding import IdentityEmbedding, embed_photos
 from idto3d.identity.reader import load_reader
 from idto3d.identity.recogniser import load_recogniser
+from idto3d.prompt import Prompt, check_understood, parse_prompt
 from idto3d_baselines.specs import GenerateRequest
 
 RECOGNISER = "recogniser_a.onnx"
@@ -27,9 +29,21 @@ def read_photos(request: GenerateRequest) -> IdentityEmbedding:
     return embed_photos(request.photos, reader, recogniser)
 
 
-def subject_of(found: IdentityEmbedding) -> Subject:
+def subject_of(found: IdentityEmbedding, prompt: Prompt | None = None) -> Subject:
     """What the generator is told."""
-    return Subject(found.vector, found.attributes)
+    return Subject(found.vector, found.attributes, prompt)
+
+
+def prompt_of(request: GenerateRequest, loudness: float) -> Prompt | None:
+    """The request's prompt, as far as the base model in its weights can follow it.
+
+    Raises:
+        UserError: it has words that a model without a text encoder does not know.
+    """
+    prompt = parse_prompt(request.prompt, loudness)
+    if prompt is not None and not reads_text(request.weights / "guidance"):
+        check_understood(prompt)
+    return prompt
 
 
 def manifest_of(request: GenerateRequest, method: str, found: IdentityEmbedding) -> AssetManifest:
@@ -42,7 +56,7 @@ def manifest_of(request: GenerateRequest, method: str, found: IdentityEmbedding)
         seed=request.seed,
         expressions=request.expressions,
         weights={path.relative_to(request.weights).as_posix(): _sha256(path) for path in weights},
-        parameters=dict(request.parameters),
+        parameters={**request.parameters, **({"prompt": request.prompt} if request.prompt else {})},
         photos=tuple(photo.sha256 for photo in found.photos),
     )
 

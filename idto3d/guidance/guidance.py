@@ -32,6 +32,11 @@ class Encoder(Protocol):
         ...
 
 
+def reads_text(folder: Path) -> bool:
+    """Whether the model in `folder` has a text encoder, and no condition encoder with words of its own."""
+    return not (folder / "condition_encoder").is_dir()
+
+
 class Guidance:
     """A denoiser with its noise schedule, its latent space and its condition encoder.
 
@@ -90,7 +95,7 @@ class Guidance:
         else:
             codec = PatchCodec.from_pretrained(folder / "codec")
         encoder: Encoder
-        if (folder / "condition_encoder").is_dir():
+        if not reads_text(folder):
             own = None if prior is None else lora_folder(folder, prior) / "condition_encoder"
             chosen = own if own is not None and own.is_dir() else folder / "condition_encoder"
             encoder = ConditionEncoder.from_pretrained(chosen).to(device).requires_grad_(False)
