@@ -73,7 +73,7 @@ class GeneratorSettings:
     guidance_scale: float = 1.0
     text_scale: float = 3.0  # of expression and attributes in stage 1; at 1 no mouth opened
     texture_guidance_scale: float = 1.5  # 3 saturated the colours
-    prompt_loudness: float = LOUDNESS  # of what a prompt asks for, over the words read from the photos
+    prompt_loudness: float = LOUDNESS  # how far a prompt pushes away from the words read from the photos
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
     displacement_rate: float = 3.0  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05

@@ -26,7 +26,8 @@ class Prompt:
         text: as it was written, white space collapsed.
         words: group -> word of `Attributes.GROUPS` that it asks for.
         unknown: what no group has a word for.
-        loudness: the asked words' guidance scale over that of the words read from the photos.
+        loudness: how far its words push away from those read from the photos, times the words' guidance
+            scale; 0 tells them as quietly as the read ones (`idto3d.guidance.sample.guided_denoise`).
     """
 
     text: str
@@ -153,7 +154,20 @@ _FILLERS = frozenset(
         "him",
         "them",
     }
-    | {"it", "this", "that", "someone", "person", "people", "face", "head", "portrait", "photo", "picture"}
+    | {
+        "them",
+        "it",
+        "this",
+        "that",
+        "someone",
+        "person",
+        "people",
+        "face",
+        "head",
+        "portrait",
+        "photo",
+        "picture",
+    }
     | {".", ";", "!"}
 )
 

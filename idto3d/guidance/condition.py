@@ -34,7 +34,7 @@ class Condition:
     attributes: [B, G] int64 of `Attributes.indices()`, -1 = not told
     control: [B, 6, R, R] float32 of `ControlView`, always told; None for denoisers that take none
     unprompted: [B, G] int64, the attributes as they were before a prompt replaced some; None = no prompt
-    loudness: [B] float32, how much louder than `unprompted` the prompt's words speak; None = no prompt
+    loudness: [B] float32, how far the prompt's words push beyond being told; None = no prompt
     verbatim: B texts for encoders that read any, "" = none; None = no prompt
     """
 

@@ -40,14 +40,18 @@ class Scales:
 def guided_denoise(guidance: Guidance, z: Tensor, t: Tensor, condition: Condition, scales: Scales) -> Tensor:
     """x0_hat under classifier-free guidance with a scale each for identity, expression, words and prompt.
 
-    f(0) + s_i (f(i) - f(0)) + s_e (f(i, e) - f(i)) + s_w (f(i, e, w) - f(i, e)) + s_p (f(i, e, p) -
-    f(i, e, w)): InstructPix2Pix (Brooks et al. 2023, eq. 3), with four conditions in place of two. As there,
-    what holds the picture together comes first and what edits it last, so that each part is measured on top
-    of those before it: the expression is this person's, the words describe this face, and a prompt p counts
-    by what it changes of the words w that were read from the photos, which is nothing where they agree.
+    f(0) + s_i (f(i) - f(0)) + s_e (f(i, e) - f(i)) + s_w (f(i, e, w) - f(i, e)): InstructPix2Pix (Brooks et
+    al. 2023, eq. 3), with three conditions in place of two. As there, what holds the picture together comes
+    first and what edits it last, so that each part is measured on top of those before it: the expression is
+    this person's, the words describe this face.
 
-    Equal neighbours spare an evaluation: all equal need two (Ho & Salimans 2022), unit scales one; all go
-    through the network as one batch. The camera is told in every term.
+    A prompt's words stand among w, and loudness * s_w (f(e, w) - f(e, r)) is added, where r are the words
+    that were read from the photos: nothing where they agree with the prompt. It is measured on nobody, since
+    an embedding contradicts what is asked: on validation people 0, 2, 4 and 8 that step points to the true
+    head with a beard at a cosine of 0.13 to 0.67 with nobody and of 0.16 to 0.60 with the person (t = 750).
+
+    Equal neighbours spare an evaluation: all equal need two (Ho & Salimans 2022), unit scales one; a prompt
+    costs two. All go through the network as one batch. The camera is told in every term.
     """
     terms = _terms(condition, scales)
     if not terms:
@@ -67,15 +71,17 @@ def guided_denoise(guidance: Guidance, z: Tensor, t: Tensor, condition: Conditio
 def _terms(condition: Condition, scales: Scales) -> list[tuple[Condition, Tensor]]:
     """The conditions to evaluate, fullest first, and the weight of each: a number, or one a row."""
     words = scales.expression if scales.words is None else scales.words
-    told = [condition.without_words(), condition.without_text(), condition.without_text().without_identity()]
-    levels = [(condition.without_prompt(), words)] if condition.loudness is not None else [(condition, words)]
-    levels += list(zip(told, (scales.expression, scales.identity, 1.0), strict=True))
-    wanted = [(part, torch.tensor(scale)) for part, scale in levels]
+    told = [condition, condition.without_words(), condition.without_text()]
+    levels = [*zip(told, (words, scales.expression, scales.identity), strict=True)]
+    levels.append((condition.without_text().without_identity(), 1.0))
+    outer = [0.0, *(scale for _, scale in levels)]
+    terms = [
+        (part, torch.tensor(scale - before)) for (part, scale), before in zip(levels, outer, strict=False)
+    ]
     if condition.loudness is not None:
-        wanted.insert(0, (condition, words * condition.loudness))
-    outer = [torch.zeros(()), *(scale for _, scale in wanted[:-1])]
-    weighted = [(part, scale - before) for (part, scale), before in zip(wanted, outer, strict=True)]
-    return [(part, weight) for part, weight in weighted if bool((weight != 0.0).any())]
+        nobody, push = condition.without_identity(), words * condition.loudness
+        terms += [(nobody, push), (nobody.without_prompt(), -push)]
+    return [(part, weight) for part, weight in terms if bool((weight != 0.0).any())]
 
 
 def rescaled(guided: Tensor, conditional: Tensor, share: float) -> Tensor:

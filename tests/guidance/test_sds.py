@@ -66,13 +66,13 @@ def test_guidance_extrapolates_identity_expression_and_words_separately(
 @pytest.mark.parametrize(
     ("loudness", "scales", "expected", "calls"),
     [
-        (1.0, Scales(1.0, 1.0), 4 + 1 + 2 + 8 + 32, 1),
-        (2.0, Scales(1.0, 1.0), 4 + 1 + 2 + 8 + 2 * 32, 2),
-        (2.0, Scales(1.0, 1.0, 3.0), 4 + 1 + 2 + 3 * 8 + 6 * 32, 3),
-        (0.0, Scales(1.0, 1.0), 4 + 1 + 2 + 8, 1),
+        (0.0, Scales(1.0, 1.0), 4 + 1 + 2 + 8 + 32, 1),
+        (2.0, Scales(1.0, 1.0), 4 + 1 + 2 + 8 + 32 + 2 * 32, 3),
+        (2.0, Scales(1.0, 1.0, 3.0), 4 + 1 + 2 + 3 * (8 + 32) + 6 * 32, 4),
+        (2.0, Scales(5.0, 3.0, 0.0), 4 + 5 * 1 + 3 * 2, 3),
     ],
 )
-def test_a_prompt_is_as_much_louder_than_the_words_as_it_says(
+def test_a_prompt_pushes_beyond_the_words_by_its_loudness(
     loudness: float, scales: Scales, expected: float, calls: int
 ) -> None:
     told, prompt = beardless(2), parse_prompt("with a beard", loudness)
