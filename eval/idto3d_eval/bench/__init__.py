@@ -1,4 +1,4 @@
-"""Benchmarks, one file each: what a bar of the reference generator asks, measured and printed beside its bound.
+"""Benchmarks, one file each: what a bar asks of the reference generator, measured and beside its bound.
 
 A file holds the command alone and imports what it measures with when it runs, so that `--help` stays light.
 """

@@ -1,4 +1,4 @@
-"""`bench interpolation`: between any two expressions of a head, is every step a sound mesh of the same person?"""
+"""`bench interpolation`: between two expressions of a head, is every step a sound mesh of the same person?"""
 
 from __future__ import annotations
 

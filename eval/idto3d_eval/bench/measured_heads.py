@@ -1,4 +1,4 @@
-"""What the scoring networks say of benchmark heads: calibrated identity, and attributes on fixed frontal renders.
+"""What the scoring networks say of benchmark heads: calibrated identity, attributes on fixed frontal renders.
 
 Nothing here is ever told to what makes heads.
 """
