@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,10 +169,10 @@ def blended(first: TexturedMesh, second: TexturedMesh, share: float) -> Textured
 def mesh_problems(mesh: TexturedMesh) -> str:
     """What keeps a mesh from being a sound head, in words; "" where nothing does."""
     try:
-        from idto3d.geometry.health import mesh_health
+        health = import_module("idto3d.geometry.health")
     except ImportError:
-        return "unknown: this installation has no mesh_health"
-    return "; ".join(mesh_health(mesh.vertices, mesh.faces).problems)
+        return "unknown: this installation cannot check meshes"
+    return "; ".join(health.mesh_health(mesh.vertices, mesh.faces).problems)
 
 
 def check_shared(meshes: Mapping[str, TexturedMesh], asset: Path) -> None:

@@ -35,7 +35,7 @@ def command(
     The same command again goes on where it was: a head that is made is not made again, nor a pair measured.
     """
     from idto3d_eval.bench.blends import interpolation_bars, measure_asset, write_interpolation
-    from idto3d_eval.bench.made_heads import Order, make_head, parse_steps
+    from idto3d_eval.bench.made_heads import Order, make_head, parse_steps, staged
     from idto3d_eval.show import drawing_bar, print_rows
     from idto3d_eval.single import expressions_named, shipped_weights
 
@@ -45,8 +45,7 @@ def command(
         for index in range(people if asset is None else 0):
             geometry, texture = parse_steps(steps)
             order = Order(index, names, geometry_steps=geometry, texture_steps=texture, seed=seed)
-            what = f"head {index + 1} of {people}"
-            made = make_head(order, out, folder, lambda done, total, _, what=what: told(what, done, total))
+            made = make_head(order, out, folder, staged(told, f"head {index + 1} of {people}"))
             assets[made.name] = made
         measured = {
             name: measure_asset(path, names, pairs, out, folder, impostors, told)

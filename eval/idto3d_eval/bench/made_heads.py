@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from idto3d.population.people import Person
 
 Progress = Callable[[int, int, str], None]
+Told = Callable[[str, int, int], None]
 
 SPLIT = "validation"  # benchmarks choose nothing on held-out people
 PHOTOS = 4  # to condition on, and as many to score against, as the protocols have them
@@ -160,6 +161,11 @@ def make_head_apart(order: Order, root: Path, weights: Path) -> Path:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise UserError(f"Found that making {out.name} failed ({last}), expected a head; mend that first.")
     return out
+
+
+def staged(told: Told, what: str) -> Progress:
+    """A progress callback that tells of each stage of `what` as a bar of its own."""
+    return lambda done, total, stage: told(f"{what}: {stage}", done, total)
 
 
 def _photos(person: Person, root: Path, numbers: range) -> tuple[Path, ...]:

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from idto3d.errors import UserError
 from idto3d.prompt import check_understood, parse_prompt
 from idto3d_eval.bench.bars import Bar, write_figures
-from idto3d_eval.bench.made_heads import Order, conditioning_photos, make_head, sitter
+from idto3d_eval.bench.made_heads import Order, Told, conditioning_photos, make_head, sitter, staged
 from idto3d_eval.bench.measured_heads import (
     Counted,
     Images,
@@ -26,8 +27,6 @@ from idto3d_eval.bench.measured_heads import (
 )
 from idto3d_eval.features import ScoringModels, load_scoring_models
 from idto3d_eval.picture_grid import Cell, grid_png
-
-Told = Callable[[str, int, int], None]
 
 # Ours: one for each group that a prompt can change, and one that asks for two at once.
 PROMPTS = ("with a beard", "old", "bald", "dark skin", "long blond hair", "young")
@@ -126,7 +125,7 @@ def run_text(bench: TextBench, root: Path, weights: Path, told: Told | None = No
                 seed=bench.seed,
             )
             what = f"{person.id} {prompt or 'as they are'}"
-            images = _renders(make_head(order, root, weights, told and _staged(told, what)))
+            images = _renders(make_head(order, root, weights, told and staged(told, what)))
             words = words_of(read_attributes(images, views, models))
             counted = count_identity(images, reference, models, {"neutral": 1.0})
             heads.append(ReadHead(person.id, prompt, asked.get(prompt, {}), words, counted))
@@ -211,7 +210,7 @@ def _renders(asset: Path) -> Images:
     return draw(read_expression(asset, "neutral"), fixed_views())
 
 
-def _photo(path: Path) -> np.ndarray:
+def _photo(path: Path) -> NDArray[np.uint8]:
     from idto3d.identity.photo import read_photo
 
     return read_photo(path)
@@ -219,7 +218,3 @@ def _photo(path: Path) -> np.ndarray:
 
 def _named(told: Told, what: str) -> Callable[[int, int, str], None]:
     return lambda done, total, _: told(what, done, total)
-
-
-def _staged(told: Told, what: str) -> Callable[[int, int, str], None]:
-    return lambda done, total, stage: told(f"{what}: {stage}", done, total)
