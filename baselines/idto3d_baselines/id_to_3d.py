@@ -23,7 +23,7 @@ def settings_of(request: GenerateRequest) -> GeneratorSettings:
 
 def generate(request: GenerateRequest) -> None:
     """Optimise a head under the identity's embedding, the attributes read from the photos, and a prompt."""
-    prompt = prompt_of(request, settings_of(request).prompt_loudness)
+    prompt = prompt_of(request.prompt, request.weights, settings_of(request).prompt_loudness)
     found = read_photos(request)
     distil(request, "id_to_3d", subject_of(found, prompt), found)
 

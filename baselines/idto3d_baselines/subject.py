@@ -15,7 +15,7 @@ from idto3d.guidance.guidance import reads_text
 from idto3d.identity.embedding import IdentityEmbedding, embed_photos
 from idto3d.identity.reader import load_reader
 from idto3d.identity.recogniser import load_recogniser
-from idto3d.prompt import Prompt, check_understood, parse_prompt
+from idto3d.prompt import LOUDNESS, Prompt, check_understood, parse_prompt
 from idto3d_baselines.specs import GenerateRequest
 
 RECOGNISER = "recogniser_a.onnx"
@@ -34,14 +34,14 @@ def subject_of(found: IdentityEmbedding, prompt: Prompt | None = None) -> Subjec
     return Subject(found.vector, found.attributes, prompt)
 
 
-def prompt_of(request: GenerateRequest, loudness: float) -> Prompt | None:
-    """The request's prompt, as far as the base model in its weights can follow it.
+def prompt_of(text: str, weights: Path, loudness: float = LOUDNESS) -> Prompt | None:
+    """A prompt, as far as the base model in `weights` can follow it; None for an empty one.
 
     Raises:
-        UserError: it has words that a model without a text encoder does not know.
+        UserError: it contradicts itself, or has words that a model without a text encoder does not know.
     """
-    prompt = parse_prompt(request.prompt, loudness)
-    if prompt is not None and not reads_text(request.weights / "guidance"):
+    prompt = parse_prompt(text, loudness)
+    if prompt is not None and not reads_text(weights / "guidance"):
         check_understood(prompt)
     return prompt
 

@@ -14,6 +14,6 @@ from idto3d_baselines.subject import prompt_of, read_photos, subject_of
 
 def generate(request: GenerateRequest) -> None:
     """Optimise a head under the attributes alone, and a prompt."""
-    prompt = prompt_of(request, settings_of(request).prompt_loudness)
+    prompt = prompt_of(request.prompt, request.weights, settings_of(request).prompt_loudness)
     found = read_photos(request)
     distil(request, "text_sds", without_identity(subject_of(found, prompt)), found)

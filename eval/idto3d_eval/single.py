@@ -71,7 +71,7 @@ def generate_heads(
     """
     from idto3d.identity.photo_folder import photo_paths, usable_photos
     from idto3d.identity.reader import load_reader
-    from idto3d_baselines.subject import READER
+    from idto3d_baselines.subject import READER, prompt_of
     from idto3d_eval.picture_grid import head_preview
 
     spec = method_spec(method)
@@ -91,6 +91,7 @@ def generate_heads(
         raise UserError(
             f"Found {out} there already, expected a new folder for the heads; name another with --out."
         )
+    prompt_of(prompt, folder)
     usable, skipped = usable_photos(paths, load_reader(folder / READER))
     for photo in skipped:
         if told is not None:

@@ -23,8 +23,8 @@ class SkippedPhoto:
 
 
 def photo_paths(given: Sequence[Path]) -> list[Path]:
-    """Files as they were given, and folders as the files in them by name; hidden files and folders inside
-    are no photos.
+    """Files as they were given, and folders as the files in them by name, each once; hidden files and
+    folders inside are no photos.
 
     Raises:
         UserError: nothing given, nothing there, no file in a folder, or more than 64 files.
@@ -43,6 +43,7 @@ def photo_paths(given: Sequence[Path]) -> list[Path]:
                 f"Found no photo at {path}, expected a readable image file or a folder of them; check the "
                 "name."
             )
+    paths = list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
     if not paths:
         raise UserError("Found 0 photos, expected at least 1; name photos of the person, or their folder.")
     if len(paths) > MOST_PHOTOS:
