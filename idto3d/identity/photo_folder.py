@@ -43,7 +43,8 @@ def photo_paths(given: Sequence[Path]) -> list[Path]:
                 f"Found no photo at {path}, expected a readable image file or a folder of them; check the "
                 "name."
             )
-    paths = list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
+    first = {path.resolve(): number for number, path in reversed(list(enumerate(paths)))}
+    paths = [paths[number] for number in sorted(first.values())]
     if not paths:
         raise UserError("Found 0 photos, expected at least 1; name photos of the person, or their folder.")
     if len(paths) > MOST_PHOTOS:
