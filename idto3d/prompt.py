@@ -14,8 +14,8 @@ from idto3d.attributes import Attributes
 from idto3d.errors import UserError
 
 LONGEST = 300  # characters; a text encoder reads 77 tokens
-# On validation person 8, with 80 steps of stage 2, the methods' reader finds a full beard and dark brown skin at
-# 2; short hair turned bald to it at 3 with 200 steps, not at 2 with 80 (and to the eye it kept a fringe).
+# On validation person 8, with 80 steps of stage 2, the methods' reader finds a full beard and dark brown skin
+# at 2; short hair reads bald at 3 with 200 steps, not at 2 with 80, and to the eye it keeps a fringe.
 LOUDNESS = 2.0
 Pairs = tuple[tuple[str, str], ...]  # of a group and its word
 
