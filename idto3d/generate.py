@@ -41,6 +41,7 @@ from idto3d.guidance.reference_views import ViewOrder, reference_views
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import annealed_range, sds_loss
 from idto3d.profile import load_profile
+from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.antialias import antialias
 from idto3d.render.camera import Camera
 from idto3d.render.embree import Scene
@@ -85,6 +86,7 @@ class GeneratorSettings:
     text_scale: float = 3.0  # of expression and attributes in stage 1; at 1 no mouth opened
     texture_guidance_scale: float = 1.5  # 3 saturated the colours
     likeness_rate: float = 0.3  # mm a step, of the coarsest lattice that moves the mean head to the person
+    prompt_loudness: float = LOUDNESS  # how far a prompt pushes away from the words read from the photos
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
     displacement_rate: float = 0.8  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05
@@ -104,10 +106,12 @@ def learning_rate(progress: float) -> float:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the photos said: embedding [D] (unit) or None, and attributes in words or None."""
+    """What the photos said: embedding [D] (unit) or None, and attributes in words or None; and what a prompt
+    asks for beyond them."""
 
     embedding: NDArray[np.float32] | None
     attributes: Attributes | None
+    prompt: Prompt | None = None
 
 
 NOBODY = Subject(None, None)
@@ -150,6 +154,7 @@ def condition_of(
         cameras,
         subject.attributes,
         control=shown,
+        prompt=subject.prompt,
     )
 
 

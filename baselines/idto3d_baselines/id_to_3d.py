@@ -7,7 +7,7 @@ from dataclasses import replace
 from idto3d.generate import GeneratorSettings, Subject, generate_head
 from idto3d.profile import load_profile
 from idto3d_baselines.specs import GenerateRequest
-from idto3d_baselines.subject import Found, manifest_of, read_photos, subject_of
+from idto3d_baselines.subject import Found, manifest_of, prompt_of, read_photos, subject_of
 
 
 def settings_of(request: GenerateRequest) -> GeneratorSettings:
@@ -23,9 +23,10 @@ def settings_of(request: GenerateRequest) -> GeneratorSettings:
 
 
 def generate(request: GenerateRequest) -> None:
-    """Optimise a head under the identity's embedding and the attributes read from the photos."""
+    """Optimise a head under the identity's embedding, the attributes read from the photos, and a prompt."""
+    prompt = prompt_of(request.prompt, request.weights, settings_of(request).prompt_loudness)
     found = read_photos(request)
-    distil(request, "id_to_3d", subject_of(found), found)
+    distil(request, "id_to_3d", subject_of(found, prompt), found)
 
 
 def distil(request: GenerateRequest, method: str, subject: Subject, found: Found) -> None:

@@ -44,6 +44,8 @@ class GenerateRequest:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     truth: PersonReference | None = None
     progress: Progress | None = None
+    prompt: str = ""
+    """What a user asks for beyond the photos; only methods that take prompts receive one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class MethodSpec:
     reproduction: Reproduction
     source: str
     needs_sds: bool = False
+    takes_prompt: bool = False
     profiles: tuple[str, ...] = ("embedded", "paper")
 
     @property
@@ -102,6 +105,7 @@ _SPECS = (
         reproduction="approximated",
         source="arXiv 2405.16570, re-implemented; its own weights and schedules are not public",
         needs_sds=True,
+        takes_prompt=True,
     ),
     MethodSpec(
         name="text_sds",
@@ -115,6 +119,7 @@ _SPECS = (
         reproduction="own",
         source="DreamFusion, arXiv 2209.14988, in this pipeline",
         needs_sds=True,
+        takes_prompt=True,
     ),
     MethodSpec(
         name="image_fit",

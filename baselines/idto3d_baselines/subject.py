@@ -12,12 +12,14 @@ from pathlib import Path
 from idto3d.asset import AssetManifest
 from idto3d.errors import UserError
 from idto3d.generate import Subject
+from idto3d.guidance.guidance import reads_text
 from idto3d.identity.detected import DetectedIdentity, embed_detected
 from idto3d.identity.detector import DETECTORS
 from idto3d.identity.embedding import IdentityEmbedding, embed_photos
 from idto3d.identity.reader import load_reader
 from idto3d.identity.recogniser import load_recogniser
 from idto3d.profile import load_profile, weight_files
+from idto3d.prompt import LOUDNESS, Prompt, check_understood, parse_prompt
 from idto3d_baselines.specs import GenerateRequest
 
 READER = "reader_methods.onnx"
@@ -41,9 +43,21 @@ def read_photos(request: GenerateRequest) -> Found:
     return embed_detected(request.photos, detector, recogniser)
 
 
-def subject_of(found: Found) -> Subject:
+def subject_of(found: Found, prompt: Prompt | None = None) -> Subject:
     """What the generator is told."""
-    return Subject(found.vector, found.attributes)
+    return Subject(found.vector, found.attributes, prompt)
+
+
+def prompt_of(text: str, weights: Path, loudness: float = LOUDNESS) -> Prompt | None:
+    """A prompt, as far as the base model in `weights` can follow it; None for an empty one.
+
+    Raises:
+        UserError: it contradicts itself, or has words that a model without a text encoder does not know.
+    """
+    prompt = parse_prompt(text, loudness)
+    if prompt is not None and not reads_text(weights / load_profile(weights).base):
+        check_understood(prompt)
+    return prompt
 
 
 def manifest_of(request: GenerateRequest, method: str, found: Found) -> AssetManifest:
@@ -55,7 +69,7 @@ def manifest_of(request: GenerateRequest, method: str, found: Found) -> AssetMan
         seed=request.seed,
         expressions=request.expressions,
         weights={path.relative_to(request.weights).as_posix(): _sha256(path) for path in weights},
-        parameters=dict(request.parameters),
+        parameters={**request.parameters, **({"prompt": request.prompt} if request.prompt else {})},
         photos=tuple(photo.sha256 for photo in found.photos),
     )
 

@@ -7,12 +7,13 @@ attributes read from the photos, in words, tell who it is.
 from __future__ import annotations
 
 from idto3d.generate import without_identity
-from idto3d_baselines.id_to_3d import distil
+from idto3d_baselines.id_to_3d import distil, settings_of
 from idto3d_baselines.specs import GenerateRequest
-from idto3d_baselines.subject import read_photos, subject_of
+from idto3d_baselines.subject import prompt_of, read_photos, subject_of
 
 
 def generate(request: GenerateRequest) -> None:
-    """Optimise a head under the attributes alone."""
+    """Optimise a head under the attributes alone, and a prompt."""
+    prompt = prompt_of(request.prompt, request.weights, settings_of(request).prompt_loudness)
     found = read_photos(request)
-    distil(request, "text_sds", without_identity(subject_of(found)), found)
+    distil(request, "text_sds", without_identity(subject_of(found, prompt)), found)

@@ -13,10 +13,10 @@ import typer
 from typer.core import TyperGroup
 
 from idto3d.errors import UserError
-from idto3d_eval import models_commands
+from idto3d_eval import bench, generate_command, models_commands
 from idto3d_eval.catalogue import NOUNS, Noun
-from idto3d_eval.export_command import export
 from idto3d_eval.data_commands import prepare
+from idto3d_eval.export_command import export
 from idto3d_eval.guidance_commands import measure_guidance, train_guidance
 
 EXIT_FAILED_CHECK = 1
@@ -111,28 +111,7 @@ def report(
     print_report(runs / name, markdown)
 
 
-@app.command()
-def generate(
-    photos: Annotated[list[Path], typer.Argument(help="Photographs of one person.")],
-    out: Annotated[Path, typer.Option(help="The folder that the heads are written to.")],
-    method: Annotated[str, typer.Option(help="See `idto3d-eval methods ls`.")] = "id_to_3d",
-    expression: Annotated[
-        list[str] | None, typer.Option(help="May be given again; neutral by default.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="What the drawing of random numbers starts from.")] = 0,
-    protocol: Annotated[str, typer.Option(help="The protocol whose budget is spent.")] = "quickstart",
-    weights: Annotated[
-        Path | None, typer.Option(help="The folder of weights; the shipped ones by default.")
-    ] = None,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
-) -> None:
-    """Make one person's heads from photographs: one GLB an expression, and asset.json."""
-    from idto3d_eval.single import generate_heads
-
-    asset = generate_heads(
-        photos, out, method, tuple(expression or ["neutral"]), seed, protocol, weights, progress=progress
-    )
-    typer.echo(f"Heads: {asset}")
+app.command("generate")(generate_command.command)
 
 
 @app.command()
@@ -249,6 +228,7 @@ def _system_sentence(error: OSError) -> str:
 
 
 _mount_nouns()
+app.add_typer(bench.app, name="bench")
 
 if __name__ == "__main__":
     main()

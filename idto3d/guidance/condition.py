@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idto3d.attributes import Attributes
+from idto3d.prompt import Prompt
 from idto3d.render.camera import HEAD_CENTRE, Camera
 
 CAMERA_FEATURES = 8
@@ -32,6 +33,9 @@ class Condition:
     camera: [B, 8] float32 of `camera_features`, zero rows = not told
     attributes: [B, G] int64 of `Attributes.indices()`, -1 = not told
     control: [B, 6, R, R] float32 of `ControlView`, always told; None for denoisers that take none
+    unprompted: [B, G] int64, the attributes as they were before a prompt replaced some; None = no prompt
+    loudness: [B] float32, how far the prompt's words push beyond being told; None = no prompt
+    verbatim: B texts for encoders that read any, "" = none; None = no prompt
     """
 
     identity: Tensor
@@ -39,6 +43,9 @@ class Condition:
     camera: Tensor
     attributes: Tensor
     control: Tensor | None = None
+    unprompted: Tensor | None = None
+    loudness: Tensor | None = None
+    verbatim: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -49,24 +56,30 @@ class Condition:
         attributes: Attributes | None,
         *,
         control: Tensor | None = None,
+        prompt: Prompt | None = None,
         dimension: int = 128,
     ) -> Condition:
         """One person and expression seen by each camera; `None` = not told.
 
-        `dimension` is the identity's length where it is not told.
+        `attributes` are those read from the photos; a prompt's words take the place of theirs. `dimension` is
+        the identity's length where it is not told.
         """
         camera = torch.from_numpy(np.stack([camera_features(c) for c in cameras]))  # [B, 8]
         count = len(camera)
         vector = (
             torch.zeros(dimension) if identity is None else torch.tensor(np.asarray(identity, np.float32))
         )
-        words = [-1] * len(Attributes.GROUPS) if attributes is None else attributes.indices().tolist()
+        read = [-1] * len(Attributes.GROUPS) if attributes is None else attributes.indices().tolist()
+        words = read if prompt is None else prompt.replacing(read)
         return cls(
             identity=vector.expand(count, -1).clone(),
             expression=torch.full((count,), -1 if expression is None else expression),
             camera=camera,
             attributes=torch.tensor(words).expand(count, -1).clone(),
             control=control,
+            unprompted=None if prompt is None else torch.tensor(read).expand(count, -1).clone(),
+            loudness=None if prompt is None else torch.full((count,), prompt.loudness),
+            verbatim=None if prompt is None else (prompt.text,) * count,
         )
 
     def without_identity(self) -> Condition:
@@ -75,11 +88,19 @@ class Condition:
 
     def without_text(self) -> Condition:
         """The same rows, told nothing that words say: neither expression nor attributes."""
-        return replace(
-            self,
-            expression=torch.full_like(self.expression, -1),
-            attributes=torch.full_like(self.attributes, -1),
-        )
+        return replace(self.without_words(), expression=torch.full_like(self.expression, -1))
+
+    def without_words(self) -> Condition:
+        """The same rows, told no attributes, neither read nor asked for."""
+        nothing = torch.full_like(self.attributes, -1)
+        unprompted = None if self.unprompted is None else nothing
+        return replace(self, attributes=nothing, unprompted=unprompted).without_prompt()
+
+    def without_prompt(self) -> Condition:
+        """The same rows, told the attributes that were read from the photos alone."""
+        if self.unprompted is None:
+            return self
+        return replace(self, attributes=self.unprompted, verbatim=("",) * len(self))
 
     def replacing(self, part: str, other: Condition) -> Condition:
         """The same rows with one field ("identity", "camera", …) taken from another batch."""
@@ -87,16 +108,21 @@ class Condition:
 
     def rows(self, index: Tensor | slice) -> Condition:
         """The chosen rows, as indexing a tensor would choose them."""
-        return self._each(lambda part: part[index])
+        chosen = self._each(lambda part: part[index])
+        if self.verbatim is None:
+            return chosen
+        numbers = torch.arange(len(self))[index].tolist()
+        return replace(chosen, verbatim=tuple(self.verbatim[number] for number in numbers))
 
     def to(self, device: torch.device | str) -> Condition:
         """The same conditions on another device."""
         return self._each(lambda part: part.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
-        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        """The same condition with every tensor changed."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
         changed: dict[str, Any] = {
-            name: None if part is None else change(part) for name, part in parts.items()
+            name: change(part) if isinstance(part, Tensor) else part for name, part in parts.items()
         }
         return Condition(**changed)
 
@@ -105,12 +131,15 @@ class Condition:
 
     @staticmethod
     def concatenate(parts: Iterable[Condition]) -> Condition:
-        """All rows of all parts, in order; all parts have a control, or none has."""
+        """All rows of all parts, in order; all parts have a control, or none has, and so with a prompt."""
         listed = list(parts)
         columns = {field.name: [getattr(part, field.name) for part in listed] for field in fields(Condition)}
         joined: dict[str, Any] = {
-            name: None if column[0] is None else torch.cat(column) for name, column in columns.items()
+            name: torch.cat(column) if isinstance(column[0], Tensor) else None
+            for name, column in columns.items()
         }
+        if listed[0].verbatim is not None:
+            joined["verbatim"] = tuple(text for part in listed for text in part.verbatim or ())
         return Condition(**joined)
 
 

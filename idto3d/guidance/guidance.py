@@ -32,6 +32,11 @@ class Encoder(Protocol):
         ...
 
 
+def reads_text(folder: Path) -> bool:
+    """Whether the model in `folder` has a text encoder, and no condition encoder with words of its own."""
+    return not (folder / "condition_encoder").is_dir()
+
+
 class Guidance:
     """A denoiser with its noise schedule, its latent space and its condition encoder.
 

@@ -19,34 +19,80 @@ from idto3d.guidance.guidance import Guidance
 
 @dataclass(frozen=True)
 class Scales:
-    """How far to push along what identity says, and along what words say; 1 is the plain conditional
-    model."""
+    """How far to push along what each part of a condition says; 1 is the plain conditional model.
+
+    The two-scale form `Scales(identity, text)` speaks expression and attributes equally loud.
+
+    Attributes:
+        identity: of who it is.
+        expression: of the named expression.
+        words: of the attributes; as the expression's where None. What a prompt asked for is louder by its
+            own factor (`Condition.loudness`).
+        rescale: share in [0, 1] of the result that gets the conditional answer's spread back; 0 is off.
+    """
 
     identity: float = 1.0
-    text: float = 1.0
+    expression: float = 1.0
+    words: float | None = None
+    rescale: float = 0.0
 
 
 def guided_denoise(guidance: Guidance, z: Tensor, t: Tensor, condition: Condition, scales: Scales) -> Tensor:
-    """x0_hat under classifier-free guidance with one scale for identity and one for text.
+    """x0_hat under classifier-free guidance with a scale each for identity, expression, words and prompt.
 
-    f(0, 0) + s_i (f(i, 0) - f(0, 0)) + s_t (f(i, t) - f(i, 0)): InstructPix2Pix (Brooks et al. 2023, eq. 3).
-    Equal scales need two evaluations (Ho & Salimans 2022), unit scales one; all go through the network as
-    one batch. The camera is told in every term.
+    f(0) + s_i (f(i) - f(0)) + s_e (f(i, e) - f(i)) + s_w (f(i, e, w) - f(i, e)): InstructPix2Pix (Brooks et
+    al. 2023, eq. 3), with three conditions in place of two. As there, what holds the picture together comes
+    first and what edits it last, so that each part is measured on top of those before it: the expression is
+    this person's, the words describe this face.
+
+    A prompt's words stand among w, and loudness * s_w (f(e, w) - f(e, r)) is added, where r are the words
+    that were read from the photos: nothing where they agree with the prompt. It is measured on nobody, since
+    an embedding contradicts what is asked: on validation people 0, 2, 4 and 8 that step's cosine with the
+    change to the true head with a full beard is 0.16, 0.67, 0.34, 0.57 on nobody, and 0.18, 0.60, 0.16, 0.24
+    on the person (texture prior, t = 750, six views).
+
+    Equal neighbours spare an evaluation: all equal need two (Ho & Salimans 2022), unit scales one; a prompt
+    costs two. All go through the network as one batch. The camera is told in every term.
     """
-    full, identity, none = condition, condition.without_text(), condition.without_text().without_identity()
-    weighted = [(full, scales.text), (identity, scales.identity - scales.text), (none, 1.0 - scales.identity)]
-    terms = [(part, weight) for part, weight in weighted if weight != 0.0]
+    terms = _terms(condition, scales)
     if not terms:
         raise ValueError("Found guidance scales that leave no term, expected finite scales.")
+    if scales.rescale and terms[0][0] is not condition:
+        terms.insert(0, (condition, torch.zeros(())))  # its spread is wanted, its answer is not
     count = len(terms)
     x0_hats = guidance.denoise(
         z.repeat(count, 1, 1, 1), t.repeat(count), Condition.concatenate([part for part, _ in terms])
-    )
-    chunks = zip(x0_hats.chunk(count), terms, strict=True)
+    ).chunk(count)
     total = torch.zeros_like(z)
-    for x0_hat, (_, weight) in chunks:
-        total = total + weight * x0_hat
-    return total
+    for x0_hat, (_, weight) in zip(x0_hats, terms, strict=True):
+        total = total + weight.to(z).view(-1, 1, 1, 1) * x0_hat
+    return rescaled(total, x0_hats[0], scales.rescale) if scales.rescale else total
+
+
+def _terms(condition: Condition, scales: Scales) -> list[tuple[Condition, Tensor]]:
+    """The conditions to evaluate, fullest first, and the weight of each: a number, or one a row."""
+    words = scales.expression if scales.words is None else scales.words
+    told = [condition, condition.without_words(), condition.without_text()]
+    levels = [*zip(told, (words, scales.expression, scales.identity), strict=True)]
+    levels.append((condition.without_text().without_identity(), 1.0))
+    outer = [0.0, *(scale for _, scale in levels)]
+    terms = [
+        (part, torch.tensor(scale - before)) for (part, scale), before in zip(levels, outer, strict=False)
+    ]
+    if condition.loudness is not None:
+        nobody, push = condition.without_identity(), words * condition.loudness
+        terms += [(nobody, push), (nobody.without_prompt(), -push)]
+    return [(part, weight) for part, weight in terms if bool((weight != 0.0).any())]
+
+
+def rescaled(guided: Tensor, conditional: Tensor, share: float) -> Tensor:
+    """`guided` [B, C, h, w] with a share of it brought to the spread of `conditional`, row by row.
+
+    Lin et al. 2023 ("Common diffusion noise schedules and sample steps are flawed"), eq. 15 and 16, there for
+    sampling: guidance widens the values of a picture, which over-exposes and over-saturates it.
+    """
+    spread = conditional.std((1, 2, 3), keepdim=True) / guided.std((1, 2, 3), keepdim=True).clamp_min(1e-8)
+    return share * spread * guided + (1.0 - share) * guided
 
 
 @torch.no_grad()

@@ -63,7 +63,9 @@ class TextConditionEncoder(nn.Module):
         device = ids.device
         padded = nn.functional.pad(condition.identity.to(device), (0, self.width - dimension))  # [B, W]
         told = condition.identity.to(device).abs().sum(1) > 0
-        place = (ids == self.placeholder) & told[:, None]
+        named = ids == self.placeholder
+        named &= named.cumsum(1) == 1  # a prompt may say the word again and mean just that
+        place = named & told[:, None]
 
         def insert(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             return torch.where(place[..., None], padded[:, None].to(output.dtype), output)
@@ -98,7 +100,8 @@ class TextConditionEncoder(nn.Module):
 
 
 def prompt_of(condition: Condition, row: int) -> str:
-    """One row in words; what is not told is not said, and a row told nothing is the empty prompt."""
+    """One row in words, a user's own prompt as they wrote it; what is not told is not said, and a row told
+    nothing is the empty prompt."""
     told_identity = bool(condition.identity[row].abs().sum() > 0)
     attributes = condition.attributes[row]
     expression = int(condition.expression[row])
@@ -110,7 +113,9 @@ def prompt_of(condition: Condition, row: int) -> str:
         parts.extend(words[index] for (_, words), index in named if index >= 0)
     if expression >= 0:
         parts.append(f"{EXPRESSIONS[expression].replace('_', ' ')} expression")
-    if parts:
+    if condition.verbatim is not None:
+        parts.append(condition.verbatim[row])
+    if any(parts):
         parts.append(view_of(condition.camera[row]))
     return ", ".join(part for part in parts if part)
 

@@ -11,9 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
+from idto3d.asset import AssetManifest, write_head_asset
 from idto3d.errors import UserError
+from idto3d.expressions import EXPRESSIONS
+from idto3d.population.people import draw_person
+from idto3d.population.photos import draw_photo
+from idto3d.population.truth import mean_meshes
+from idto3d_baselines.specs import GenerateRequest
 from idto3d_eval import catalogue, single
 from idto3d_eval.cli import Settings, app
 from idto3d_eval.doctor import Check
@@ -116,7 +123,55 @@ def test_generate_refuses_before_it_computes(tmp_path: Path) -> None:
         single.generate_heads([photo, tmp_path / "none.jpg"], out)
     with pytest.raises(UserError, match="there already"):
         single.generate_heads([photo], tmp_path)
+    with pytest.raises(UserError, match=r"prompt for 'image_fit', expected .* id_to_3d, text_sds"):
+        single.generate_heads([photo], out, "image_fit", prompt="old")
+    with pytest.raises(UserError, match="Found 'bronze statue' in the prompt"):
+        single.generate_heads([photo], out, prompt="old bronze statue")
+    with pytest.raises(UserError, match=r"no image in 'me\.jpg'"):
+        single.generate_heads([photo], out)
     assert not out.exists()
+
+
+def test_expressions_are_all_by_default_and_neutral_comes_first() -> None:
+    assert single.expressions_named(None) == EXPRESSIONS
+    assert single.expressions_named("all") == EXPRESSIONS
+    assert single.expressions_named("anger, smile") == ("neutral", "smile", "anger")
+    assert single.expressions_named(None, ["kiss"]) == ("neutral", "kiss")
+    with pytest.raises(UserError, match="'joy', expected all or some of neutral"):
+        single.expressions_named("smile,joy")
+
+
+def test_generate_takes_folders_and_files_and_shows_what_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photographs as arguments or as an option; what cannot be read is told and left out; a table and a
+    picture of the heads at the end."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(2):
+        image = draw_photo(draw_person("validation", 5), index, 160).image
+        Image.fromarray(image).save(folder / f"{index}.jpg", quality=95)
+    (folder / "notes.txt").write_text("hello")
+    asked: list[GenerateRequest] = []
+
+    def make(request: GenerateRequest) -> None:
+        asked.append(request)
+        names = request.expressions
+        manifest = AssetManifest(method="m", identity=request.identity, seed=request.seed, expressions=names)
+        write_head_asset(request.out, mean_meshes(names), manifest)
+
+    monkeypatch.setattr("idto3d_baselines.id_to_3d.generate", make)
+    out = tmp_path / "heads"
+    given = ("--out", str(out), "--prompt", "with a beard", "--expressions", "smile", "--seed", "3")
+    done = call("generate", str(folder / "1.jpg"), "--photos", str(folder), *given)
+    assert done.exit_code == 0, done.stderr
+    (request,) = asked
+    assert [path.name for path in request.photos] == ["1.jpg", "0.jpg"]
+    assert (request.prompt, request.seed, request.expressions) == ("with a beard", 3, ("neutral", "smile"))
+    assert "'notes.txt'" in done.stderr
+    assert "smile" in done.stdout
+    with Image.open(out / "preview.png") as sheet:
+        assert sheet.size[1] > 3 * 160
 
 
 def test_a_failed_check_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

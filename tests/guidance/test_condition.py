@@ -16,6 +16,7 @@ from idto3d.guidance import base
 from idto3d.guidance.condition import Condition, camera_features
 from idto3d.guidance.condition_encoder import ConditionEncoder
 from idto3d.guidance.text_encoder import TextConditionEncoder, prompt_of
+from idto3d.prompt import parse_prompt
 from idto3d.render.camera import Camera
 from tests.guidance.models import conditions
 
@@ -111,6 +112,34 @@ def test_prompt_says_what_is_told_and_nothing_else() -> None:
     assert prompt_of(told.without_identity().without_text(), 0) == ""
     partly = replace(told.without_identity(), attributes=torch.tensor([[1, -1, -1, -1, -1, -1]]))
     assert prompt_of(partly, 0) == "male, cheek puff expression, side view"
+
+
+def test_a_prompt_is_told_until_it_is_taken_back(sd_folder: Path) -> None:
+    """The asked words replace the read ones, the text stands as it was written, and both go as one."""
+    prompt = parse_prompt("bald, as a bronze statue")
+    told = Condition.of(np.ones(8), 0, [Camera(), Camera(yaw=1.2)], WORDS, prompt=prompt)
+    assert "bald head, full beard, neutral expression, bald, as a bronze statue, side view" in prompt_of(
+        told, 1
+    )
+    unprompted = Condition.of(np.ones(8), 0, [Camera(), Camera(yaw=1.2)], WORDS)
+    assert prompt_of(told.without_prompt(), 1) == prompt_of(unprompted, 1)
+    assert prompt_of(told.without_words(), 1) == "photo of a person, neutral expression, side view"
+    assert prompt_of(told.without_text().without_identity(), 0) == ""
+    both = Condition.concatenate([told, told.without_prompt()])
+    assert both.verbatim == ("bald, as a bronze statue",) * 2 + ("",) * 2
+    assert both.rows(torch.tensor([3, 0])).verbatim == ("", "bald, as a bronze statue")
+    tokens = TextConditionEncoder.from_pretrained(sd_folder)(both).tokens
+    assert (tokens[0] - tokens[2]).abs().max() > 1e-3
+
+
+def test_a_prompt_that_names_a_person_leaves_the_identity_one_place(sd_folder: Path) -> None:
+    encoder = TextConditionEncoder.from_pretrained(sd_folder)
+    prompt, heard = parse_prompt("a person"), []
+    inside = next(m for m in encoder.text_encoder.modules() if type(m).__name__ == "CLIPEncoderLayer")
+    inside.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    for vector in (np.ones(8), -np.ones(8)):
+        encoder(Condition.of(vector, None, [Camera()], None, prompt=prompt))
+    assert int((heard[0] != heard[1]).any(2).sum()) == 1
 
 
 def test_text_encoder_carries_the_identity_only_where_it_is_told(sd_folder: Path) -> None:

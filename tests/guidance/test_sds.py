@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,40 +10,112 @@ import pytest
 import torch
 from torch import Tensor
 
+from idto3d.attributes import Attributes
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.sample import Scales, guided_denoise, sample_ddim, to_uint8, write_contact_sheet
 from idto3d.guidance.sds import TIMESTEP_RANGES, WEIGHTS, draw_timesteps, sds_loss
+from idto3d.prompt import parse_prompt
 from idto3d.render.camera import Camera
 from idto3d.render.normals import render_normals
 from tests.guidance.models import KnownGuidance, conditions
 
+BEARD = list(Attributes.GROUPS).index("beard")
+
 
 def parts(condition: Condition) -> Tensor:
-    """A linear answer [B, 3, 8, 8]: 1 where somebody is told, 2 where words are, 4 always."""
+    """A linear answer [B, 3, 8, 8]: 4 always, and 1 for somebody, 2 for an expression, 8 for attributes, 32
+    for a full beard."""
     told = (condition.identity.abs().sum(1) > 0).float()
-    words = (condition.expression >= 0).float()
-    return (4 + told + 2 * words).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+    expression = (condition.expression >= 0).float()
+    words = (condition.attributes[:, 0] >= 0).float()
+    beard = (condition.attributes[:, BEARD] == 2).float()
+    return (4 + told + 2 * expression + 8 * words + 32 * beard).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+
+
+def beardless(rows: int) -> Condition:
+    """Conditions of nobody with a full beard."""
+    told = conditions(rows)
+    told.attributes[:, BEARD] = 0
+    return told
 
 
 @pytest.mark.parametrize(
     ("scales", "expected", "calls"),
     [
-        (Scales(1.0, 1.0), 4 + 1 + 2, 1),
+        (Scales(1.0, 1.0), 4 + 1 + 2 + 8, 1),
         (Scales(0.0, 0.0), 4, 1),
-        (Scales(4.0, 4.0), 4 + 4 * (1 + 2), 2),
+        (Scales(4.0, 4.0), 4 + 4 * (1 + 2 + 8), 2),
         (Scales(5.0, 0.0), 4 + 5 * 1, 2),
-        (Scales(5.0, 3.0), 4 + 5 * 1 + 3 * 2, 3),
+        (Scales(5.0, 3.0), 4 + 5 * 1 + 3 * (2 + 8), 3),
+        (Scales(1.0, 3.0, 1.0), 4 + 1 + 3 * 2 + 8, 3),
+        (Scales(1.0, 1.0, 3.0), 4 + 1 + 2 + 3 * 8, 2),
+        (Scales(5.0, 3.0, 2.0), 4 + 5 * 1 + 3 * 2 + 2 * 8, 4),
     ],
 )
-def test_guidance_extrapolates_identity_and_text_separately(
+def test_guidance_extrapolates_identity_expression_and_words_separately(
     scales: Scales, expected: float, calls: int
 ) -> None:
     """Each scale multiplies what its own condition adds; terms of weight zero cost nothing."""
     guidance = KnownGuidance(parts, 8)
-    x0_hat = guided_denoise(guidance, torch.zeros(2, 3, 8, 8), torch.tensor([3, 4]), conditions(2), scales)
+    x0_hat = guided_denoise(guidance, torch.zeros(2, 3, 8, 8), torch.tensor([3, 4]), beardless(2), scales)
     torch.testing.assert_close(x0_hat, torch.full_like(x0_hat, float(expected)))
     assert guidance.calls == 2 * calls
+
+
+@pytest.mark.parametrize(
+    ("loudness", "scales", "expected", "calls"),
+    [
+        (0.0, Scales(1.0, 1.0), 4 + 1 + 2 + 8 + 32, 1),
+        (2.0, Scales(1.0, 1.0), 4 + 1 + 2 + 8 + 32 + 2 * 32, 3),
+        (2.0, Scales(1.0, 1.0, 3.0), 4 + 1 + 2 + 3 * (8 + 32) + 6 * 32, 4),
+        (2.0, Scales(5.0, 3.0, 0.0), 4 + 5 * 1 + 3 * 2, 3),
+    ],
+)
+def test_a_prompt_pushes_beyond_the_words_by_its_loudness(
+    loudness: float, scales: Scales, expected: float, calls: int
+) -> None:
+    told, prompt = beardless(2), parse_prompt("with a beard", loudness)
+    assert prompt is not None
+    asked = replace(
+        told,
+        attributes=torch.tensor([prompt.replacing(row) for row in told.attributes.tolist()]),
+        unprompted=told.attributes,
+        loudness=torch.full((2,), loudness),
+        verbatim=("with a beard",) * 2,
+    )
+    guidance = KnownGuidance(parts, 8)
+    x0_hat = guided_denoise(guidance, torch.zeros(2, 3, 8, 8), torch.tensor([3, 4]), asked, scales)
+    torch.testing.assert_close(x0_hat, torch.full_like(x0_hat, float(expected)))
+    assert guidance.calls == 2 * calls
+
+
+def test_a_prompt_for_what_the_photos_say_changes_nothing(tiny_folder: Path) -> None:
+    """However loud it is; and rows of one batch may differ in their loudness."""
+    guidance, told = Guidance.from_folder(tiny_folder), beardless(2)
+    same = replace(
+        told, unprompted=told.attributes, loudness=torch.tensor([2.0, 9.0]), verbatim=("clean-shaven",) * 2
+    )
+    z, t = torch.randn(2, 48, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([500, 600])
+    with torch.no_grad():
+        plain, asked = (guided_denoise(guidance, z, t, part, Scales(1.0, 2.0)) for part in (told, same))
+    torch.testing.assert_close(plain, asked, rtol=1e-3, atol=1e-4)
+
+
+def test_rescaling_gives_the_conditional_answers_spread_back() -> None:
+    """Lin et al. 2023: at share 1 the standard deviation is the conditional model's, at 0 guidance's own."""
+    picture = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    guidance = KnownGuidance(lambda condition: picture * parts(condition), 8)
+    z, t = torch.zeros(2, 3, 8, 8), torch.tensor([3, 4])
+    conditional = guidance.denoise(z, t, beardless(2)).std()
+    spreads = {
+        share: guided_denoise(guidance, z, t, beardless(2), Scales(4.0, 4.0, rescale=share)).std()
+        for share in (0.0, 0.5, 1.0)
+    }
+    torch.testing.assert_close(spreads[1.0], conditional)
+    assert spreads[1.0] < spreads[0.5] < spreads[0.0]
+    nobody = guided_denoise(guidance, z, t, beardless(2), Scales(0.0, 0.0, rescale=1.0))
+    torch.testing.assert_close(nobody.std(), conditional)
 
 
 @pytest.mark.parametrize("weight", sorted(WEIGHTS))

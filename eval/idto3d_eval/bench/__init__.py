@@ -1,0 +1,24 @@
+"""Benchmarks, one file each: what a bar asks of the reference generator, measured and beside its bound.
+
+A file holds the command alone and imports what it measures with when it runs, so that `--help` stays light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from idto3d_eval.bench import determinism, interpolation, text
+
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "text": text.command,
+    "interpolation": interpolation.command,
+    "determinism": determinism.command,
+}
+
+app = typer.Typer(
+    help="Measure the generator against its bounds.", no_args_is_help=True, rich_markup_mode=None
+)
+for _name, _command in BENCHMARKS.items():
+    app.command(_name)(_command)
