@@ -61,6 +61,7 @@ GENERATOR_VERSION = "4"
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
 # The range falls in so many phases; each has reference views of its own.
 PHASES = 3
+NEUTRAL_PICTURES = 0.3  # share of stage 2's steps that look at the neutral head alone
 FINE_FROM = 0.6  # share of the neutral part after which the level set moves too
 BAND = 20.0  # mm that the surface may move from the mean head
 LIP_CELL, LIP_MARGIN = 0.6, 1.5  # mm: height of the grid's cells between the lips, and how far beside them
@@ -90,6 +91,7 @@ class GeneratorSettings:
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
     displacement_rate: float = 0.8  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05
+    tint_rate: float = 0.4  # the most in a step, of what one expression alone shows, in a few steps
     smoothing_passes: int = 8
     sdf_regularity: float = 0.02
     surface_regularity: float = 0.02
@@ -124,6 +126,7 @@ class Geometry:
     field: HeadField
     faces: Tensor  # [F, 3]
     vertices: dict[str, Tensor]  # expression -> [V, 3] mm
+    places: Tensor  # [V, 3] mm: where each vertex lies on the mean head, its lips apart (`unfolded`)
 
 
 def start_grid(head: MeanHead, resolution: int) -> TetGrid:
@@ -243,7 +246,7 @@ def sculpt(
             optimiser.step()
         if progress:
             progress(step + 1, settings.geometry_steps, "geometry")
-    return settled(field, expressions, settings.faces)
+    return settled(field, expressions, control.landmarks, settings.faces)
 
 
 def motion_groups(motions: Iterable[nn.ParameterList], rate: float) -> list[dict[str, Any]]:
@@ -279,15 +282,19 @@ def drawn_views(
     return [draw_view(numbers, resolution, around) for _ in range(count)], ["normals"] * count
 
 
-def settled(field: HeadField, expressions: Sequence[str], faces: int) -> Geometry:
+def settled(
+    field: HeadField, expressions: Sequence[str], landmarks: NDArray[np.floating], faces: int
+) -> Geometry:
     """One clean body with a bounded number of faces, carried to every expression."""
     with torch.no_grad():
         posed = {name: field.mesh(index) for index, name in enumerate(expressions)}
+        start = field.start().numpy()
     neutral, topology = posed[expressions[0]]
     body = largest_component(Mesh(neutral.double().numpy(), topology.numpy()))
     reduced = reduce_faces(body, faces)
     vertices = {name: torch.from_numpy(reduced.carry(v.numpy())).float() for name, (v, _) in posed.items()}
-    return Geometry(field, torch.from_numpy(reduced.faces), vertices)
+    places = torch.from_numpy(unfolded(reduced.carry(start), landmarks)).float()
+    return Geometry(field, torch.from_numpy(reduced.faces), vertices, places)
 
 
 def paint(
@@ -300,7 +307,7 @@ def paint(
     seed: int,
     progress: Progress | None = None,
 ) -> MaterialField:
-    """Stage 2: SDS on shaded colour under random light; reflectance lives on the neutral surface.
+    """Stage 2: SDS on shaded colour under random light; reflectance lives on the mean head's surface.
 
     As the shape starts at the mean head's, the colour starts at its: what every head has, eyes and lips, is
     there to be moved and tinted. The mean head in that colour is the reference of `sds_loss`.
@@ -313,24 +320,26 @@ def paint(
         mean_head: its shape and colour.
         settings, seed: hyper-parameters and the run's randomness.
     """
-    names = list(geometry.vertices)
-    neutral, faces = geometry.vertices[names[0]], geometry.faces
+    names, places, faces = list(geometry.vertices), geometry.places, geometry.faces
+    apart = replace(mean_head, points=unfolded(mean_head.points, mean_head.landmarks).astype(np.float32))
     material = MaterialField(
-        neutral,
+        places,
         faces,
-        lambda places: torch.from_numpy(mean_head.albedo_at(places.numpy())),
+        lambda points: torch.from_numpy(apart.albedo_at(points.numpy())),
         code_size=geometry.field.codes.shape[1],
     )
     start = PaintedMean(mean_head)
-    optimiser = torch.optim.Adam(material.parameters(), betas=(0.9, 0.99), fused=True)
+    colours = torch.optim.Adam(material.shared.parameters(), betas=(0.9, 0.99), fused=True)
+    # One step size a lattice: what an expression does not change gets no colour of its own.
+    tints = UniformAdam(material.moved.parameters(), lr=settings.tint_rate, betas=(0.8, 0.95))
     numbers = np.random.default_rng([seed, 2])
     noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
     scenes = {name: Scene(vertices.numpy(), faces.numpy()) for name, vertices in geometry.vertices.items()}
     normals = {name: vertex_normals(vertices, faces) for name, vertices in geometry.vertices.items()}
     for step in range(settings.texture_steps):
         share = step / settings.texture_steps
-        for group in optimiser.param_groups:
-            group["lr"] = settings.texture_rate * learning_rate(share)
+        colours.param_groups[0]["lr"] = settings.texture_rate * learning_rate(share)
+        tints.param_groups[0]["lr"] = settings.tint_rate * learning_rate(share)
         if int(PHASES * share) != int(PHASES * (step - 1) / settings.texture_steps) or step == 0:
             views = reference_views(
                 guidance,
@@ -342,14 +351,14 @@ def paint(
                 noise,
             )
             order = ViewOrder(len(views), numbers)
-        index = 0 if numbers.uniform() < 0.4 else int(numbers.integers(len(names)))
+        index = 0 if numbers.uniform() < NEUTRAL_PICTURES else step % len(names)
         name, code = names[index], geometry.field.code(index).detach()
         view = views.pick(order.take(settings.texture_batch))
         images, points = [], []
         for camera, light in zip(view.cameras, view.drawn, strict=True):
             vertices = geometry.vertices[name]
             fragments = rasterise(vertices, faces, camera, scenes[name])
-            layers = torch.cat([neutral, vertices, normals[name]], 1)
+            layers = torch.cat([places, vertices, normals[name]], 1)
             seen = interpolate_hits(fragments, faces, layers)  # [P, 9]
             colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, light)
             images.append(on_grey(colour, fragments, vertices, faces, camera))
@@ -366,9 +375,11 @@ def paint(
         chosen = torch.cat(points)
         chosen = chosen[torch.randint(len(chosen), (REGULARISED_POINTS,), generator=noise)]
         loss = loss + settings.texture_regularity * material_smoothness(material, chosen, code, noise)
-        optimiser.zero_grad(set_to_none=True)
+        for optimiser in (colours, tints):
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        colours.step()
+        tints.step()
         if progress:
             progress(step + 1, settings.texture_steps, "texture")
     return material
@@ -431,12 +442,13 @@ def textured_meshes(geometry: Geometry, material: MaterialField, size: int) -> d
     """Unwrap once, bake each expression's maps."""
     names = list(geometry.vertices)
     neutral = geometry.vertices[names[0]].double().numpy()
+    places = geometry.places.double().numpy()
     layout = unwrap(Mesh(neutral, geometry.faces.numpy()), size)
     texels = rasterise_atlas(layout, size)
     meshes = {}
     for index, name in enumerate(names):
         code = geometry.field.code(index).detach()
-        albedo, surface = material_maps(material, texels, layout.faces, neutral[layout.source], code)
+        albedo, surface = material_maps(material, texels, layout.faces, places[layout.source], code)
         vertices = geometry.vertices[name].double().numpy()[layout.source]
         meshes[name] = TexturedMesh(vertices, layout.faces, layout.uvs.astype(np.float64), albedo, surface)
     return meshes
