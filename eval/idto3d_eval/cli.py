@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from idto3d.errors import UserError
+from idto3d_eval import bench
 from idto3d_eval.catalogue import NOUNS, Noun
 
 EXIT_FAILED_CHECK = 1
@@ -222,6 +223,7 @@ def _system_sentence(error: OSError) -> str:
 
 
 _mount_nouns()
+app.add_typer(bench.app, name="bench")
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,25 @@
+"""Benchmarks, one file each: what a bar of the reference generator asks, measured beside its bound.
+
+A file holds the command alone and imports what it measures with when it runs, so that `--help` stays light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from idto3d_eval.bench import generator, rasterisers
+
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "generator": generator.command,
+    "rasterisers": rasterisers.command,
+}
+
+app = typer.Typer(
+    help="Measure the generator and its parts against their bounds.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for _name, _command in BENCHMARKS.items():
+    app.command(_name)(_command)
