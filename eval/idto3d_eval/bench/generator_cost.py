@@ -223,8 +223,7 @@ def _sculpt_cost(
         vertices, faces = field.mesh(0)
     casts, trees = watch.calls("cast"), watch.calls("tree")
     needed = min(trees, 1.0)  # only the mesh that moves needs a new tree
-    tree = _alone(lambda: scene_of(vertices, faces), clock)
-    cast = _cast_seconds(vertices, faces, guidance.resolution, clock)
+    tree, cast = _ray_seconds(vertices, faces, guidance.resolution, clock)
     signs = field.signed_distance().detach() < 0
     marched = _alone(lambda: march(grid, signs), clock)
     fields = _alone(lambda: _field_step(field, 0), clock), _alone(lambda: _field_step(field, 1), clock)
@@ -258,7 +257,7 @@ def _paint_cost(
 
     neutral = geometry.vertices[EXPRESSIONS[0]]
     casts, trees = watch.calls("cast"), watch.calls("tree")
-    cast = _cast_seconds(neutral, geometry.faces, guidance.resolution, clock)
+    _, cast = _ray_seconds(neutral, geometry.faces, guidance.resolution, clock)
     parts = [("ray caster", casts * cast, f"0 of {trees:g} trees, {casts:g} casts")]
     return _stage_cost("texture", setup, watch, parts, clock, top)
 
@@ -362,14 +361,11 @@ class Watch:
 
     def calls(self, what: str) -> float:
         """How often a step calls one of `COUNTED`."""
-        return (
-            sum(
-                entry[1]
-                for (path, _, name), entry in self._stats.items()
-                if any(path.endswith(file) and name == function for file, function in COUNTED[what])
-            )
-            / PROFILED
-        )
+        found = 0
+        for (path, _, name), entry in self._stats.items():
+            if any(path.endswith(file) and name == function for file, function in COUNTED[what]):
+                found += int(entry[1])
+        return found / PROFILED
 
     def top(self, count: int) -> tuple[dict[str, str], ...]:
         """The functions of this project, and of others, with the most own time; ms a step."""
@@ -446,9 +442,12 @@ def _field_step(field: HeadField, expression: int) -> None:
     vertices.sum().backward()
 
 
-def _cast_seconds(vertices: Tensor, faces: Tensor, resolution: int, clock: Clock) -> float:
+def _ray_seconds(vertices: Tensor, faces: Tensor, resolution: int, clock: Clock) -> tuple[float, float]:
+    """Seconds of building a mesh's tree and of casting one view of it; Embree builds at the first cast."""
     scene, camera = scene_of(vertices, faces), Camera(yaw=0.3, resolution=resolution)
-    return _alone(lambda: scene.visibility(camera), clock)
+    cast = _alone(lambda: scene.visibility(camera), clock)
+    both = _alone(lambda: scene_of(vertices, faces).visibility(camera), clock)
+    return both - cast, cast
 
 
 def _alone(work: Callable[[], object], clock: Clock) -> float:

@@ -207,6 +207,7 @@ def _somebody(dimension: int) -> Subject:
 
 def _moved(grid: TetGrid, device: torch.device) -> TetGrid:
     tensors = {field.name: getattr(grid, field.name) for field in fields(grid)}
-    return TetGrid(
-        **{name: value.to(device) if isinstance(value, Tensor) else value for name, value in tensors.items()}
-    )
+    moved: dict[str, Any] = {
+        name: value.to(device) for name, value in tensors.items() if isinstance(value, Tensor)
+    }
+    return replace(grid, **moved)
