@@ -165,7 +165,7 @@ def _rasterisers() -> list[Check]:
 def _validator() -> list[Check]:
     """Node and npm, with which exported GLBs can be held against Khronos' own validator."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    remedy = "only holding GLBs against the glTF validator needs it: install Node.js 18 or newer, then npm ci in tests/gltf"
+    remedy = "only the tests' glTF validator needs it: install Node.js 18 or newer, then npm ci in tests/gltf"
     if node is None or npm is None:
         return [Check("node", False, "not on the PATH", remedy, optional=True)]
     told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
