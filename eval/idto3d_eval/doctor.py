@@ -144,21 +144,15 @@ def _rasterisers() -> list[Check]:
 
     checks = []
     for device, backend in BACKENDS.items():
+        name, optional = f"rasteriser {backend.name}", device != "cpu"
+        if optional and not torch.cuda.is_available():
+            found = f"for meshes on {device}, of which there are none"
+            checks.append(Check(name, False, found, "nothing: meshes stay on the CPU", optional=True))
+            continue
         missing = backend.missing()
-        needed = device == "cpu" or torch.cuda.is_available()
-        where = (
-            f"used for meshes on {device}" if needed else f"for meshes on {device}, of which there is none"
-        )
         found, _, remedy = missing.partition("; ")
-        checks.append(
-            Check(
-                f"rasteriser {backend.name}",
-                not missing,
-                found if missing else where,
-                remedy,
-                optional=device != "cpu",
-            )
-        )
+        told = found if missing else f"used for meshes on {device}"
+        checks.append(Check(name, not missing, told, remedy, optional=optional))
     return checks
 
 
