@@ -39,7 +39,7 @@ WARM_UP = 3  # steps before the first that counts
 PROFILED = 6  # steps that the profiler counts calls in
 REPEATS = 8  # runs of a part alone
 SEED = 0
-BYTES_PER_GIB = 2**30
+BYTES_PER_GB = 1e9
 Clock = Callable[[], float]
 
 
@@ -84,7 +84,7 @@ class GeneratorCost:
     stages: tuple[StageCost, ...]
     outside: dict[str, float]  # what no step is: grid, networks, cleaning, maps and files
     whole: float | None
-    peak_memory: float | None  # GiB
+    peak_memory: float | None  # GB
 
     @property
     def extrapolated(self) -> float:
@@ -103,7 +103,7 @@ class GeneratorCost:
         if self.whole is not None:
             found.append(("seconds a head, measured", self.whole, self.setup.seconds_bound))
         if self.peak_memory is not None and self.setup.memory_bound is not None:
-            found.append(("peak memory, GiB", self.peak_memory, self.setup.memory_bound))
+            found.append(("peak memory, GB", self.peak_memory, self.setup.memory_bound))
         return found
 
     @property
@@ -199,7 +199,7 @@ def cost_of_generator(
         second = _paint_cost(setup, geometry, steps, clock, outside, top)
         total = _whole_head(setup, grid, clock) if whole else None
         peak = (
-            torch.cuda.max_memory_allocated(setup.device) / BYTES_PER_GIB
+            torch.cuda.max_memory_allocated(setup.device) / BYTES_PER_GB
             if setup.device.type == "cuda"
             else None
         )

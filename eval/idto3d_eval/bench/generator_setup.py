@@ -68,7 +68,7 @@ class Setup:
         guidance: a prior's name to its model; called once a stage.
         weights: the folder that a whole head is made from; None where networks are random.
         step_bound: the most that a step may take over its parts; `parts` names those parts.
-        seconds_bound, memory_bound: of a head, seconds and GiB (None: not bounded).
+        seconds_bound, memory_bound: of a head, seconds and GB (None: not bounded).
     """
 
     name: str
