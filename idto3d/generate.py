@@ -144,6 +144,11 @@ def start_grid(head: MeanHead, resolution: int) -> TetGrid:
     )
 
 
+def start_field(grid: TetGrid, expressions: int, landmarks: NDArray[np.floating]) -> HeadField:
+    """The mean head as a field whose motions can part its lips; landmarks [68, 3] mm."""
+    return HeadField(grid, expressions, lambda points: unfolded(points, landmarks))
+
+
 def condition_of(
     subject: Subject,
     expression: str,
@@ -184,7 +189,7 @@ def sculpt(
         grid: from `start_grid`.
         settings, seed: hyper-parameters and the run's randomness.
     """
-    field = HeadField(grid, len(expressions), lambda points: unfolded(points, control.landmarks))
+    field = start_field(grid, len(expressions), control.landmarks)
     with torch.no_grad():
         start = field.mesh(0)
     others = len(expressions) - 1

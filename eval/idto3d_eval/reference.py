@@ -27,6 +27,7 @@ from idto3d_eval.features import (
 )
 from idto3d_eval.lifting import lift_now_landmarks
 from idto3d_eval.metrics.identity import identity_similarity, view_floor
+from idto3d_eval.metrics.light import baked_light
 from idto3d_eval.metrics.retrieval import template
 from idto3d_eval.metrics.surface import Surface, sample_surface
 from idto3d_eval.views import ViewSpec, render_true_head
@@ -67,6 +68,7 @@ class Reference:
         photos: [P, D] embeddings of its scoring photos, readable ones only.
         expressions: E names; views: V names, of floor and ceiling.
         impostors: number of true heads behind the floor.
+        albedo_light: how much of the true albedo the normals explain (`metrics.light`); None where unknown.
     """
 
     photos: NDArray[np.float32]
@@ -76,6 +78,7 @@ class Reference:
     ceiling: Floats | None = None
     impostors: int = 0
     truth: Truth | None = None
+    albedo_light: float | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def build_reference(
             vertices=truth.vertices,
             faces=truth.faces,
             landmarks=truth.landmarks,
+            albedo_light=_true_albedo_light(person),
         )
     if progress is not None:
         progress(total, total, person.id)
@@ -164,6 +168,7 @@ def load_reference(path: Path) -> Reference:
         ceiling=arrays["ceiling"],
         impostors=len(arrays["impostors"]),
         truth=Truth(arrays["vertices"], arrays["faces"], points, normals, arrays["landmarks"]),
+        albedo_light=float(arrays["albedo_light"]),
     )
 
 
@@ -176,6 +181,13 @@ def true_outer_skin(person: Person, features: HeadFeatures, views: Sequence[View
     drawn = true_mesh(person, GEOMETRY_EXPRESSION)
     landmarks = lift_now_landmarks(features, GEOMETRY_EXPRESSION, views, Surface(drawn.vertices, drawn.faces))
     return Truth(vertices.astype(np.float64), faces, points, normals, landmarks)
+
+
+def _true_albedo_light(person: Person) -> float:
+    """R² of the true albedo on the normals; NaN where it is undefined."""
+    from idto3d.population.truth import true_mesh
+
+    return baked_light(true_mesh(person, GEOMETRY_EXPRESSION)).value
 
 
 def build_gallery(

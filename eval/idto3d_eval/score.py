@@ -28,6 +28,7 @@ from idto3d_eval.metrics.identity import (
     identity_similarity,
     own_minus_cross,
 )
+from idto3d_eval.metrics.light import baked_light, relighting_drop
 from idto3d_eval.metrics.retrieval import rank1, tar_at_far, template
 from idto3d_eval.reference import GEOMETRY_EXPRESSION, Gallery, Reference
 from idto3d_eval.tables import ScoreRow
@@ -83,6 +84,8 @@ def score_method(
         _identity_rows(writer, head, reference, expressions)
         _expression_rows(writer, head, reference, gallery, references, expressions)
         _cost_rows(writer, head)
+        if "light" in wanted:
+            _light_rows(writer, head, reference)
         if "geometry" in wanted:
             geometry = measure_geometry(head.asset, head.features, head.views, reference.truth, head.failure)
             _geometry_rows(writer, geometry)
@@ -92,6 +95,8 @@ def score_method(
         writer = _Writer(ALL, seed, wanted, rows)
         _cross_rows(writer, own, references)
         _verification_rows(writer, own, references, gallery)
+        if "light" in wanted:
+            writer.write("relighting_drop", _relighting_drop(own, references, expressions))
         if "geometry" in wanted:
             distances = [geometries[head.identity, seed].distances for head in own]
             writer.write("now_pooled_median", pooled_median(distances), expression=GEOMETRY_EXPRESSION)
@@ -219,6 +224,44 @@ def _other_templates(
 def _geometry_rows(writer: _Writer, geometry: HeadGeometry) -> None:
     for name, measured in geometry.measurements.items():
         writer.write(name, measured, expression=GEOMETRY_EXPRESSION)
+
+
+def _light_rows(writer: _Writer, head: Head, reference: Reference) -> None:
+    """How much of the albedo is light, of the neutral head and beyond its true head's."""
+    from idto3d.asset import read_expression
+
+    if head.asset is None:
+        writer.write("baked_light", _missing(head), expression=GEOMETRY_EXPRESSION)
+        writer.write("baked_light_excess", _missing(head), expression=GEOMETRY_EXPRESSION)
+        return
+    own, true = baked_light(read_expression(head.asset, GEOMETRY_EXPRESSION)), reference.albedo_light
+    writer.write("baked_light", own, expression=GEOMETRY_EXPRESSION)
+    if true is None or math.isnan(true):
+        excess = Measurement(math.nan, "no true head's albedo is known for this identity")
+    else:
+        excess = Measurement(own.value - true, own.reason)
+    writer.write("baked_light_excess", excess, expression=GEOMETRY_EXPRESSION)
+
+
+def _relighting_drop(
+    heads: Sequence[Head], references: Mapping[str, Reference], expressions: Sequence[str]
+) -> Measurement:
+    """What calibrated identity loses from the first light's views to the others'."""
+    parts, first = [], None
+    for head in heads:
+        reference, features = references[head.identity], head.features
+        if features is None or reference.floor is None or reference.ceiling is None or not head.views:
+            continue
+        rows = [reference.expressions.index(name) for name in expressions]
+        own = identity_similarity(
+            features.embeddings[[features.expression(name) for name in expressions]], reference.photos
+        )
+        parts.append((own, reference.floor[rows], reference.ceiling[rows]))
+        light = head.views[0].light.sh
+        first = np.array([np.array_equal(view.light.sh, light) for view in head.views])
+    if first is None:
+        return Measurement(math.nan, "no head has both views and a true head to be calibrated with")
+    return relighting_drop(parts, first)
 
 
 def _cost_rows(writer: _Writer, head: Head) -> None:

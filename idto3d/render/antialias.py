@@ -8,6 +8,8 @@ colour. Coverage is exact for a straight outline, and d moves with the projected
 One difference: they look for the edge among those of the nearer pixel's own triangle. Heads at 64² have many
 triangles a pixel, and the outline mostly belongs to one that no pixel centre hit. Here every outline edge of
 the mesh is projected, and walks over the pixel rows and columns that it crosses.
+
+On CUDA their own operation serves, which stays on the device.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from idto3d.render.backend import backend_of
 
 if TYPE_CHECKING:
     from idto3d.render.camera import Camera
@@ -45,6 +49,13 @@ def antialias(image: Tensor, fragments: Fragments, vertices: Tensor, faces: Tens
     Returns:
         [H, W, C]: `image` with its outline pixels blended.
     """
+    return backend_of(image.device).antialias(image, fragments, vertices, faces, camera)
+
+
+def blend_outlines(
+    image: Tensor, fragments: Fragments, vertices: Tensor, faces: Tensor, camera: Camera
+) -> Tensor:
+    """`antialias` on the CPU."""
     height, width = fragments.triangle.shape
     crossings = _find_crossings(fragments, vertices, faces, camera)
     if len(crossings.near) == 0:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from idto3d.render.backend import Visibility
 from idto3d.render.camera import Camera
 
 
@@ -51,6 +53,11 @@ class Scene:
         uv = answer["primitive_uvs"].numpy()
         barycentric = np.concatenate([1.0 - uv.sum(-1, keepdims=True), uv], -1) * hit[..., None]
         return Hits(triangle, barycentric.astype(np.float32), depth)
+
+    def visibility(self, camera: Camera) -> Visibility:
+        """`cast` as the contract of rasterisers has it."""
+        hits = self.cast(camera)
+        return Visibility(*map(torch.from_numpy, (hits.triangle, hits.barycentric, hits.depth)))
 
 
 def cast(vertices: NDArray[np.floating], faces: NDArray[np.integer], camera: Camera) -> Hits:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idto3d.render.antialias import antialias
-from idto3d.render.embree import Scene
+from idto3d.render.backend import scene_of
 from idto3d.render.rasterise import interpolate, rasterise
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ def render_normal_views(vertices: Tensor, faces: Tensor, cameras: Sequence[Camer
     Returns:
         Normals [B, H, W, 3], camera space, in [-1, 1], background 0; and coverage [B, H, W] in [0, 1].
     """
-    scene = Scene(vertices.detach().numpy(), faces.numpy())
+    scene = scene_of(vertices, faces)
     smooth = vertex_normals(vertices, faces)
     views = []
     for camera in cameras:
         fragments = rasterise(vertices, faces, camera, scene)
         world = torch.nn.functional.normalize(interpolate(fragments, faces, smooth), dim=-1, eps=1e-12)
-        local = world @ torch.as_tensor(camera.rotation(), dtype=vertices.dtype).T
+        local = world @ torch.as_tensor(camera.rotation(), dtype=vertices.dtype, device=vertices.device).T
         layers = torch.cat([local, fragments.mask[..., None].to(vertices.dtype)], dim=-1)
         views.append(antialias(layers, fragments, vertices, faces, camera))
     images = torch.stack(views)

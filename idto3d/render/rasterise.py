@@ -1,4 +1,4 @@
-"""Differentiable rasterisation: Embree says which triangle a pixel sees, torch says where on it.
+"""Differentiable rasterisation: a backend says which triangle a pixel sees, torch says where on it.
 
 Visibility has no gradient; barycentric coordinates, positions and depth are computed again in torch from the
 triangle that was hit, so they carry one (as in deferred shading: Laine et al., "Modular Primitives for
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from idto3d.render.embree import Scene
+from idto3d.render.backend import Scene, scene_of
 
 if TYPE_CHECKING:
     from idto3d.render.camera import Camera
@@ -44,7 +44,7 @@ def rasterise(vertices: Tensor, faces: Tensor, camera: Camera, scene: Scene | No
         vertices: [V, 3] mm; differentiable.
         faces: [F, 3] int64.
         camera: which view, at which resolution.
-        scene: the tree of this very mesh, where the caller has several cameras; built if None.
+        scene: this very mesh made ready, where the caller has several cameras; `scene_of` it if None.
 
     Returns:
         Fragments of the camera's resolution, with `vertices`' dtype.
@@ -57,12 +57,12 @@ def rasterise(vertices: Tensor, faces: Tensor, camera: Camera, scene: Scene | No
             f"Found vertices {tuple(vertices.shape)} and faces {tuple(faces.shape)}, expected [V, 3] and "
             "[F, 3]; pass one triangle mesh."
         )
-    scene = scene or Scene(vertices.detach().numpy(), faces.numpy())
-    triangle = torch.from_numpy(scene.cast(camera).triangle)
+    scene = scene or scene_of(vertices, faces)
+    triangle = scene.visibility(camera).triangle
     mask = triangle >= 0
     pixels = mask.reshape(-1).nonzero().squeeze(1)  # [N] pixels that hit something
     corners = _gather_corners(vertices, faces, triangle.reshape(-1).index_select(0, pixels))
-    weights, depth = _intersect(corners, _directions(pixels, camera, vertices.dtype), camera)
+    weights, depth = _intersect(corners, _directions(pixels, camera, vertices), camera)
     height, width = triangle.shape
     barycentric = vertices.new_zeros(height * width, 3).index_copy(0, pixels, weights)
     far = vertices.new_full((height * width,), float("inf")).index_copy(0, pixels, depth)
@@ -121,10 +121,10 @@ def _gather_corners(attributes: Tensor, faces: Tensor, triangle: Tensor) -> tupl
     return a, b, c
 
 
-def _directions(pixels: Tensor, camera: Camera, dtype: torch.dtype) -> Tensor:
+def _directions(pixels: Tensor, camera: Camera, like: Tensor) -> Tensor:
     """Rays [N, 3] of unit depth through the centres of flat pixel indices, as `Camera.rays` has them."""
-    size, focal = camera.resolution, camera.focal
-    right, up, back = torch.as_tensor(camera.rotation(), dtype=dtype).unbind(0)
+    size, focal, dtype = camera.resolution, camera.focal, like.dtype
+    right, up, back = torch.as_tensor(camera.rotation(), dtype=dtype, device=like.device).unbind(0)
     x = ((pixels % size).to(dtype) + (0.5 - 0.5 * size)) / focal
     y = (torch.div(pixels, size, rounding_mode="floor").to(dtype) + (0.5 - 0.5 * size)) / focal
     return x[:, None] * right - y[:, None] * up - back
@@ -135,7 +135,7 @@ def _intersect(
 ) -> tuple[Tensor, Tensor]:
     """Barycentrics [N, 3] and depth [N] of rays on their triangles (Möller and Trumbore 1997)."""
     a, b, c = corners
-    origin = torch.as_tensor(camera.position(), dtype=a.dtype)
+    origin = torch.as_tensor(camera.position(), dtype=a.dtype, device=a.device)
     edge_b, edge_c, offset = b - a, c - a, origin - a
     normal = torch.linalg.cross(edge_b, edge_c)
     determinant = -(direction * normal).sum(-1)

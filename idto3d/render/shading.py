@@ -59,7 +59,9 @@ def diffuse_light(light: EnvironmentLight, normal: Tensor) -> Tensor:
     Returns:
         [..., 3] linear, at least 0; 1 in an even environment of radiance 1.
     """
-    coefficients = torch.as_tensor(COSINE_LOBE[:, None] * light.sh, dtype=normal.dtype)  # [9, 3]
+    coefficients = torch.as_tensor(
+        COSINE_LOBE[:, None] * light.sh, dtype=normal.dtype, device=normal.device
+    )  # [9, 3]
     return (sh_basis(normal) @ coefficients).clamp_min(0.0)
 
 
@@ -79,7 +81,7 @@ def prefiltered_radiance(light: EnvironmentLight, direction: Tensor, roughness: 
         [..., 3] linear, clamped at 0.
     """
     basis = sh_basis(direction)
-    coefficients = torch.as_tensor(light.sh, dtype=direction.dtype)  # [9, 3]
+    coefficients = torch.as_tensor(light.sh, dtype=direction.dtype, device=direction.device)  # [9, 3]
     alpha = roughness * roughness
     first = torch.exp(-(alpha**2)) * (basis[..., 1:4] @ coefficients[1:4])
     second = torch.exp(-4.0 * alpha**2) * (basis[..., 4:] @ coefficients[4:])

@@ -1,4 +1,4 @@
-"""Benchmarks, one file each: what a bar asks of the reference generator, measured and beside its bound.
+"""Benchmarks, one file each: what a bar of the reference generator asks, measured beside its bound.
 
 A file holds the command alone and imports what it measures with when it runs, so that `--help` stays light.
 """
@@ -9,16 +9,20 @@ from collections.abc import Callable
 
 import typer
 
-from idto3d_eval.bench import determinism, interpolation, text
+from idto3d_eval.bench import determinism, generator, interpolation, rasterisers, text
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
+    "generator": generator.command,
+    "rasterisers": rasterisers.command,
     "text": text.command,
     "interpolation": interpolation.command,
     "determinism": determinism.command,
 }
 
 app = typer.Typer(
-    help="Measure the generator against its bounds.", no_args_is_help=True, rich_markup_mode=None
+    help="Measure the generator and its parts against their bounds.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 for _name, _command in BENCHMARKS.items():
     app.command(_name)(_command)

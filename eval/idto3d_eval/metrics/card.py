@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Direction = Literal["higher", "lower", "neither"]
-Family = Literal["identity", "expression", "geometry", "cost"]
+Family = Literal["identity", "expression", "geometry", "light", "cost"]
 Level = Literal["view", "head", "identity", "method"]
 Statistic = Literal["mean", "ratio_of_sums", "pooled"]
 
