@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from idto3d.asset import AssetManifest, TexturedMesh, write_head_asset
 from idto3d.attributes import Attributes
+from idto3d.checkpoints import Checkpoints
 from idto3d.expressions import EXPRESSIONS
 from idto3d.geometry.cleanup import largest_component, reduce_faces
 from idto3d.geometry.head_field import HeadField, smooth_gradients
@@ -37,7 +38,7 @@ from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
-from idto3d.guidance.reference_views import ViewOrder, reference_views
+from idto3d.guidance.reference_views import ViewOrder, mean_views
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import annealed_range, sds_loss
 from idto3d.profile import load_profile
@@ -51,7 +52,13 @@ from idto3d.render.rasterise import Fragments, interpolate_hits, rasterise
 from idto3d.render.shading import linear_to_srgb, shade
 from idto3d.texture.bake import rasterise_atlas
 from idto3d.texture.maps import material_maps
-from idto3d.texture.material_field import START_ROUGHNESS, Material, MaterialField, material_smoothness
+from idto3d.texture.material_field import (
+    START_ROUGHNESS,
+    Material,
+    MaterialField,
+    Near,
+    material_smoothness,
+)
 from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
@@ -61,8 +68,11 @@ GENERATOR_VERSION = "4"
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
 # The range falls in so many phases; each has reference views of its own.
 PHASES = 3
+FACE_TEXEL = 1.3  # mm; eyes, lips and brows, at what a picture of 64 pixels shows of them from near
 NEUTRAL_PICTURES = 0.3  # share of stage 2's steps that look at the neutral head alone
 FINE_FROM = 0.6  # share of the neutral part after which the level set moves too
+PREVIEW_CAMERAS = [Camera(yaw, 0.0, 0.0, 900.0, 0.34, (0.0, -15.0, -60.0), 192) for yaw in (0.0, 0.6)]
+EVEN_LIGHT = EnvironmentLight.uniform(0.9)
 BAND = 20.0  # mm that the surface may move from the mean head
 LIP_CELL, LIP_MARGIN = 0.6, 1.5  # mm: height of the grid's cells between the lips, and how far beside them
 REGULARISED_POINTS = 1000  # surface points a step that texture smoothness is measured at
@@ -95,7 +105,7 @@ class GeneratorSettings:
     smoothing_passes: int = 8
     sdf_regularity: float = 0.02
     surface_regularity: float = 0.02
-    displacement_regularity: float = 0.02
+    displacement_regularity: float = 0.05
     texture_regularity: float = 0.1
     faces: int = 16_000
     texture_size: int = 512
@@ -175,6 +185,7 @@ def sculpt(
     settings: GeneratorSettings,
     seed: int,
     progress: Progress | None = None,
+    kept: Checkpoints | None = None,
 ) -> Geometry:
     """Stage 1: SDS on normal maps moves the mean head to the person, then that head to each expression.
 
@@ -187,7 +198,10 @@ def sculpt(
         guidance: the base model with its geometry adapter.
         control: the mean head, as the denoiser is shown it.
         grid: from `start_grid`.
-        settings, seed: hyper-parameters and the run's randomness.
+        settings, seed: hyper-parameters and the run's randomness: what is drawn follows from the seed and the
+            step alone, so that a run goes on from a checkpoint as if it had not stopped.
+        progress: called after each step.
+        kept: where checkpoints are written to and read from.
     """
     field = start_field(grid, len(expressions), control.landmarks)
     with torch.no_grad():
@@ -201,21 +215,23 @@ def sculpt(
     motion = torch.optim.Adam(
         motion_groups(field.displacement, settings.displacement_rate), betas=(0.8, 0.95)
     )
-    numbers = np.random.default_rng([seed, 1])
-    noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
-    for step in range(settings.geometry_steps):
+    optimisers: list[torch.optim.Optimizer] = [coarse, fine, motion]
+    first = restored(kept, "geometry", field, optimisers)
+    for step in range(first, settings.geometry_steps):
         neutral, share = step < neutral_steps, parts.share(step)
-        if parts.opens_phase(step):
-            views = reference_views(
+        if step in (first, neutral_steps):
+            numbers = np.random.default_rng([seed, 1, neutral])
+            seen_mean = mean_views(
                 guidance,
                 control,
                 *drawn_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0),
                 lambda cameras, _: render_normal_views(*start, cameras)[0].permute(0, 3, 1, 2),
                 lambda cameras, shown: condition_of(NOBODY, expressions[0], cameras, shown),
-                annealed_range(share, FIRST_NOISE, LAST_NOISE),
-                noise,
             )
-            order = ViewOrder(len(views), numbers)
+            order = ViewOrder(settings.views, numbers, parts.taken(step) * settings.geometry_batch)
+        if step == first or parts.opens_phase(step):
+            noise = generator_of(seed, 1, neutral, parts.phase(step))
+            views = seen_mean.noised(guidance, parts.bounds(step), noise)
         index = 0 if neutral else 1 + (step - neutral_steps) % others
         # Coarse to fine; and an expression moves the head that is there, and does not change whose it is.
         moving: list[torch.optim.Optimizer] = [motion]
@@ -251,6 +267,13 @@ def sculpt(
             optimiser.step()
         if progress:
             progress(step + 1, settings.geometry_steps, "geometry")
+        if kept:
+            kept.after_step(
+                "geometry",
+                step + 1 == settings.geometry_steps,
+                lambda: state_of(field, optimisers, step + 1),  # noqa: B023
+                lambda: normals_picture(field),
+            )
     return settled(field, expressions, control.landmarks, settings.faces)
 
 
@@ -262,22 +285,70 @@ def motion_groups(motions: Iterable[nn.ParameterList], rate: float) -> list[dict
 
 @dataclass(frozen=True)
 class Parts:
-    """Stage 1's two parts, the neutral head and then what moves it; each anneals in `PHASES` phases."""
+    """Stage 1's two parts, the neutral head and then what moves it, or stage 2 in one; each anneals in
+    `PHASES` phases."""
 
     steps: int
     neutral_steps: int
 
     def share(self, step: int) -> float:
         """How far a step is in its part, in [0, 1)."""
-        if step < self.neutral_steps:
-            return step / self.neutral_steps
-        return (step - self.neutral_steps) / (self.steps - self.neutral_steps)
+        return self.taken(step) / (
+            self.neutral_steps if step < self.neutral_steps else self.steps - self.neutral_steps
+        )
+
+    def taken(self, step: int) -> int:
+        """Steps of its part before a step."""
+        return step if step < self.neutral_steps else step - self.neutral_steps
+
+    def phase(self, step: int) -> int:
+        """The phase of its part that a step lies in."""
+        return int(PHASES * self.share(step))
 
     def opens_phase(self, step: int) -> bool:
         """Whether a step is the first of its part or of one of its phases."""
-        if step in (0, self.neutral_steps):
-            return True
-        return int(PHASES * self.share(step)) != int(PHASES * self.share(step - 1))
+        return self.taken(step) == 0 or self.phase(step) != self.phase(step - 1)
+
+    def bounds(self, step: int) -> tuple[float, float]:
+        """The range of noise of a step's phase, as shares of the schedule."""
+        return annealed_range(self.phase(step) / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
+
+
+def generator_of(*key: int) -> torch.Generator:
+    """The randomness of one purpose, from the seed and what it is for."""
+    return torch.Generator().manual_seed(int(np.random.default_rng(key).integers(2**62)))
+
+
+def state_of(module: nn.Module, optimisers: Sequence[torch.optim.Optimizer], step: int) -> dict[str, Any]:
+    """What a stage goes on from after `step` steps."""
+    return {
+        "step": step,
+        "module": module.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+    }
+
+
+def restored(
+    kept: Checkpoints | None, stage: str, module: nn.Module, optimisers: Sequence[torch.optim.Optimizer]
+) -> int:
+    """Put a stage's last checkpoint back; the steps that it had done, 0 without one."""
+    state = kept.load(stage) if kept else None
+    if state is None:
+        return 0
+    module.load_state_dict(state["module"])
+    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    return int(state["step"])
+
+
+@torch.no_grad()
+def normals_picture(field: HeadField) -> NDArray[np.uint8]:
+    """The neutral head's and the last expression's normals from the front, for the one who waits."""
+    parts = []
+    for index in sorted({0, len(field.codes) - 1}):
+        normals, _ = render_normal_views(*field.mesh(index), PREVIEW_CAMERAS)
+        parts += list(((0.5 + 0.5 * normals) * 255).round().to(torch.uint8).numpy())
+    return np.concatenate(parts, 1)
 
 
 def drawn_views(
@@ -311,6 +382,7 @@ def paint(
     settings: GeneratorSettings,
     seed: int,
     progress: Progress | None = None,
+    kept: Checkpoints | None = None,
 ) -> MaterialField:
     """Stage 2: SDS on shaded colour under random light; reflectance lives on the mean head's surface.
 
@@ -323,7 +395,7 @@ def paint(
         guidance: the base model with its texture adapter.
         control: the mean head, as the denoiser is shown it.
         mean_head: its shape and colour.
-        settings, seed: hyper-parameters and the run's randomness.
+        settings, seed, progress, kept: as in `sculpt`.
     """
     names, places, faces = list(geometry.vertices), geometry.places, geometry.faces
     apart = replace(mean_head, points=unfolded(mean_head.points, mean_head.landmarks).astype(np.float32))
@@ -332,31 +404,38 @@ def paint(
         faces,
         lambda points: torch.from_numpy(apart.albedo_at(points.numpy())),
         code_size=geometry.field.codes.shape[1],
+        near=Near(FACE.lower, FACE.upper, FACE_TEXEL),
     )
     start = PaintedMean(mean_head)
     colours = torch.optim.Adam(material.shared.parameters(), betas=(0.9, 0.99), fused=True)
     # One step size a lattice: what an expression does not change gets no colour of its own.
     tints = UniformAdam(material.moved.parameters(), lr=settings.tint_rate, betas=(0.8, 0.95))
-    numbers = np.random.default_rng([seed, 2])
-    noise = torch.Generator().manual_seed(int(numbers.integers(2**62)))
     scenes = {name: Scene(vertices.numpy(), faces.numpy()) for name, vertices in geometry.vertices.items()}
     normals = {name: vertex_normals(vertices, faces) for name, vertices in geometry.vertices.items()}
-    for step in range(settings.texture_steps):
-        share = step / settings.texture_steps
+    optimisers: list[torch.optim.Optimizer] = [colours, tints]
+    first = restored(kept, "texture", material, optimisers)
+    parts, numbers = Parts(settings.texture_steps, settings.texture_steps), np.random.default_rng([seed, 2])
+    seen_mean = mean_views(
+        guidance,
+        control,
+        *lit_views(numbers, guidance.resolution, settings.views),
+        start.pictures,
+        lambda cameras, shown: condition_of(NOBODY, names[0], cameras, shown),
+    )
+    order = ViewOrder(settings.views, numbers, first * settings.texture_batch)
+    for step in range(first, settings.texture_steps):
+        share = parts.share(step)
+        noise = generator_of(seed, 2, step)
         colours.param_groups[0]["lr"] = settings.texture_rate * learning_rate(share)
         tints.param_groups[0]["lr"] = settings.tint_rate * learning_rate(share)
-        if int(PHASES * share) != int(PHASES * (step - 1) / settings.texture_steps) or step == 0:
-            views = reference_views(
+        if step == first or parts.opens_phase(step):
+            views = seen_mean.noised(
                 guidance,
-                control,
-                *lit_views(numbers, guidance.resolution, settings.views),
-                start.pictures,
-                lambda cameras, shown: condition_of(NOBODY, names[0], cameras, shown),
-                annealed_range(share, FIRST_NOISE, LAST_NOISE),
-                noise,
+                parts.bounds(step),
+                generator_of(seed, 2, settings.texture_steps + parts.phase(step)),
             )
-            order = ViewOrder(len(views), numbers)
-        index = 0 if numbers.uniform() < NEUTRAL_PICTURES else step % len(names)
+        neutral = float(torch.rand((), generator=noise)) < NEUTRAL_PICTURES
+        index = 0 if neutral else step % len(names)
         name, code = names[index], geometry.field.code(index).detach()
         view = views.pick(order.take(settings.texture_batch))
         images, points = [], []
@@ -387,6 +466,13 @@ def paint(
         tints.step()
         if progress:
             progress(step + 1, settings.texture_steps, "texture")
+        if kept:
+            kept.after_step(
+                "texture",
+                step + 1 == settings.texture_steps,
+                lambda: state_of(material, optimisers, step + 1),  # noqa: B023
+                lambda: colour_picture(geometry, material),
+            )
     return material
 
 
@@ -394,6 +480,24 @@ def lit_views(numbers: np.random.Generator, resolution: int, count: int) -> tupl
     """Cameras for shaded colour, each with a light."""
     cameras = [draw_view(numbers, resolution) for _ in range(count)]
     return cameras, [EnvironmentLight.random(numbers) for _ in cameras]
+
+
+@torch.no_grad()
+def colour_picture(geometry: Geometry, material: MaterialField) -> NDArray[np.uint8]:
+    """The neutral head and the last expression in colour under an even light, for the one who waits."""
+    parts = []
+    for index, name in enumerate(geometry.vertices):
+        if index not in (0, len(geometry.vertices) - 1):
+            continue
+        vertices, code = geometry.vertices[name], geometry.field.code(index)
+        layers = torch.cat([geometry.places, vertices, vertex_normals(vertices, geometry.faces)], 1)
+        for camera in PREVIEW_CAMERAS:
+            fragments = rasterise(vertices, geometry.faces, camera)
+            seen = interpolate_hits(fragments, geometry.faces, layers)
+            colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, EVEN_LIGHT)
+            image = on_grey(colour, fragments, vertices, geometry.faces, camera)
+            parts.append(((0.5 + 0.5 * image) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
+    return np.concatenate(parts, 1)
 
 
 class PaintedMean:
@@ -468,6 +572,7 @@ def generate_head(
     settings: GeneratorSettings,
     seed: int,
     progress: Progress | None = None,
+    kept: Path | None = None,
 ) -> AssetManifest:
     """Both stages, then the asset on disk.
 
@@ -479,17 +584,21 @@ def generate_head(
         manifest: who, for whom and from what; this fills in the parameters and the guidance calls.
         settings, seed: hyper-parameters and the run's randomness.
         progress: called with steps done, steps in all, and the stage's name.
+        kept: folder of checkpoints and of a preview; the same call goes on from there. None keeps nothing.
     """
+    manifest = manifest.model_copy(update={"parameters": {**manifest.parameters, **asdict(settings)}})
+    checkpoints = None if kept is None else Checkpoints(kept, manifest.model_dump_json())
     mean_head = load_mean_head(weights / load_profile(weights).mean_head)
     grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
     shape_prior = open_prior(weights, "geometry")
-    geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress)
+    geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress, checkpoints)
     colour_prior = open_prior(weights, "texture")
-    material = paint(subject, geometry, colour_prior, control, mean_head, settings, seed, progress)
+    material = paint(
+        subject, geometry, colour_prior, control, mean_head, settings, seed, progress, checkpoints
+    )
     meshes = textured_meshes(geometry, material, settings.texture_size)
     manifest = manifest.model_copy(
         update={
-            "parameters": {**manifest.parameters, **asdict(settings)},
             "guidance_calls": shape_prior.calls + colour_prior.calls,
             "generator_version": GENERATOR_VERSION,
             "threads": torch.get_num_threads(),

@@ -15,7 +15,10 @@ from PIL import Image
 
 import idto3d
 from idto3d import generate
-from idto3d.asset import read_expression, read_manifest
+from idto3d.asset import AssetManifest, read_expression, read_manifest
+from idto3d.attributes import Attributes
+from idto3d.checkpoints import Checkpoints
+from idto3d.errors import UserError
 from idto3d.expressions import preset
 from idto3d.geometry.mean_head import load_mean_head
 from idto3d.guidance.control import ControlView
@@ -71,9 +74,15 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
     def remember(_: object, expression: str, cameras: list[object], __: object) -> None:
         asked.append((expression, cameras))
 
-    def unasked(*given: object) -> ReferenceViews:
-        nothing = torch.zeros(len(given[2]), 1)  # type: ignore[arg-type]
-        return ReferenceViews(given[2], given[3], nothing, nothing, nothing, nothing)  # type: ignore[arg-type]
+    class Unasked:
+        """Views of no reference, for a denoiser that makes no errors."""
+
+        def __init__(self, _: object, __: object, cameras: list[object], drawn: list[object], *___: object):
+            nothing = torch.zeros(len(cameras), 1)
+            self.views = ReferenceViews(cameras, drawn, nothing, nothing, nothing, nothing)  # type: ignore[arg-type]
+
+        def noised(self, *_: object) -> ReferenceViews:
+            return self.views
 
     def distance(_: object, images: torch.Tensor, *__: object, error: object) -> torch.Tensor:
         assert error is not None
@@ -91,7 +100,7 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
         resolution = 64
 
     monkeypatch.setattr(generate, "condition_of", remember)
-    monkeypatch.setattr(generate, "reference_views", unasked)
+    monkeypatch.setattr(generate, "mean_views", Unasked)
     monkeypatch.setattr(generate, "sds_loss", distance)
     settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=56, views=16)
     mean_head = load_mean_head(WEIGHTS / "mean_head.npz")
@@ -102,6 +111,49 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
         before = _distance(person, mean["vertices"], mean["faces"])
     after = _distance(person, found.vertices["neutral"].numpy(), found.faces.numpy())
     assert after < 0.4 * before
+
+
+class Interrupted(Exception):
+    """What ends a run in the middle."""
+
+
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """Both stages go on from their checkpoints, to the same bits; another seed's are refused."""
+    settings = generate.GeneratorSettings(
+        geometry_steps=5, texture_steps=4, grid_resolution=56, faces=3000, texture_size=64, views=4
+    )
+    subject = generate.Subject(None, Attributes("female", "young", "light", "long", "brown", "no beard"))
+    manifest = AssetManifest(method="id_to_3d", identity="a", seed=0, expressions=("neutral", "smile"))
+
+    def run(name: str, kept: str, stop: tuple[str, int] | None = None, seed: int = 0) -> Path:
+        def progress(done: int, _: int, stage: str) -> None:
+            if stop == (stage, done):
+                raise Interrupted
+
+        generate.generate_head(
+            subject,
+            ("neutral", "smile"),
+            WEIGHTS,
+            tmp_path / name,
+            manifest.model_copy(update={"seed": seed}),
+            settings,
+            seed,
+            progress,
+            tmp_path / kept,
+        )
+        return tmp_path / name
+
+    whole = read_manifest(run("whole", "whole-kept"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Checkpoints, "_due", lambda _: True)
+        for stop in (("geometry", 2), ("geometry", 4), ("texture", 3)):
+            with pytest.raises(Interrupted):
+                run("cut", "kept", stop)
+        assert (tmp_path / "kept" / "preview.png").is_file()
+        cut = read_manifest(run("cut", "kept"))
+    assert cut.files == whole.files
+    with pytest.raises(UserError, match="another generation"):
+        run("other", "kept", seed=1)
 
 
 def _distance(person: object, vertices: np.ndarray, faces: np.ndarray) -> float:

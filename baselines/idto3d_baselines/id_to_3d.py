@@ -40,4 +40,5 @@ def distil(request: GenerateRequest, method: str, subject: Subject, found: Found
         settings_of(request),
         request.seed,
         request.progress,
+        request.kept,
     )

@@ -46,6 +46,8 @@ class GenerateRequest:
     progress: Progress | None = None
     prompt: str = ""
     """What a user asks for beyond the photos; only methods that take prompts receive one."""
+    kept: Path | None = None
+    """A folder for checkpoints and a preview, from which a method that keeps some goes on."""
 
 
 @dataclass(frozen=True)

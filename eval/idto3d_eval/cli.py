@@ -120,6 +120,9 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder that weights are written to.")] = Path("weights"),
     minutes: Annotated[float | None, typer.Option(help="Training time; the recipe's by default.")] = None,
     fresh: Annotated[bool, typer.Option(help="Start over instead of going on from the checkpoint.")] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="A folder of weights whose guidance this one starts from.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = 2,
 ) -> None:
     """Train a shipped network again: draws its pictures first; the same command again goes on."""
@@ -134,7 +137,9 @@ def train(
         print_rows(rows)
         return
     with drawing_bar() as told:
-        written = train_network(name, out, minutes=minutes, fresh=fresh, threads=threads, told=told)
+        written = train_network(
+            name, out, minutes=minutes, fresh=fresh, start=start, threads=threads, told=told
+        )
     typer.echo(f"Weights: {written}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ from idto3d_baselines.specs import METHODS, GenerateRequest, Progress, method_sp
 from idto3d_protocols.loader import load_protocol
 
 PREVIEW = "preview.png"
+UNFINISHED = ".unfinished"  # after the name of a head that is being made
 
 
 def shipped_weights() -> Path:
@@ -52,6 +54,9 @@ def generate_heads(
     told: Callable[[str], None] | None = None,
 ) -> Path:
     """Writes one person's HeadAsset, and a picture of it beside its GLBs.
+
+    While it is made, a folder beside `out` holds checkpoints, from which the same call goes on, and
+    `preview.png`, drawn anew every few seconds; a finished head has none.
 
     Args:
         photos: photographs of one person, or folders of them; those without a readable face are left out.
@@ -105,8 +110,10 @@ def generate_heads(
         weights=folder,
         out=out,
         prompt=prompt,
+        kept=out.with_name(f"{out.name}{UNFINISHED}"),
     )
     _generate_with_bar(request, method, progress)
+    shutil.rmtree(out.with_name(f"{out.name}{UNFINISHED}"), ignore_errors=True)
     (out / PREVIEW).write_bytes(head_preview(out, usable))
     return out
 
@@ -128,10 +135,10 @@ def _generate_with_bar(request: GenerateRequest, method: str, progress: bool) ->
     from dataclasses import replace
 
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), disable=not progress) as bar:
         task = bar.add_task(method)
 

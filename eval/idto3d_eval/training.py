@@ -82,6 +82,7 @@ def train_network(
     *,
     minutes: float | None = None,
     fresh: bool = False,
+    start: Path | None = None,
     threads: int = 2,
     told: Told | None = None,
 ) -> Path:
@@ -92,6 +93,7 @@ def train_network(
         out: folder of weights that the network is written to.
         minutes: training time; the recipe's by default.
         fresh: start over, whatever checkpoint is there.
+        start: folder of weights whose guidance a new one starts from, instead of from nothing.
         threads: processor threads of the training, and processes of the drawing.
         told: called while pictures are drawn.
 
@@ -106,7 +108,7 @@ def train_network(
     recipe = TRAININGS[name]
     spent = recipe.minutes if minutes is None else minutes
     if recipe.module == "guidance":
-        return _train_guidance(name, recipe, out / "guidance", spent, fresh, threads, told)
+        return _train_guidance(name, recipe, out / "guidance", spent, fresh, start, threads, told)
     data = draw_data(recipe.data, threads, told)
     validation = draw_data(VALIDATION[recipe.module], threads, told)
     out.mkdir(parents=True, exist_ok=True)
@@ -185,6 +187,7 @@ def _train_guidance(
     out: Path,
     minutes: float,
     fresh: bool,
+    start: Path | None,
     threads: int,
     told: Told | None,
 ) -> Path:
@@ -200,10 +203,11 @@ def _train_guidance(
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     seed = recipe.seed or 0
+    begun = None if start is None else start / "guidance"
     if name == "base":
-        train_base(data, out, minutes=minutes, seed=seed, resume=not fresh)
+        train_base(data, out, minutes=minutes, seed=seed, resume=not fresh, start=begun)
     else:
-        train_lora(name, data, out, minutes=minutes, seed=seed, resume=not fresh)
+        train_lora(name, data, out, minutes=minutes, seed=seed, resume=not fresh, start=begun)
     return out
 
 

@@ -60,6 +60,7 @@ class HeadField(nn.Module):
         self._signs: Tensor | None = None
         self._surface: Surface | None = None
         self._basis: SplineBasis | None = None
+        self._basis_of: tuple[int, int] | None = None
         with torch.no_grad():
             start = crossings(self.surface(), grid.points, self.signed_distance()).numpy()
         self.lattices = [SplineLattice(self._places(start), cell, REACH) for cell in cells]
@@ -91,7 +92,7 @@ class HeadField(nn.Module):
         with torch.no_grad():
             signs = torch.where(self.grid.rim, self.grid.start, self.sdf) < 0
         if self._surface is None or self._signs is None or not torch.equal(signs, self._signs):
-            self._signs, self._surface, self._basis = signs, march(self.grid, signs), None
+            self._signs, self._surface = signs, march(self.grid, signs)
         return self._surface
 
     def deformed(self) -> Tensor:
@@ -124,9 +125,11 @@ class HeadField(nn.Module):
 
     def moved(self, motion: nn.ParameterList) -> Tensor:
         """How one displacement moves each vertex of the surface; [N, 3] mm."""
-        if self._basis is None:
+        state = (self.sdf._version, self.deformation._version)  # of what moves the surface
+        if self._basis is None or state != self._basis_of:
             with torch.no_grad():
                 self._basis = SplineBasis(self.lattices, self._places(self.start().numpy()))
+            self._basis_of = state
         return self._basis(list(motion))
 
     def _still(self) -> nn.ParameterList:

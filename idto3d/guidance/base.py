@@ -56,10 +56,14 @@ def make_scheduler() -> DDIMScheduler:
     )
 
 
-def make_encoder() -> ConditionEncoder:
+def make_encoder(identity_dimension: int = 128) -> ConditionEncoder:
     """An untrained condition encoder over this project's expressions and attributes."""
     attributes = {group: len(words) for group, words in Attributes.GROUPS.items()}
-    return ConditionEncoder(ConditionEncoderConfig(expressions=EXPRESSIONS, attributes=attributes))
+    return ConditionEncoder(
+        ConditionEncoderConfig(
+            expressions=EXPRESSIONS, attributes=attributes, identity_dimension=identity_dimension
+        )
+    )
 
 
 def make_codec() -> PatchCodec:

@@ -90,15 +90,19 @@ class ConditionEncoder(nn.Module):
     def forward(self, condition: Condition) -> Encoded:
         """Tokens [B, T, W], pooled [B, P] and what stands beside the latents; rows do not see each other."""
         count, width = len(condition), self.config.width
-        if condition.identity.shape[1] != self.config.identity_dimension:
-            raise UserError(
-                f"Found an identity embedding of {condition.identity.shape[1]} numbers, expected "
-                f"{self.config.identity_dimension}; use the recogniser that this base model was trained with."
-            )
+        asked = condition.identity
+        if asked.shape[1] != self.config.identity_dimension:
+            if bool(_told(asked).any()):
+                raise UserError(
+                    f"Found an identity embedding of {asked.shape[1]} numbers, expected "
+                    f"{self.config.identity_dimension}; use the recogniser that this base model was trained "
+                    "with."
+                )
+            asked = asked.new_zeros(count, self.config.identity_dimension)  # nobody has any length
         # A unit vector of D numbers has entries near 1/sqrt(D); networks like entries near 1.
-        scaled = condition.identity * self.config.identity_dimension**0.5
+        scaled = asked * self.config.identity_dimension**0.5
         identity = self.identity(scaled)
-        identity = torch.where(_told(condition.identity), identity, self.identity_null)
+        identity = torch.where(_told(asked), identity, self.identity_null)
         camera = torch.where(_told(condition.camera), self.camera(condition.camera), self.camera_null)
         words = [
             table(column % (size + 1))
@@ -130,6 +134,18 @@ class ConditionEncoder(nn.Module):
         head = control[:, :3].abs().sum(1, keepdim=True) > 0
         drawn = functional.pixel_unshuffle((2.0 * control[:, 3:] - 1.0) * head, patch)  # grey elsewhere
         return self.beside(seen) + self.mixed(fields), drawn + self.change(fields)
+
+    def take_over(self, other: ConditionEncoder) -> None:
+        """Start from another encoder's weights, but for what reads the identity where the lengths differ."""
+        own = self.state_dict()
+        theirs = {name: value for name, value in other.state_dict().items() if own[name].shape == value.shape}
+        pooled = self.config.pooled
+        for name in own.keys() - theirs.keys():
+            if name.startswith("mixes") and name.endswith("weight"):  # [fields, D + P]: the P pooled columns
+                own[name][:, -pooled:] = other.state_dict()[name][:, -pooled:]
+                own[name][:, :-pooled] = 0.0
+                theirs[name] = own[name]
+        self.load_state_dict({**own, **theirs})
 
     def save_pretrained(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` (half precision) into `folder`."""

@@ -62,6 +62,7 @@ class Guidance:
             )
         self.alphas_cumprod: Tensor = scheduler.alphas_cumprod.float().to(self.device)  # [T]
         self.calls = 0
+        self._dtype = unet.dtype  # diffusers looks through all modules for it
 
     @classmethod
     def from_folder(
@@ -162,7 +163,7 @@ class Guidance:
         """
         alpha, sigma = self.alpha_sigma(t)
         encoded = self.encoder(condition)
-        dtype = self.unet.dtype
+        dtype = self._dtype
         pooled = None if encoded.pooled is None else encoded.pooled.to(dtype)
         seen = z if encoded.beside is None else torch.cat([z, encoded.beside], 1)
         # A denoiser with a face adapter asks for image_embeds; no other is told of them.

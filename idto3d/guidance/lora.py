@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from diffusers import UNet2DConditionModel
 from peft import LoraConfig
+from safetensors.torch import load_file
 from torch import nn
 
 from idto3d.errors import UserError
@@ -58,6 +60,15 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
     unet.save_lora_adapter(lora_folder(folder, prior), weight_name=WEIGHTS)
     for parameter, data in zip(adapter, full, strict=True):
         parameter.data = data
+
+
+def copy_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:
+    """Fill the active adapter with the weights of another model folder's adapter of the same rank."""
+    stored = load_file(lora_folder(folder, prior) / WEIGHTS)
+    with torch.no_grad():
+        for name, parameter in unet.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(stored[name.replace(".default", "")])
 
 
 def fuse_lora(unet: UNet2DConditionModel, folder: Path, prior: str) -> None:

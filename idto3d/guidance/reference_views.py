@@ -25,10 +25,46 @@ ROWS_AT_ONCE = 16  # of the denoiser
 
 
 @dataclass(frozen=True)
-class ReferenceViews:
-    """N views; everything that a step needs of them.
+class MeanViews:
+    """The mean head from N cameras, with the condition that its pictures fit.
 
-    control [N, 6, R, R] of `ControlView`; t [N] int64; noise and error [N, C, h, w] in latents.
+    control [N, 6, R, R] of `ControlView`; known [N, C, h, w] latents of the pictures.
+    """
+
+    cameras: Sequence[Camera]
+    drawn: Sequence[Drawn]
+    control: Tensor
+    known: Tensor
+    nobody: Condition
+
+    @torch.no_grad()
+    def noised(
+        self, guidance: Guidance, bounds: tuple[float, float], generator: torch.Generator
+    ) -> ReferenceViews:
+        """The views with one timestep, one noise and so one error each.
+
+        Args:
+            guidance: the prior.
+            bounds: of the timesteps, as shares of the schedule.
+            generator: of timesteps and noise.
+        """
+        t = draw_timesteps(guidance, bounds, len(self.cameras), generator)
+        noise = torch.randn(self.known.shape, generator=generator).to(self.known)
+        noisy = guidance.add_noise(self.known, noise, t)
+        answers = [
+            guidance.denoise(noisy[rows], t[rows], self.nobody.rows(rows))
+            for rows in _rows(len(self.cameras))
+        ]
+        error = self.known - torch.cat(answers)
+        return ReferenceViews(self.cameras, self.drawn, self.control, t, noise, error)
+
+
+@dataclass(frozen=True)
+class ReferenceViews:
+    """Views of one range of noise; everything that a step needs of them.
+
+    control [N, 6, R, R]; t [N] int64; noise and error [N, C, h, w], in latents: what the denoiser takes off
+    the mean head.
     """
 
     cameras: Sequence[Camera]
@@ -55,49 +91,39 @@ class ReferenceViews:
 
 
 @torch.no_grad()
-def reference_views(
+def mean_views(
     guidance: Guidance,
     control: ControlView,
     cameras: Sequence[Camera],
     drawn: Sequence[Drawn],
     pictures: Callable[[Sequence[Camera], Sequence[Drawn]], Tensor],
     nobody: Callable[[Sequence[Camera], Tensor], Condition],
-    bounds: tuple[float, float],
-    generator: torch.Generator,
-) -> ReferenceViews:
-    """The views with one timestep and one noise each.
+) -> MeanViews:
+    """The mean head seen and drawn as given.
 
     Args:
-        guidance: the prior.
+        guidance: the prior, whose latents are wanted.
         control: the mean head, as the denoiser is shown it.
         cameras, drawn: N views, and how each is drawn.
         pictures: renders the mean head, [B, 3, R, R] in [-1, 1].
         nobody: the condition that the mean head fits, from cameras and their controls.
-        bounds: of the timesteps, as shares of the schedule.
-        generator: of timesteps and noise.
     """
-    t = draw_timesteps(guidance, bounds, len(cameras), generator)
-    shown, noises, errors = [], [], []
-    for start in range(0, len(cameras), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        seen = control.looks(cameras[rows], drawn[rows])
-        known = guidance.encode(pictures(cameras[rows], drawn[rows]))
-        noise = torch.randn(known.shape, generator=generator).to(known)
-        noisy = guidance.add_noise(known, noise, t[rows])
-        errors.append(known - guidance.denoise(noisy, t[rows], nobody(cameras[rows], seen)))
-        shown.append(seen)
-        noises.append(noise)
-    return ReferenceViews(
-        list(cameras), list(drawn), torch.cat(shown), t, torch.cat(noises), torch.cat(errors)
-    )
+    shown = control.looks(cameras, drawn)
+    known = [guidance.encode(pictures(cameras[rows], drawn[rows])) for rows in _rows(len(cameras))]
+    return MeanViews(cameras, drawn, shown, torch.cat(known), nobody(cameras, shown))
+
+
+def _rows(count: int) -> list[slice]:
+    return [slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE)]
 
 
 class ViewOrder:
-    """Rows in random order, each once before any comes again."""
+    """Rows in random order, each once before any comes again; `taken` of them are gone already."""
 
-    def __init__(self, count: int, random: np.random.Generator) -> None:
+    def __init__(self, count: int, random: np.random.Generator, taken: int = 0) -> None:
         self._count, self._random = count, random
         self._left: list[int] = []
+        self.take(taken)
 
     def take(self, count: int) -> list[int]:
         """The next `count` rows."""

@@ -5,6 +5,8 @@ plus Σ_k z_e[k] · A_k(x) from coarse levels, where z_e is the expression's lat
 near the surface hold parameters, so that a step costs as much as the surface, not as the volume.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -39,6 +41,7 @@ class MaterialField(nn.Module):
         albedo: linear colour that every point starts with, or the colours [N, 3] to start with at places
             [N, 3] mm, which the finest grid takes on.
         code_size: K of the expression codes; 0 for a reflectance that all expressions share.
+        near: where there is a finer grid more.
         levels, code_levels: cells along the longest side of the head, per grid.
     """
 
@@ -50,10 +53,13 @@ class MaterialField(nn.Module):
         code_size: int = 0,
         levels: tuple[int, ...] = LEVELS,
         code_levels: tuple[int, ...] = CODE_LEVELS,
+        near: Near | None = None,
     ) -> None:
         super().__init__()
         samples = _surface_samples(vertices.detach(), faces)
         shared = [SurfaceGrid(samples, level, CHANNELS) for level in levels]
+        if near is not None:
+            shared.append(near.grid(samples))
         self.shared = nn.ModuleList(shared)
         self.moved = nn.ModuleList(
             SurfaceGrid(samples, level, 3, code_size) for level in code_levels if code_size
@@ -64,9 +70,12 @@ class MaterialField(nn.Module):
         self.start: Tensor
         self.register_buffer("start", _logit(torch.cat([colours.float().mean(0), rest])))
         if callable(albedo):
-            finest = min(shared, key=lambda grid: grid.cell)
+            drawn = [min(shared[: len(levels)], key=lambda grid: grid.cell), *shared[len(levels) :]]
             with torch.no_grad():
-                finest.values[0][1:, :3] = _logit(albedo(finest.places())) - self.start[:3]
+                for grid in drawn:  # each draws what those before it left
+                    places = grid.places()
+                    left = _logit(albedo(places)) - self._raw(places)[:, :3]
+                    grid.values[0][1:, :3] = left
 
     def forward(self, points: Tensor, code: Tensor | None = None) -> Material:
         """Reflectance at canonical positions.
@@ -76,7 +85,7 @@ class MaterialField(nn.Module):
             code: [K] expression code, or None for neutral.
         """
         points = points.detach()
-        raw = self.start + sum(grid(points) for grid in self.shared)  # [N, 5] logits
+        raw = self._raw(points)
         colour = raw[:, :3]
         if code is not None:
             colour = colour + sum(grid(points, code) for grid in self.moved)
@@ -86,6 +95,26 @@ class MaterialField(nn.Module):
             roughness=low + (high - low) * torch.sigmoid(raw[:, 3:4]),
             metallic=METALLIC_LIMIT * torch.sigmoid(raw[:, 4:5]),
         )
+
+    def _raw(self, points: Tensor) -> Tensor:
+        """Logits [N, 5] that all expressions share."""
+        total: Tensor = self.start + sum(grid(points) for grid in self.shared)
+        return total
+
+
+class Near(NamedTuple):
+    """A box [3] to [3] mm that has one finer grid more, of cells of `cell` mm."""
+
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+    cell: float
+
+    def grid(self, samples: Tensor) -> SurfaceGrid:
+        """The grid at those of the samples [S, 3] that lie in the box."""
+        inside = ((samples > torch.tensor(self.lower)) & (samples < torch.tensor(self.upper))).all(1)
+        chosen = samples[inside]
+        longest = float((chosen.max(0).values - chosen.min(0).values).max())
+        return SurfaceGrid(chosen, round(longest / self.cell), CHANNELS)
 
 
 class SurfaceGrid(nn.Module):

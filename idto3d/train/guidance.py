@@ -26,7 +26,7 @@ from idto3d.guidance import base
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import ConditionEncoder
 from idto3d.guidance.guidance import Guidance
-from idto3d.guidance.lora import add_lora, lora_folder, save_lora, trainable_share
+from idto3d.guidance.lora import add_lora, copy_lora, lora_folder, save_lora, trainable_share
 from idto3d.guidance.sample import Scales, sample_ddim, to_uint8, write_contact_sheet
 from idto3d.train.guidance_data import GuidanceData
 from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, identity_gain
@@ -60,15 +60,25 @@ def train_base(
     minutes: float,
     seed: int = 0,
     resume: bool = False,
+    start: Path | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Train the base model on `photograph.npy` and write it to `out_folder`; returns the last report."""
+    """Train the base model on `photograph.npy` and write it to `out_folder`; returns the last report.
+
+    From another base, `start`, the denoiser is taken as it is, and only the condition encoder learns: what a
+    new recogniser asks for.
+    """
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES["base"])
-    encoder = base.make_encoder()
+    encoder = base.make_encoder(data.embeddings.shape[2])
     unet, codec = base.make_unet(encoder.config), base.make_codec()
     guidance = Guidance(unet, base.make_scheduler(), codec, encoder)
     parameters = [*unet.parameters(), *encoder.parameters()]
+    if start is not None:
+        other = Guidance.from_folder(start)
+        unet.load_state_dict(other.unet.state_dict())
+        _take_over(encoder, other)
+        parameters = list(encoder.parameters())
     print(f"base: {sum(p.numel() for p in unet.parameters()):,} parameters, {len(data.train):,} pictures")
     sheets = out_folder / "training"
     spent = fit_expectation(guidance, data, sheets / "base_expected.pt", minutes, seed, resume, options)
@@ -93,17 +103,22 @@ def train_lora(
     minutes: float,
     seed: int = 0,
     resume: bool = False,
+    start: Path | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Train the adapter `kind` (geometry on normals, texture on shaded colour) of the base in
     `out_folder`: a LoRA of the denoiser, and the condition encoder, as IP-Adapter (Ye et al. 2023) trains its
-    projection; what a photograph hears of a face is mostly colour."""
+    projection; what a photograph hears of a face is mostly colour. It goes on from the same adapter of
+    another model folder, `start`, where one is given."""
     folder = lora_folder(out_folder, kind)
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES[kind])
     guidance = Guidance.from_folder(out_folder)
     assert isinstance(guidance.encoder, ConditionEncoder)
     parameters = add_lora(guidance.unet, rank=int(options.pop("rank", RANK)))
+    if start is not None:
+        copy_lora(guidance.unet, start, kind)
+        _take_over(guidance.encoder, Guidance.from_folder(start, kind))
     parameters += guidance.encoder.train().requires_grad_(True).parameters()
     share = trainable_share(guidance.unet, guidance.encoder)
     print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
@@ -124,6 +139,12 @@ def train_lora(
     summary = {**_finish(state, sheets / f"{kind}.json"), "trainable_share": share}
     (folder / "trainable_share.json").write_text(json.dumps({"trainable_share": share}) + "\n")
     return summary
+
+
+def _take_over(encoder: ConditionEncoder, other: Guidance) -> None:
+    if not isinstance(other.encoder, ConditionEncoder):
+        raise UserError("Found a model with a text encoder, expected a tiny base to start from.")
+    encoder.take_over(other.encoder)
 
 
 def fit_expectation(
