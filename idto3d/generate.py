@@ -40,8 +40,8 @@ from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
 from idto3d.guidance.reference_views import ViewOrder, mean_views
 from idto3d.guidance.sample import Scales
-from idto3d.guidance.sds import annealed_range, sds_loss
-from idto3d.profile import load_profile
+from idto3d.guidance.sds import TIMESTEP_RANGES, sds_loss
+from idto3d.profile import Stage, load_profile
 from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.antialias import antialias
 from idto3d.render.camera import Camera
@@ -62,6 +62,7 @@ from idto3d.texture.material_field import (
 from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
+OpenPrior = Callable[[Path, Stage], Guidance]
 GENERATOR_VERSION = "4"
 # Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
@@ -86,7 +87,12 @@ class GeneratorSettings:
 
     geometry_steps: int = 500
     neutral_share: float = 0.4  # of these steps; the others are shared by the other expressions
-    views: int = 96  # reference views of a phase
+    views: int = 96  # reference views of a part
+    # What sets this apart from plain SDS; `idto3d-eval bench ablation` takes each away.
+    reference: bool = True  # Delta Denoising Score against the mean head
+    noise_range: str = "annealed"  # of TIMESTEP_RANGES
+    distillation_weight: str = "clean_sample"  # of WEIGHTS: a loss in x0
+    rescale: float = 0.0  # of classifier-free guidance (Lin et al. 2023, eq. 16)
     texture_steps: int = 250
     geometry_batch: int = 2
     texture_batch: int = 2
@@ -208,7 +214,7 @@ def sculpt(
         start = field.mesh(0)
     others = len(expressions) - 1
     neutral_steps = round(settings.geometry_steps * (settings.neutral_share if others else 1.0))
-    parts = Parts(settings.geometry_steps, neutral_steps)
+    parts = Parts(settings.geometry_steps, neutral_steps, settings.noise_range)
     fine = UniformAdam([field.sdf, field.deformation], lr=settings.geometry_rate, betas=(0.9, 0.99))
     fine.param_groups[0]["rate"] = settings.geometry_rate
     coarse = torch.optim.Adam(motion_groups([field.likeness], settings.likeness_rate), betas=(0.9, 0.99))
@@ -248,9 +254,14 @@ def sculpt(
             normals.permute(0, 3, 1, 2),
             condition_of(subject, expressions[index], seen.cameras, seen.control),
             seen.t,
-            Scales(settings.guidance_scale, settings.guidance_scale if neutral else settings.text_scale),
+            Scales(
+                settings.guidance_scale,
+                settings.guidance_scale if neutral else settings.text_scale,
+                rescale=settings.rescale,
+            ),
             seen.noise,
-            error=seen.error,
+            weight=settings.distillation_weight,
+            error=seen.error if settings.reference else None,
         )
         moved = field.moved(field.likeness) if neutral else field.displaced(field.code(index))
         loss = loss + settings.displacement_regularity * strain_loss(moved, field.start(), faces)
@@ -290,6 +301,7 @@ class Parts:
 
     steps: int
     neutral_steps: int
+    noise_range: str
 
     def share(self, step: int) -> float:
         """How far a step is in its part, in [0, 1)."""
@@ -311,7 +323,7 @@ class Parts:
 
     def bounds(self, step: int) -> tuple[float, float]:
         """The range of noise of a step's phase, as shares of the schedule."""
-        return annealed_range(self.phase(step) / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
+        return TIMESTEP_RANGES[self.noise_range](self.phase(step) / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
 
 
 def generator_of(*key: int) -> torch.Generator:
@@ -414,7 +426,8 @@ def paint(
     normals = {name: vertex_normals(vertices, faces) for name, vertices in geometry.vertices.items()}
     optimisers: list[torch.optim.Optimizer] = [colours, tints]
     first = restored(kept, "texture", material, optimisers)
-    parts, numbers = Parts(settings.texture_steps, settings.texture_steps), np.random.default_rng([seed, 2])
+    parts = Parts(settings.texture_steps, settings.texture_steps, settings.noise_range)
+    numbers = np.random.default_rng([seed, 2])
     seen_mean = mean_views(
         guidance,
         control,
@@ -452,9 +465,12 @@ def paint(
             torch.stack(images).permute(0, 3, 1, 2),
             condition_of(subject, name, view.cameras, view.control),
             view.t,
-            settings.texture_guidance_scale,
+            Scales(
+                settings.texture_guidance_scale, settings.texture_guidance_scale, rescale=settings.rescale
+            ),
             view.noise,
-            error=view.error,
+            weight=settings.distillation_weight,
+            error=view.error if settings.reference else None,
         )
         chosen = torch.cat(points)
         chosen = chosen[torch.randint(len(chosen), (REGULARISED_POINTS,), generator=noise)]
@@ -573,6 +589,7 @@ def generate_head(
     seed: int,
     progress: Progress | None = None,
     kept: Path | None = None,
+    opened: OpenPrior = open_prior,
 ) -> AssetManifest:
     """Both stages, then the asset on disk.
 
@@ -585,14 +602,15 @@ def generate_head(
         settings, seed: hyper-parameters and the run's randomness.
         progress: called with steps done, steps in all, and the stage's name.
         kept: folder of checkpoints and of a preview; the same call goes on from there. None keeps nothing.
+        opened: reads the prior of a stage from the folder of weights.
     """
     manifest = manifest.model_copy(update={"parameters": {**manifest.parameters, **asdict(settings)}})
     checkpoints = None if kept is None else Checkpoints(kept, manifest.model_dump_json())
     mean_head = load_mean_head(weights / load_profile(weights).mean_head)
     grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
-    shape_prior = open_prior(weights, "geometry")
+    shape_prior = opened(weights, "geometry")
     geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress, checkpoints)
-    colour_prior = open_prior(weights, "texture")
+    colour_prior = opened(weights, "texture")
     material = paint(
         subject, geometry, colour_prior, control, mean_head, settings, seed, progress, checkpoints
     )

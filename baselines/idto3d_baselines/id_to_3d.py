@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from idto3d.generate import GeneratorSettings, Subject, generate_head
+from idto3d.generate import GeneratorSettings, OpenPrior, Subject, generate_head
+from idto3d.guidance.priors import open_prior
 from idto3d.profile import load_profile
 from idto3d_baselines.specs import GenerateRequest
 from idto3d_baselines.subject import Found, manifest_of, prompt_of, read_photos, subject_of
@@ -29,8 +30,10 @@ def generate(request: GenerateRequest) -> None:
     distil(request, "id_to_3d", subject_of(found, prompt), found)
 
 
-def distil(request: GenerateRequest, method: str, subject: Subject, found: Found) -> None:
-    """Run the generator for a subject and write the asset."""
+def distil(
+    request: GenerateRequest, method: str, subject: Subject, found: Found, opened: OpenPrior = open_prior
+) -> None:
+    """Run the generator for a subject and write the asset; `opened` reads a stage's prior."""
     generate_head(
         subject,
         request.expressions,
@@ -41,4 +44,5 @@ def distil(request: GenerateRequest, method: str, subject: Subject, found: Found
         request.seed,
         request.progress,
         request.kept,
+        opened,
     )

@@ -93,15 +93,12 @@ def cosine_range(
     return annealed_range(share, start, end)
 
 
-def constant_range(_progress: float, bounds: tuple[float, float] = (0.02, 0.98)) -> tuple[float, float]:
-    """DreamFusion's range of t / T at any progress."""
-    return bounds
-
-
-TIMESTEP_RANGES: dict[str, Callable[[float], tuple[float, float]]] = {
+Bounds = tuple[float, float]
+TIMESTEP_RANGES: dict[str, Callable[[float, Bounds, Bounds], Bounds]] = {
     "annealed": annealed_range,
     "cosine": cosine_range,
-    "constant": constant_range,
+    # DreamFusion's: all of it at any progress.
+    "constant": lambda _, start, end: (min(start[0], end[0]), max(start[1], end[1])),
 }
 
 

@@ -143,7 +143,7 @@ def test_sds_pulls_an_image_onto_the_known_answer() -> None:
     image = torch.zeros(1, 3, 8, 8, requires_grad=True)
     optimiser, generator = torch.optim.Adam([image], lr=0.05), torch.Generator().manual_seed(0)
     for step in range(150):
-        span = TIMESTEP_RANGES["annealed"](step / 150)
+        span = TIMESTEP_RANGES["annealed"](step / 150, (0.6, 0.95), (0.3, 0.6))
         loss = sds_loss(guidance, image.expand(2, -1, -1, -1), conditions(2), span, 1.0, generator)
         optimiser.zero_grad()
         loss.backward()
@@ -203,7 +203,7 @@ def test_views_of_a_batch_do_not_touch_each_other(tiny_folder: Path) -> None:
 def test_timesteps_stay_in_their_range(name: str) -> None:
     guidance, generator = KnownGuidance(parts, 8), torch.Generator().manual_seed(0)
     for progress in (0.0, 0.3, 1.0, 1.5):
-        low, high = TIMESTEP_RANGES[name](progress)
+        low, high = TIMESTEP_RANGES[name](progress, (0.6, 0.95), (0.3, 0.6))
         assert 0.0 <= low < high <= 1.0
         t = draw_timesteps(guidance, (low, high), 500, generator)
         assert low * 999 - 1 <= t.min() < low * 999 + 30

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import typer
 
-from idto3d_eval.bench import determinism, generator, interpolation, rasterisers, text
+from idto3d_eval.bench import ablation, determinism, generator, interpolation, rasterisers, text
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
+    "ablation": ablation.command,
     "generator": generator.command,
     "rasterisers": rasterisers.command,
     "text": text.command,

@@ -1,0 +1,43 @@
+"""`bench ablation`: is it distillation that makes the head, and what is each departure from plain SDS for?"""
+
+from __future__ import annotations
+
+from json import loads
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_FAILED_CHECK = 1
+PROTOCOLS = ("ablation", "distillation")
+
+
+def command(
+    protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = "ablation",
+    runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
+    progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Run a protocol of ablations on validation people, print its table, and hold it against the bars.
+
+    The same command again goes on where it was, and a finished run is read.
+    """
+    from idto3d.errors import UserError
+    from idto3d_eval.bench.ablation_bars import bars_of, table_of
+    from idto3d_eval.bench.bars import write_figures
+    from idto3d_eval.run import run_protocol
+    from idto3d_eval.show import print_rows
+    from idto3d_protocols.loader import load_protocol
+
+    if protocol not in PROTOCOLS:
+        raise UserError(f"Found protocol {protocol!r}, expected one of {', '.join(PROTOCOLS)}.")
+    folder = runs / protocol
+    run_protocol(load_protocol(protocol), folder, progress=progress)
+    summary = loads((folder / "summary.json").read_text(encoding="utf-8"))
+    bars = bars_of(summary) if protocol == "ablation" else []
+    write_figures(folder / "bars.json", bars)
+    print_rows(table_of(summary), json)
+    if bars:
+        print_rows([bar.row() for bar in bars], json)
+    if not all(bar.passed for bar in bars):
+        raise typer.Exit(EXIT_FAILED_CHECK)
