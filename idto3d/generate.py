@@ -263,8 +263,9 @@ def sculpt(
             weight=settings.distillation_weight,
             error=seen.error if settings.reference else None,
         )
-        moved = field.moved(field.likeness) if neutral else field.displaced(field.code(index))
-        loss = loss + settings.displacement_regularity * strain_loss(moved, field.start(), faces)
+        before = field.start() if neutral else field.neutral()
+        moved = field.moved(field.likeness) if neutral else vertices - before
+        loss = loss + settings.displacement_regularity * strain_loss(moved, before, faces)
         if fine in moving:
             loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
             loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)

@@ -61,6 +61,7 @@ class HeadField(nn.Module):
         self._surface: Surface | None = None
         self._basis: SplineBasis | None = None
         self._basis_of: tuple[int, int] | None = None
+        self._neutral: tuple[tuple[int, ...], Tensor] | None = None
         with torch.no_grad():
             start = crossings(self.surface(), grid.points, self.signed_distance()).numpy()
         self.lattices = [SplineLattice(self._places(start), cell, REACH) for cell in cells]
@@ -108,8 +109,17 @@ class HeadField(nn.Module):
             same for all expressions.
         """
         code = expression if isinstance(expression, Tensor) else self.code(expression)
-        start = self.start()
-        return start + self.moved(self.likeness) + self.displaced(code), self.surface().faces
+        return self.neutral() + self.displaced(code), self.surface().faces
+
+    def neutral(self) -> Tensor:
+        """The person's head [N, 3] mm without an expression; computed once while nothing of it is learned."""
+        of_it = [self.sdf, self.deformation, *self.likeness]
+        if any(parameter.requires_grad for parameter in of_it):
+            return self.start() + self.moved(self.likeness)
+        state = tuple(parameter._version for parameter in of_it)
+        if self._neutral is None or self._neutral[0] != state:
+            self._neutral = state, self.start() + self.moved(self.likeness)
+        return self._neutral[1]
 
     def start(self) -> Tensor:
         """The surface [N, 3] mm before it is displaced."""
