@@ -84,7 +84,7 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
         def noised(self, *_: object) -> ReferenceViews:
             return self.views
 
-    def distance(_: object, images: torch.Tensor, *__: object, error: object) -> torch.Tensor:
+    def distance(_: object, images: torch.Tensor, *__: object, error: object, **___: object) -> torch.Tensor:
         assert error is not None
         expression, cameras = asked[-1]
         targets = []

@@ -174,7 +174,7 @@ def test_plumbing_real_portraits_become_a_head_under_random_denoisers(
     }
     write_profile(public_folder, PUBLIC.model_copy(update=parts))
     photos = tuple(shared_data / "portraits" / name for name in ("obama.jpg", "obama2.jpg"))
-    small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64}
+    small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64, "views": 2}
     out = tmp_path / "head"
     generate(GenerateRequest("somebody", photos, ("neutral", "smile"), 0, BUDGET, public_folder, out, small))
     manifest = read_manifest(out)
@@ -189,8 +189,8 @@ def test_plumbing_real_portraits_become_a_head_under_random_denoisers(
             for part in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
         ),
     }
-    # Two stages of two steps: two terms of guidance and the reference.
-    assert manifest.guidance_calls == 2 * 2 * 3
+    # Two stages of two steps with two terms of guidance each, and the references of four phases of two views.
+    assert manifest.guidance_calls == 2 * 2 * 2 + 4 * 2
     neutral = read_expression(out, "neutral")
     assert 150.0 < neutral.vertices[:, 1].max() - neutral.vertices[:, 1].min() < 400.0  # mm
 

@@ -24,7 +24,15 @@ from torch import Tensor
 
 from idto3d.asset import AssetManifest, write_head_asset
 from idto3d.expressions import EXPRESSIONS
-from idto3d.generate import Geometry, generate_head, paint, sculpt, start_field, textured_meshes
+from idto3d.generate import (
+    GeneratorSettings,
+    Geometry,
+    generate_head,
+    paint,
+    sculpt,
+    start_field,
+    textured_meshes,
+)
 from idto3d.geometry.head_field import HeadField
 from idto3d.geometry.marching_tets import march
 from idto3d.geometry.tet_grid import TetGrid
@@ -213,7 +221,7 @@ def _sculpt_cost(
     with _timed(outside, "networks", clock):
         guidance = KeepingGuidance(setup.guidance("geometry"))
     watch = Watch(guidance, steps, clock)
-    settings = replace(setup.settings, geometry_steps=watch.total)
+    settings = _short_run(setup.settings, watch.total, setup.settings.geometry_steps)
     geometry = sculpt(setup.subject, EXPRESSIONS, guidance, setup.control, grid, settings, SEED, watch)
     outside["cleaning"] = clock() - watch.last
 
@@ -246,7 +254,7 @@ def _paint_cost(
     with _timed(outside, "networks again", clock):
         guidance = KeepingGuidance(setup.guidance("texture"))
     watch = Watch(guidance, steps, clock)
-    settings = replace(setup.settings, texture_steps=watch.total)
+    settings = _short_run(setup.settings, watch.total, setup.settings.texture_steps)
     begun = clock()
     material = paint(setup.subject, geometry, guidance, setup.control, setup.mean_head, settings, SEED, watch)
     outside["before texture"] = max(0.0, watch.first - begun - watch.step)
@@ -260,6 +268,12 @@ def _paint_cost(
     _, cast = _ray_seconds(neutral, geometry.faces, guidance.resolution, clock)
     parts = [("ray caster", casts * cast, f"0 of {trees:g} trees, {casts:g} casts")]
     return _stage_cost("texture", setup, watch, parts, clock, top)
+
+
+def _short_run(settings: GeneratorSettings, steps: int, whole: int) -> GeneratorSettings:
+    """`steps` of each stage, not `whole`, and as many fewer reference views: a part computes them once."""
+    views = max(FEWEST_VIEWS, round(settings.views * steps / max(1, whole)))
+    return replace(settings, views=min(settings.views, views), geometry_steps=steps, texture_steps=steps)
 
 
 def _whole_head(setup: Setup, grid: TetGrid, clock: Clock) -> float:
@@ -383,6 +397,7 @@ class Watch:
         )
 
 
+FEWEST_VIEWS = 4
 COUNTED: dict[str, tuple[tuple[str, str], ...]] = {
     "tree": (("render/embree.py", "__init__"), ("render/nvdiffrast.py", "__init__")),
     "cast": (("render/embree.py", "cast"), ("render/nvdiffrast.py", "visibility")),

@@ -22,22 +22,13 @@ from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import Encoded
 from idto3d.guidance.control import ControlView
 from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.sd15 import SD15_UNET
 from idto3d_eval.single import shipped_weights
 from idto3d_protocols.loader import load_protocol
 
-# Sizes from the configuration files of Stable Diffusion 1.5's repository: unet, vae, text_encoder, scheduler.
+# Sizes from the configuration files of Stable Diffusion 1.5's repository.
 SD15: Mapping[str, dict[str, Any]] = {
-    "unet": {
-        "sample_size": 64,
-        "in_channels": 4,
-        "out_channels": 4,
-        "layers_per_block": 2,
-        "block_out_channels": (320, 640, 1280, 1280),
-        "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-        "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-        "cross_attention_dim": 768,
-        "attention_head_dim": 8,
-    },
+    "unet": SD15_UNET,
     "vae": {
         "sample_size": 512,
         "latent_channels": 4,
