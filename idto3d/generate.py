@@ -87,7 +87,7 @@ class GeneratorSettings:
 
     geometry_steps: int = 500
     neutral_share: float = 0.4  # of these steps; the others are shared by the other expressions
-    views: int = 96  # reference views of a part
+    views: int = 64  # reference views of a part
     # What sets this apart from plain SDS; `idto3d-eval bench ablation` takes each away.
     reference: bool = True  # Delta Denoising Score against the mean head
     noise_range: str = "annealed"  # of TIMESTEP_RANGES
@@ -96,7 +96,7 @@ class GeneratorSettings:
     texture_steps: int = 250
     geometry_batch: int = 2
     texture_batch: int = 2
-    grid_resolution: int = 72
+    grid_resolution: int = 60
     # Of the identity. On validation people 0 and 3 the mean NoW median was 1.29 mm at 1 and 1.38 at 2 (mean
     # head 1.31); what tells faces apart is small, and pushing it pushes its error.
     guidance_scale: float = 1.0
