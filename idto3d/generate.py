@@ -40,7 +40,7 @@ from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
 from idto3d.guidance.reference_views import ViewOrder, mean_views
 from idto3d.guidance.sample import Scales
-from idto3d.guidance.sds import TIMESTEP_RANGES, sds_loss
+from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, sds_loss
 from idto3d.profile import Stage, load_profile
 from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.antialias import antialias
@@ -53,7 +53,6 @@ from idto3d.render.shading import linear_to_srgb, shade
 from idto3d.texture.bake import rasterise_atlas
 from idto3d.texture.maps import material_maps
 from idto3d.texture.material_field import (
-    START_ROUGHNESS,
     Material,
     MaterialField,
     Near,
@@ -70,7 +69,10 @@ FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
 # The range falls in so many phases; each has reference views of its own.
 PHASES = 3
 FACE_TEXEL = 1.3  # mm; eyes, lips and brows, at what a picture of 64 pixels shows of them from near
-NEUTRAL_PICTURES = 0.3  # share of stage 2's steps that look at the neutral head alone
+# Grids finer than what a smooth answer says keep much of the mean head's detail: with one rate for all, the
+# skin came out checked.
+FINE_GRIDS, FINE_RATE = 2, 0.3
+NEUTRAL_PICTURES = 0.5  # share of stage 2's steps that look at the neutral head alone
 FINE_FROM = 0.6  # share of the neutral part after which the level set moves too
 PREVIEW_CAMERAS = [Camera(yaw, 0.0, 0.0, 900.0, 0.34, (0.0, -15.0, -60.0), 192) for yaw in (0.0, 0.6)]
 EVEN_LIGHT = EnvironmentLight.uniform(0.9)
@@ -92,6 +94,9 @@ class GeneratorSettings:
     reference: bool = True  # Delta Denoising Score against the mean head
     noise_range: str = "annealed"  # of TIMESTEP_RANGES
     distillation_weight: str = "clean_sample"  # of WEIGHTS: a loss in x0
+    geometry_blur: float = 0.7  # pixels that pictures are compared through (`blurred`)
+    texture_detail: float = 2.0  # pixels: what is finer in the start's colours is given back (`noised`)
+    tint_blur: float = 1.0
     rescale: float = 0.0  # of classifier-free guidance (Lin et al. 2023, eq. 16)
     texture_steps: int = 250
     geometry_batch: int = 2
@@ -100,14 +105,14 @@ class GeneratorSettings:
     # Of the identity. On validation people 0 and 3 the mean NoW median was 1.29 mm at 1 and 1.38 at 2 (mean
     # head 1.31); what tells faces apart is small, and pushing it pushes its error.
     guidance_scale: float = 1.0
-    text_scale: float = 3.0  # of expression and attributes in stage 1; at 1 no mouth opened
-    texture_guidance_scale: float = 1.5  # 3 saturated the colours
+    text_scale: float = 2.5  # of expression and attributes in stage 1's expressions
+    texture_guidance_scale: float = 1.25  # of the neutral head; 3 saturated the colours
     likeness_rate: float = 0.3  # mm a step, of the coarsest lattice that moves the mean head to the person
     prompt_loudness: float = LOUDNESS  # how far a prompt pushes away from the words read from the photos
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
     displacement_rate: float = 0.8  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05
-    tint_rate: float = 0.4  # the most in a step, of what one expression alone shows, in a few steps
+    tint_rate: float = 0.2  # the most in a step, of what one expression alone shows, in a few steps
     smoothing_passes: int = 8
     sdf_regularity: float = 0.02
     surface_regularity: float = 0.02
@@ -231,7 +236,9 @@ def sculpt(
                 guidance,
                 control,
                 *drawn_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0),
-                lambda cameras, _: render_normal_views(*start, cameras)[0].permute(0, 3, 1, 2),
+                lambda cameras, _: blurred(
+                    render_normal_views(*start, cameras)[0].permute(0, 3, 1, 2), settings.geometry_blur
+                ),
                 lambda cameras, shown: condition_of(NOBODY, expressions[0], cameras, shown),
             )
             order = ViewOrder(settings.views, numbers, parts.taken(step) * settings.geometry_batch)
@@ -251,7 +258,7 @@ def sculpt(
         normals, _ = render_normal_views(vertices, faces, seen.cameras)
         loss = SDS_WEIGHT * sds_loss(
             guidance,
-            normals.permute(0, 3, 1, 2),
+            blurred(normals.permute(0, 3, 1, 2), settings.geometry_blur),
             condition_of(subject, expressions[index], seen.cameras, seen.control),
             seen.t,
             Scales(
@@ -419,59 +426,81 @@ def paint(
         code_size=geometry.field.codes.shape[1],
         near=Near(FACE.lower, FACE.upper, FACE_TEXEL),
     )
-    start = PaintedMean(mean_head)
-    colours = torch.optim.Adam(material.shared.parameters(), betas=(0.9, 0.99), fused=True)
+    levels = list(material.shared)
+    colours = torch.optim.Adam(
+        [
+            {"params": [p for grid in levels[:-FINE_GRIDS] for p in grid.parameters()], "rate": 1.0},
+            {"params": [p for grid in levels[-FINE_GRIDS:] for p in grid.parameters()], "rate": FINE_RATE},
+        ],
+        betas=(0.9, 0.99),
+        fused=True,
+    )
     # One step size a lattice: what an expression does not change gets no colour of its own.
     tints = UniformAdam(material.moved.parameters(), lr=settings.tint_rate, betas=(0.8, 0.95))
     scenes = {name: Scene(vertices.numpy(), faces.numpy()) for name, vertices in geometry.vertices.items()}
     normals = {name: vertex_normals(vertices, faces) for name, vertices in geometry.vertices.items()}
+
+    def picture(index: int, camera: Camera, light: Drawn) -> tuple[Tensor, Tensor]:
+        """The head with an expression, [R, R, 3], and the places that were seen, [P, 3]."""
+        name, vertices = names[index], geometry.vertices[names[index]]
+        fragments = rasterise(vertices, faces, camera, scenes[name])
+        seen = interpolate_hits(fragments, faces, torch.cat([places, vertices, normals[name]], 1))  # [P, 9]
+        code = geometry.field.code(index).detach()
+        colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, light)
+        return on_grey(colour, fragments, vertices, faces, camera), seen[:, :3]
+
+    def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
+        views = [picture(0, *view)[0] for view in zip(cameras, lights, strict=True)]
+        return torch.stack(views).permute(0, 3, 1, 2)
+
     optimisers: list[torch.optim.Optimizer] = [colours, tints]
-    first = restored(kept, "texture", material, optimisers)
-    parts = Parts(settings.texture_steps, settings.texture_steps, settings.noise_range)
     numbers = np.random.default_rng([seed, 2])
-    seen_mean = mean_views(
+    seen_start = mean_views(
         guidance,
         control,
         *lit_views(numbers, guidance.resolution, settings.views),
-        start.pictures,
-        lambda cameras, shown: condition_of(NOBODY, names[0], cameras, shown),
+        pictures,
+        lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
     )
+    first = restored(kept, "texture", material, optimisers)
+    others = len(names) - 1
+    neutral_steps = round(settings.texture_steps * (NEUTRAL_PICTURES if others else 1.0))
+    parts = Parts(settings.texture_steps, neutral_steps, settings.noise_range)
     order = ViewOrder(settings.views, numbers, first * settings.texture_batch)
     for step in range(first, settings.texture_steps):
-        share = parts.share(step)
+        neutral, share = step < neutral_steps, parts.share(step)
         noise = generator_of(seed, 2, step)
-        colours.param_groups[0]["lr"] = settings.texture_rate * learning_rate(share)
+        for group in colours.param_groups:
+            group["lr"] = group["rate"] * settings.texture_rate * learning_rate(share)
         tints.param_groups[0]["lr"] = settings.tint_rate * learning_rate(share)
         if step == first or parts.opens_phase(step):
-            views = seen_mean.noised(
+            views = seen_start.noised(
                 guidance,
                 parts.bounds(step),
-                generator_of(seed, 2, settings.texture_steps + parts.phase(step)),
+                generator_of(seed, 2, neutral, settings.texture_steps + parts.phase(step)),
+                settings.texture_detail,
             )
-        neutral = float(torch.rand((), generator=noise)) < NEUTRAL_PICTURES
-        index = 0 if neutral else step % len(names)
+        # The neutral head has the person's colours; an expression tints what it changes.
+        index = 0 if neutral else 1 + (step - neutral_steps) % others
         name, code = names[index], geometry.field.code(index).detach()
         view = views.pick(order.take(settings.texture_batch))
-        images, points = [], []
-        for camera, light in zip(view.cameras, view.drawn, strict=True):
-            vertices = geometry.vertices[name]
-            fragments = rasterise(vertices, faces, camera, scenes[name])
-            layers = torch.cat([places, vertices, normals[name]], 1)
-            seen = interpolate_hits(fragments, faces, layers)  # [P, 9]
-            colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, light)
-            images.append(on_grey(colour, fragments, vertices, faces, camera))
-            points.append(seen[:, :3])
+        shown, points = zip(
+            *(picture(index, *seen) for seen in zip(view.cameras, view.drawn, strict=True)), strict=True
+        )
+        blur = 0.0 if neutral else settings.tint_blur
         loss = SDS_WEIGHT * sds_loss(
             guidance,
-            torch.stack(images).permute(0, 3, 1, 2),
+            blurred(torch.stack(shown).permute(0, 3, 1, 2), blur),
             condition_of(subject, name, view.cameras, view.control),
             view.t,
             Scales(
-                settings.texture_guidance_scale, settings.texture_guidance_scale, rescale=settings.rescale
+                settings.texture_guidance_scale,
+                settings.texture_guidance_scale if neutral else 1.0,
+                rescale=settings.rescale,
             ),
             view.noise,
             weight=settings.distillation_weight,
-            error=view.error if settings.reference else None,
+            error=view.error if settings.reference and neutral else None,
         )
         chosen = torch.cat(points)
         chosen = chosen[torch.randint(len(chosen), (REGULARISED_POINTS,), generator=noise)]
@@ -479,8 +508,7 @@ def paint(
         for optimiser in (colours, tints):
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        colours.step()
-        tints.step()
+        (colours if neutral else tints).step()
         if progress:
             progress(step + 1, settings.texture_steps, "texture")
         if kept:
@@ -515,30 +543,6 @@ def colour_picture(geometry: Geometry, material: MaterialField) -> NDArray[np.ui
             image = on_grey(colour, fragments, vertices, geometry.faces, camera)
             parts.append(((0.5 + 0.5 * image) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
     return np.concatenate(parts, 1)
-
-
-class PaintedMean:
-    """The mean head in its mean colour, rendered as stage 2 renders a person."""
-
-    def __init__(self, head: MeanHead) -> None:
-        self._head = head
-        self._vertices = torch.from_numpy(head.mesh.vertices).float()
-        self._faces = torch.from_numpy(head.mesh.faces)
-        self._scene = Scene(head.mesh.vertices, head.mesh.faces)
-        self._layers = torch.cat([self._vertices, vertex_normals(self._vertices, self._faces)], 1)
-
-    def pictures(self, cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
-        """[B, 3, R, R] in the network's range, on grey."""
-        views = [self._picture(*view) for view in zip(cameras, lights, strict=True)]
-        return torch.stack(views).permute(0, 3, 1, 2)
-
-    def _picture(self, camera: Camera, light: Drawn) -> Tensor:
-        fragments = rasterise(self._vertices, self._faces, camera, self._scene)
-        seen = interpolate_hits(fragments, self._faces, self._layers)
-        albedo = torch.from_numpy(self._head.albedo_at(seen[:, :3].numpy()))
-        material = Material(albedo, torch.full_like(albedo[:, :1], START_ROUGHNESS), 0.0 * albedo[:, :1])
-        colour = shaded(material, seen, camera, light)
-        return on_grey(colour, fragments, self._vertices, self._faces, camera)
 
 
 def shaded(material: Material, seen: Tensor, camera: Camera, light: Drawn) -> Tensor:

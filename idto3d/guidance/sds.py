@@ -93,6 +93,23 @@ def cosine_range(
     return annealed_range(share, start, end)
 
 
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """Pictures [B, C, R, R] through a Gaussian of `sigma` pixels; as they are for 0.
+
+    A denoiser's answer at high noise is a mean over what might be there, and so smooth. Compared through the
+    same smoothness, a picture is moved where it differs and keeps the detail that the answer cannot hold.
+    """
+    if sigma <= 0.0:
+        return images
+    reach = math.ceil(3.0 * sigma)
+    offsets = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, -1)
+    padded = torch.nn.functional.pad(images, (reach,) * 4, mode="replicate")
+    rows = torch.nn.functional.conv2d(padded, kernel[:, :, None, :], groups=images.shape[1])
+    return torch.nn.functional.conv2d(rows, kernel[:, :, :, None], groups=images.shape[1])
+
+
 Bounds = tuple[float, float]
 TIMESTEP_RANGES: dict[str, Callable[[float, Bounds, Bounds], Bounds]] = {
     "annealed": annealed_range,
