@@ -57,9 +57,9 @@ def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = read_manifest(out)
-    # One view a step: text is pushed in the second step and all of the texture; and the references of four
+    # One view a step: identity and text are pushed in their steps of both stages; and the references of four
     # phases, of four views each.
-    assert manifest.guidance_calls == (1 + 2) + 2 * 2 + 4 * 4
+    assert manifest.guidance_calls == (1 + 2) + (2 + 3) + 4 * 4
     neutral, smile = (read_expression(out, name) for name in ("neutral", "smile"))
     assert np.array_equal(neutral.faces, smile.faces)
     assert 150.0 < np.ptp(neutral.vertices[:, 1]) < 400.0  # mm
