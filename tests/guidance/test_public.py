@@ -189,7 +189,7 @@ def test_plumbing_real_portraits_become_a_head_under_random_denoisers(
             for part in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
         ),
     }
-    # Four steps of two terms of guidance, of three where an expression is tinted; four phases of two references.
+    # Steps of two terms of guidance, of three where an expression is tinted; four phases of two references.
     assert manifest.guidance_calls == 3 * 2 + 3 + 4 * 2
     neutral = read_expression(out, "neutral")
     assert 150.0 < neutral.vertices[:, 1].max() - neutral.vertices[:, 1].min() < 400.0  # mm
