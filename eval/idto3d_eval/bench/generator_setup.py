@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def embedded_setup(protocol: str) -> Setup:
     settings = _settings(protocol)
     return Setup(
         name="embedded",
-        subject=_somebody(128),
+        subject=_somebody(_identity_dimension(weights / "guidance")),
         mean_head=mean_head,
         control=ControlView(mean_head),
         grid=lambda: start_grid(mean_head, settings.grid_resolution),
@@ -187,6 +188,12 @@ def _settings(protocol: str) -> GeneratorSettings:
         geometry_batch=budget.geometry_batch,
         texture_batch=budget.texture_batch,
     )
+
+
+def _identity_dimension(model: Path) -> int:
+    """How many numbers of an identity a tiny base reads."""
+    config = json.loads((model / "condition_encoder" / "config.json").read_text(encoding="utf-8"))
+    return int(config["identity_dimension"])
 
 
 def _somebody(dimension: int) -> Subject:
