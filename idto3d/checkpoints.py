@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
+from torch.optim import Optimizer
 
 from idto3d.errors import UserError
+from idto3d.guidance.guidance import Guidance
 
 Draw = Callable[[], NDArray[np.uint8]]
 PREVIEW = "preview.png"
@@ -37,6 +40,19 @@ class Checkpoints:
         self.folder = folder
         self._run, self._seconds = run, seconds
         self._last = time.monotonic()
+
+    def restore(
+        self, stage: str, module: nn.Module, optimisers: Sequence[Optimizer], guidance: Guidance
+    ) -> int:
+        """Put a stage's last state back; the steps that it had done, 0 where there is none."""
+        state = self.load(stage)
+        if state is None:
+            return 0
+        module.load_state_dict(state["module"])
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        guidance.calls += int(state["calls"])
+        return int(state["step"])
 
     def load(self, stage: str) -> dict[str, Any] | None:
         """The last state of a stage, or None.
@@ -77,3 +93,15 @@ class Checkpoints:
 
     def _path(self, stage: str) -> Path:
         return self.folder / f"{stage}.checkpoint"
+
+
+def state_of(
+    step: int, module: nn.Module, optimisers: Sequence[Optimizer], guidance: Guidance
+) -> dict[str, Any]:
+    """What a stage goes on from after `step` steps, and the guidance calls that they took."""
+    return {
+        "step": step,
+        "module": module.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+        "calls": guidance.calls,
+    }

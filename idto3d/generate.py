@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from idto3d.asset import AssetManifest, TexturedMesh, write_head_asset
 from idto3d.attributes import Attributes
-from idto3d.checkpoints import Checkpoints
+from idto3d.checkpoints import Checkpoints, state_of
 from idto3d.expressions import EXPRESSIONS
 from idto3d.geometry.cleanup import largest_component, reduce_faces
 from idto3d.geometry.head_field import HeadField, smooth_gradients
@@ -39,25 +39,17 @@ from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
 from idto3d.guidance.reference_views import ViewOrder, mean_views
-from idto3d.guidance.sample import Scales
+from idto3d.guidance.sample import Scales, to_uint8
 from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, sds_loss
 from idto3d.profile import Stage, load_profile
 from idto3d.prompt import LOUDNESS, Prompt
-from idto3d.render.antialias import antialias
 from idto3d.render.camera import Camera
-from idto3d.render.embree import Scene
 from idto3d.render.light import EnvironmentLight
-from idto3d.render.normals import render_normal_views, vertex_normals
-from idto3d.render.rasterise import Fragments, interpolate_hits, rasterise
-from idto3d.render.shading import linear_to_srgb, shade
+from idto3d.render.normals import render_normal_views
 from idto3d.texture.bake import rasterise_atlas
+from idto3d.texture.coloured_head import ColouredHead
 from idto3d.texture.maps import material_maps
-from idto3d.texture.material_field import (
-    Material,
-    MaterialField,
-    Near,
-    material_smoothness,
-)
+from idto3d.texture.material_field import MaterialField, Near, material_smoothness
 from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
@@ -220,14 +212,14 @@ def sculpt(
     others = len(expressions) - 1
     neutral_steps = round(settings.geometry_steps * (settings.neutral_share if others else 1.0))
     parts = Parts(settings.geometry_steps, neutral_steps, settings.noise_range)
-    fine = UniformAdam([field.sdf, field.deformation], lr=settings.geometry_rate, betas=(0.9, 0.99))
-    fine.param_groups[0]["rate"] = settings.geometry_rate
+    level_set = {"params": [field.sdf, field.deformation], "rate": settings.geometry_rate}
+    fine = UniformAdam([level_set], lr=settings.geometry_rate, betas=(0.9, 0.99))
     coarse = torch.optim.Adam(motion_groups([field.likeness], settings.likeness_rate), betas=(0.9, 0.99))
     motion = torch.optim.Adam(
         motion_groups(field.displacement, settings.displacement_rate), betas=(0.8, 0.95)
     )
     optimisers: list[torch.optim.Optimizer] = [coarse, fine, motion]
-    first = restored(kept, "geometry", field, optimisers)
+    first = kept.restore("geometry", field, optimisers, guidance) if kept else 0
     for step in range(first, settings.geometry_steps):
         neutral, share = step < neutral_steps, parts.share(step)
         if step in (first, neutral_steps):
@@ -277,11 +269,10 @@ def sculpt(
             loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
             loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
         for optimiser in moving:
-            for group in optimiser.param_groups:
-                group["lr"] = group["rate"] * learning_rate(share)
-            optimiser.zero_grad(set_to_none=True)
+            make_ready(optimiser, share)
         loss.backward()
-        smooth_gradients(field, settings.smoothing_passes)
+        if fine in moving:
+            smooth_gradients(field, settings.smoothing_passes)
         for optimiser in moving:
             optimiser.step()
         if progress:
@@ -290,7 +281,7 @@ def sculpt(
             kept.after_step(
                 "geometry",
                 step + 1 == settings.geometry_steps,
-                lambda: state_of(field, optimisers, step + 1),  # noqa: B023
+                lambda: state_of(step + 1, field, optimisers, guidance),  # noqa: B023
                 lambda: normals_picture(field),
             )
     return settled(field, expressions, control.landmarks, settings.faces)
@@ -302,10 +293,16 @@ def motion_groups(motions: Iterable[nn.ParameterList], rate: float) -> list[dict
     return [{"params": list(level), "rate": rate * 0.5**index} for index, level in enumerate(levels)]
 
 
+def make_ready(optimiser: torch.optim.Optimizer, share: float) -> None:
+    """Rates for this share of a part, from each group's own `rate`, and no gradients."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["rate"] * learning_rate(share)
+    optimiser.zero_grad(set_to_none=True)
+
+
 @dataclass(frozen=True)
 class Parts:
-    """Stage 1's two parts, the neutral head and then what moves it, or stage 2 in one; each anneals in
-    `PHASES` phases."""
+    """A stage's two parts, the neutral head and then the others; each anneals in `PHASES` phases."""
 
     steps: int
     neutral_steps: int
@@ -339,36 +336,14 @@ def generator_of(*key: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.default_rng(key).integers(2**62)))
 
 
-def state_of(module: nn.Module, optimisers: Sequence[torch.optim.Optimizer], step: int) -> dict[str, Any]:
-    """What a stage goes on from after `step` steps."""
-    return {
-        "step": step,
-        "module": module.state_dict(),
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-    }
-
-
-def restored(
-    kept: Checkpoints | None, stage: str, module: nn.Module, optimisers: Sequence[torch.optim.Optimizer]
-) -> int:
-    """Put a stage's last checkpoint back; the steps that it had done, 0 without one."""
-    state = kept.load(stage) if kept else None
-    if state is None:
-        return 0
-    module.load_state_dict(state["module"])
-    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(saved)
-    return int(state["step"])
-
-
 @torch.no_grad()
 def normals_picture(field: HeadField) -> NDArray[np.uint8]:
     """The neutral head's and the last expression's normals from the front, for the one who waits."""
-    parts = []
-    for index in sorted({0, len(field.codes) - 1}):
-        normals, _ = render_normal_views(*field.mesh(index), PREVIEW_CAMERAS)
-        parts += list(((0.5 + 0.5 * normals) * 255).round().to(torch.uint8).numpy())
-    return np.concatenate(parts, 1)
+    shown = [
+        render_normal_views(*field.mesh(index), PREVIEW_CAMERAS)[0]
+        for index in sorted({0, len(field.codes) - 1})
+    ]
+    return np.concatenate(to_uint8(torch.cat(shown).permute(0, 3, 1, 2)), 1)
 
 
 def drawn_views(
@@ -407,7 +382,8 @@ def paint(
     """Stage 2: SDS on shaded colour under random light; reflectance lives on the mean head's surface.
 
     As the shape starts at the mean head's, the colour starts at its: what every head has, eyes and lips, is
-    there to be moved and tinted. The mean head in that colour is the reference of `sds_loss`.
+    there to be moved and tinted. The detail that the denoiser takes off the head in these colours is given
+    back (`MeanViews.noised`).
 
     Args:
         subject: what the photos said.
@@ -427,42 +403,30 @@ def paint(
         near=Near(FACE.lower, FACE.upper, FACE_TEXEL),
     )
     levels = list(material.shared)
+    rates = (levels[:-FINE_GRIDS], 1.0), (levels[-FINE_GRIDS:], FINE_RATE)
     colours = torch.optim.Adam(
         [
-            {"params": [p for grid in levels[:-FINE_GRIDS] for p in grid.parameters()], "rate": 1.0},
-            {"params": [p for grid in levels[-FINE_GRIDS:] for p in grid.parameters()], "rate": FINE_RATE},
+            {"params": [p for grid in grids for p in grid.parameters()], "rate": rate * settings.texture_rate}
+            for grids, rate in rates
         ],
         betas=(0.9, 0.99),
         fused=True,
     )
     # One step size a lattice: what an expression does not change gets no colour of its own.
-    tints = UniformAdam(material.moved.parameters(), lr=settings.tint_rate, betas=(0.8, 0.95))
-    scenes = {name: Scene(vertices.numpy(), faces.numpy()) for name, vertices in geometry.vertices.items()}
-    normals = {name: vertex_normals(vertices, faces) for name, vertices in geometry.vertices.items()}
-
-    def picture(index: int, camera: Camera, light: Drawn) -> tuple[Tensor, Tensor]:
-        """The head with an expression, [R, R, 3], and the places that were seen, [P, 3]."""
-        name, vertices = names[index], geometry.vertices[names[index]]
-        fragments = rasterise(vertices, faces, camera, scenes[name])
-        seen = interpolate_hits(fragments, faces, torch.cat([places, vertices, normals[name]], 1))  # [P, 9]
-        code = geometry.field.code(index).detach()
-        colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, light)
-        return on_grey(colour, fragments, vertices, faces, camera), seen[:, :3]
-
-    def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
-        views = [picture(0, *view)[0] for view in zip(cameras, lights, strict=True)]
-        return torch.stack(views).permute(0, 3, 1, 2)
-
+    tinted = {"params": list(material.moved.parameters()), "rate": settings.tint_rate}
+    tints = UniformAdam([tinted], lr=settings.tint_rate, betas=(0.8, 0.95))
+    codes = [geometry.field.code(index).detach() for index in range(len(names))]
+    head = ColouredHead(faces, list(geometry.vertices.values()), places, codes, material)
     optimisers: list[torch.optim.Optimizer] = [colours, tints]
     numbers = np.random.default_rng([seed, 2])
     seen_start = mean_views(
         guidance,
         control,
         *lit_views(numbers, guidance.resolution, settings.views),
-        pictures,
+        lambda cameras, lights: head.pictures(0, cameras, lights)[0],
         lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
     )
-    first = restored(kept, "texture", material, optimisers)
+    first = kept.restore("texture", material, optimisers, guidance) if kept else 0
     others = len(names) - 1
     neutral_steps = round(settings.texture_steps * (NEUTRAL_PICTURES if others else 1.0))
     parts = Parts(settings.texture_steps, neutral_steps, settings.noise_range)
@@ -470,9 +434,6 @@ def paint(
     for step in range(first, settings.texture_steps):
         neutral, share = step < neutral_steps, parts.share(step)
         noise = generator_of(seed, 2, step)
-        for group in colours.param_groups:
-            group["lr"] = group["rate"] * settings.texture_rate * learning_rate(share)
-        tints.param_groups[0]["lr"] = settings.tint_rate * learning_rate(share)
         if step == first or parts.opens_phase(step):
             views = seen_start.noised(
                 guidance,
@@ -481,16 +442,16 @@ def paint(
                 settings.texture_detail,
             )
         # The neutral head has the person's colours; an expression tints what it changes.
+        moving = optimisers[0 if neutral else 1]
+        material.shared.requires_grad_(neutral)
         index = 0 if neutral else 1 + (step - neutral_steps) % others
-        name, code = names[index], geometry.field.code(index).detach()
+        name, code = names[index], codes[index]
         view = views.pick(order.take(settings.texture_batch))
-        shown, points = zip(
-            *(picture(index, *seen) for seen in zip(view.cameras, view.drawn, strict=True)), strict=True
-        )
+        shown, points = head.pictures(index, view.cameras, view.drawn)
         blur = 0.0 if neutral else settings.tint_blur
         loss = SDS_WEIGHT * sds_loss(
             guidance,
-            blurred(torch.stack(shown).permute(0, 3, 1, 2), blur),
+            blurred(shown, blur),
             condition_of(subject, name, view.cameras, view.control),
             view.t,
             Scales(
@@ -502,21 +463,19 @@ def paint(
             weight=settings.distillation_weight,
             error=view.error if settings.reference and neutral else None,
         )
-        chosen = torch.cat(points)
-        chosen = chosen[torch.randint(len(chosen), (REGULARISED_POINTS,), generator=noise)]
+        chosen = points[torch.randint(len(points), (REGULARISED_POINTS,), generator=noise)]
         loss = loss + settings.texture_regularity * material_smoothness(material, chosen, code, noise)
-        for optimiser in (colours, tints):
-            optimiser.zero_grad(set_to_none=True)
+        make_ready(moving, share)
         loss.backward()
-        (colours if neutral else tints).step()
+        moving.step()
         if progress:
             progress(step + 1, settings.texture_steps, "texture")
         if kept:
             kept.after_step(
                 "texture",
                 step + 1 == settings.texture_steps,
-                lambda: state_of(material, optimisers, step + 1),  # noqa: B023
-                lambda: colour_picture(geometry, material),
+                lambda: state_of(step + 1, material, optimisers, guidance),  # noqa: B023
+                lambda: colour_picture(head),
             )
     return material
 
@@ -528,44 +487,11 @@ def lit_views(numbers: np.random.Generator, resolution: int, count: int) -> tupl
 
 
 @torch.no_grad()
-def colour_picture(geometry: Geometry, material: MaterialField) -> NDArray[np.uint8]:
+def colour_picture(head: ColouredHead) -> NDArray[np.uint8]:
     """The neutral head and the last expression in colour under an even light, for the one who waits."""
-    parts = []
-    for index, name in enumerate(geometry.vertices):
-        if index not in (0, len(geometry.vertices) - 1):
-            continue
-        vertices, code = geometry.vertices[name], geometry.field.code(index)
-        layers = torch.cat([geometry.places, vertices, vertex_normals(vertices, geometry.faces)], 1)
-        for camera in PREVIEW_CAMERAS:
-            fragments = rasterise(vertices, geometry.faces, camera)
-            seen = interpolate_hits(fragments, geometry.faces, layers)
-            colour = shaded(material(seen[:, :3], code), seen[:, 3:], camera, EVEN_LIGHT)
-            image = on_grey(colour, fragments, vertices, geometry.faces, camera)
-            parts.append(((0.5 + 0.5 * image) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
-    return np.concatenate(parts, 1)
-
-
-def shaded(material: Material, seen: Tensor, camera: Camera, light: Drawn) -> Tensor:
-    """sRGB colour [P, 3] of surface points given as position and normal [P, 6]."""
-    assert isinstance(light, EnvironmentLight)
-    position, normal = seen[:, :3], seen[:, 3:]
-    toward = torch.as_tensor(camera.position(), dtype=seen.dtype) - position
-    linear = shade(
-        material.albedo,
-        material.roughness,
-        material.metallic,
-        torch.nn.functional.normalize(normal, dim=-1),
-        torch.nn.functional.normalize(toward, dim=-1),
-        light,
-    )
-    return linear_to_srgb(linear.clamp(0.0, 1.0))
-
-
-def on_grey(colour: Tensor, fragments: Fragments, vertices: Tensor, faces: Tensor, camera: Camera) -> Tensor:
-    """The antialiased picture [R, R, 3], in [-1, 1], of the sRGB colours [P, 3] that a view hits."""
-    image = torch.zeros(*fragments.mask.shape, 3)  # in the network's range grey is 0
-    image[fragments.mask] = 2.0 * colour - 1.0
-    return antialias(image, fragments, vertices, faces, camera)
+    lights = [EVEN_LIGHT] * len(PREVIEW_CAMERAS)
+    shown = [head.pictures(index, PREVIEW_CAMERAS, lights)[0] for index in sorted({0, len(head) - 1})]
+    return np.concatenate(to_uint8(torch.cat(shown)), 1)
 
 
 def textured_meshes(geometry: Geometry, material: MaterialField, size: int) -> dict[str, TexturedMesh]:

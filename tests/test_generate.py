@@ -152,6 +152,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path: Path) -> No
         assert (tmp_path / "kept" / "preview.png").is_file()
         cut = read_manifest(run("cut", "kept"))
     assert cut.files == whole.files
+    assert cut.guidance_calls >= whole.guidance_calls  # of every process; the references more than once
     with pytest.raises(UserError, match="another generation"):
         run("other", "kept", seed=1)
 

@@ -1,9 +1,9 @@
-"""Views of the mean head whose own error is known: what distillation compares a person's head with.
+"""Views of a head that stays, whose own error is known: what distillation compares a changing one with.
 
 What a denoiser would change of a picture that fits its condition is its error (blur, above all), and Delta
-Denoising Score (Hertz et al. 2023, eq. 3) takes it off. The mean head never changes: over a fixed set of
-cameras, lights, timesteps and noises its pictures and errors are computed once, and every step that looks
-from one of them is spared a rendering and an evaluation.
+Denoising Score (Hertz et al. 2023, eq. 3) takes it off. The mean head never changes, nor the head that
+stage 2 begins with: over a fixed set of cameras, lights, timesteps and noises its pictures and errors are
+computed once, and every step that looks from one of them is spared a rendering and an evaluation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROWS_AT_ONCE = 16  # of the denoiser
 
 @dataclass(frozen=True)
 class MeanViews:
-    """The mean head from N cameras, with the condition that its pictures fit.
+    """A head that stays, the mean head in stage 1, from N cameras, with the condition that its pictures fit.
 
     control [N, 6, R, R] of `ControlView`; known [N, C, h, w] latents of the pictures.
     """
