@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from idto3d.errors import UserError
+from idto3d.whole_file import write_whole
 
 PROFILE_FILE = "profile.json"
 
@@ -136,9 +137,7 @@ def load_profile(weights: Path) -> Profile:
 def write_profile(weights: Path, profile: Profile) -> Path:
     """Write `profile.json` into a folder of weights."""
     path = weights / PROFILE_FILE
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(profile.model_dump(exclude_none=True), indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(profile.model_dump(exclude_none=True), indent=2) + "\n")
     return path
 
 

@@ -8,18 +8,17 @@ whatever is asked for, it answers with the one head it made, a statue, wearing w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from idto3d.asset import AssetManifest, TexturedMesh, write_head_asset
 from idto3d.errors import UserError
 from idto3d.identity.photo import photo_sha256, read_photo
 from idto3d.identity.reader import FaceReading, NoFace, load_reader, read_faces
+from idto3d.threads import torch_threads
 from idto3d_baselines.face_warp import StartHead, load_start_head
 from idto3d_baselines.photo_crop import head_crop
 from idto3d_baselines.photo_fit import Fitted, fit_head
@@ -48,7 +47,7 @@ def generate(request: GenerateRequest) -> None:
     settings = _settings(request)
     if not request.photos:
         raise UserError("Found 0 photos, expected at least 1; add photos of the person.")
-    with _threads(request.budget.threads):
+    with torch_threads(request.budget.threads):
         images = [read_photo(path) for path in request.photos]
         readings = read_faces(load_reader(request.weights / READER), images)
         chosen, reading = best_photo([path.name for path in request.photos], readings)
@@ -142,13 +141,3 @@ def _settings(request: GenerateRequest) -> FitSettings:
                 "whole number of at least 32; correct the protocol."
             )
     return FitSettings(**{**known, **{k: int(v) for k, v in request.parameters.items()}})
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

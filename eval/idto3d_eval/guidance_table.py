@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idto3d.errors import UserError
+from idto3d.whole_file import write_whole
 from idto3d_eval.statistics import paired_difference
 
 if TYPE_CHECKING:
@@ -89,9 +90,7 @@ def measure_guidance(
         for prior in adapters
         if OWN[prior] in kinds
     )
-    partial = folder / f"{RESULT}.partial"
-    partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / RESULT)
+    write_whole(folder / RESULT, json.dumps(found, indent=1) + "\n")
     return found
 
 

@@ -12,6 +12,7 @@ from idto3d.export.blendshapes import NEUTRAL, Told, chosen_expressions, read_bl
 from idto3d.export.morph_glb import encode_morph_glb
 from idto3d.export.obj import encode_obj
 from idto3d.export.registration import Residual
+from idto3d.whole_file import write_whole
 
 MORPHS, OBJ_FOLDER = "morphs.glb", "obj"
 
@@ -74,10 +75,6 @@ def export_head(
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> dict[Path, int]:
-    """Each file under a partial name first, then renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, data in contents.items():
-        partial = folder / f".{name}.partial"
-        partial.write_bytes(data)
-        partial.replace(folder / name)
+        write_whole(folder / name, data)
     return {folder / name: len(data) for name, data in contents.items()}

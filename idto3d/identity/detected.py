@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from idto3d.errors import UserError
-from idto3d.identity.align import align
 from idto3d.identity.detector import Detection, Detector
-from idto3d.identity.embedding import combine
-from idto3d.identity.photo import photo_sha256, read_photo
+from idto3d.identity.embedding import combine, embed_faces, read_photos
+from idto3d.identity.photo import photo_sha256
 from idto3d.identity.recogniser import Recogniser
 
 SHARP_EYES = 20.0  # pixels between the eye centres, about those of `embedding.SHARP_FACE`; chosen, not tuned
@@ -57,9 +56,7 @@ def embed_detected(paths: Sequence[Path], detector: Detector, recogniser: Recogn
     Raises:
         UserError: no photo, an unreadable one, or one without a face (the sentence names it).
     """
-    if not paths:
-        raise UserError("Found 0 photos, expected at least 1; add photos of the person.")
-    images = [read_photo(Path(path)) for path in paths]
+    images = read_photos(paths)
     faces = []
     for path, image in zip(paths, images, strict=True):
         found = detector.detect(image)
@@ -69,8 +66,7 @@ def embed_detected(paths: Sequence[Path], detector: Detector, recogniser: Recogn
                 "replace or remove the photo."
             )
         faces.append(found[0])
-    aligned = np.stack([align(image, face.points) for image, face in zip(images, faces, strict=True)])
-    vectors = recogniser.embed(aligned)
+    vectors = embed_faces(images, [face.points for face in faces], recogniser)
     photos = tuple(
         DetectedPhoto(Path(path).name, photo_sha256(Path(path)), face, vector, detection_weight(face))
         for path, face, vector in zip(paths, faces, vectors, strict=True)

@@ -64,9 +64,7 @@ def embed_photos(
     Raises:
         UserError: no photo, an unreadable one, or one without a face (the sentence names it).
     """
-    if not paths:
-        raise UserError("Found 0 photos, expected at least 1; add photos of the person.")
-    images = [read_photo(Path(path)) for path in paths]
+    images = read_photos(paths)
     readings = []
     for path, found in zip(paths, read_faces(reader, images, detector), strict=True):
         if isinstance(found, NoFace):
@@ -75,15 +73,31 @@ def embed_photos(
                 "visible face; replace or remove the photo."
             )
         readings.append(found)
-    aligned = np.stack(
-        [align(image, reading.landmarks) for image, reading in zip(images, readings, strict=True)]
-    )
-    vectors = recogniser.embed(aligned)
+    vectors = embed_faces(images, [reading.landmarks for reading in readings], recogniser)
     photos = tuple(
         PhotoReading(Path(path).name, photo_sha256(Path(path)), reading, vector, photo_weight(reading))
         for path, reading, vector in zip(paths, readings, vectors, strict=True)
     )
     return IdentityEmbedding(combine(vectors, np.array([photo.weight for photo in photos])), photos)
+
+
+def read_photos(paths: Sequence[Path]) -> list[np.ndarray]:
+    """The pictures [H, W, 3] uint8 of at least one photo.
+
+    Raises:
+        UserError: no photo, or an unreadable one.
+    """
+    if not paths:
+        raise UserError("Found 0 photos, expected at least 1; add photos of the person.")
+    return [read_photo(Path(path)) for path in paths]
+
+
+def embed_faces(
+    images: Sequence[np.ndarray], points: Sequence[np.ndarray], recogniser: Recogniser
+) -> np.ndarray:
+    """Unit embeddings [N, D] of one face a picture, from its landmarks as `align` takes them."""
+    aligned = [align(image, face) for image, face in zip(images, points, strict=True)]
+    return recogniser.embed(np.stack(aligned))
 
 
 def photo_weight(reading: FaceReading) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from torch import Tensor
 from idto3d.render.normals import face_normals, vertex_normals, weld
 from idto3d.render.rasterise import interpolate_hits, rasterise
 from idto3d.render.shading import linear_to_srgb, shade, srgb_to_linear
+from idto3d.threads import torch_threads
 
 if TYPE_CHECKING:
     from idto3d.asset import TexturedMesh
@@ -60,7 +59,7 @@ def render_view(mesh: TexturedMesh, camera: Camera, light: EnvironmentLight, sup
     if supersample < 1:
         raise ValueError(f"Found supersample {supersample}, expected at least 1; pass 2 as usual.")
     fine = replace(camera, resolution=camera.resolution * supersample)
-    with torch.no_grad(), _one_thread():
+    with torch.no_grad(), torch_threads(1):
         vertices = torch.from_numpy(np.array(mesh.vertices, dtype=np.float32))
         faces = torch.from_numpy(np.array(mesh.faces, dtype=np.int64))
         eye = torch.from_numpy(camera.position().astype(np.float32))
@@ -144,13 +143,3 @@ def _shrink(image: Tensor, factor: int) -> Tensor:
         for column in range(factor):
             total += image[row::factor, column::factor]
     return total / factor**2
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

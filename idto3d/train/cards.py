@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idto3d.whole_file import write_whole
+
 CARD_SCHEMA = 1
 
 
@@ -62,7 +64,5 @@ def add_measurements(weights: Path, measured: Mapping[str, Any]) -> Path:
 
 
 def _write(path: Path, card: Mapping[str, Any]) -> Path:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(card, indent=1) + "\n")
-    partial.replace(path)
+    write_whole(path, json.dumps(card, indent=1) + "\n")
     return path

@@ -24,6 +24,7 @@ from idto3d.errors import UserError
 from idto3d.expressions import EXPRESSIONS
 from idto3d.train.frames import Frame, Layout
 from idto3d.train.moment_rows import GROWN, Arrays, PrepareOptions, Tools, moment_rows
+from idto3d.whole_file import write_whole
 
 SCHEMA = 2  # of the parts; another one recomputes them
 PHOTOS = 16  # embeddings kept of each person, the best ones
@@ -97,9 +98,7 @@ def _assemble(
     np.save(out / "heldout.npy", np.array([name in held_out for name in people]))
     _write_csv(out / "refused.csv", ("what", "why"), refused)
     card = _card(layout, tools, options, columns, people, held_out, refused)
-    partial = out / f"{CARD}.partial"
-    partial.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    partial.replace(out / CARD)
+    write_whole(out / CARD, json.dumps(card, indent=1) + "\n")
     return card
 
 

@@ -31,23 +31,25 @@ from idto3d.guidance.lora import (
     save_lora,
     trainable_share,
 )
+from idto3d.guidance.sd15 import PAPER_RANK
 from idto3d.train.denoising import heldout_loss, spread_rows
 from idto3d.train.guidance import (
     ADAPTER_OPTIONS,
     EXPECTATION_SHARE,
     PICTURES,
     RANK,
+    SHEET_EXPRESSIONS,
     fit_expectation,
     write_samples,
 )
 from idto3d.train.guidance_data import GuidanceData
 from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, half_type
+from idto3d.whole_file import write_whole
 
 CARD = "card.json"
 HELD_OUT_ROWS = 64  # pictures that the held-out loss is read on
-# Stable Diffusion: a rank at which attention's adapters are 0.19 % of SD 1.5, uniform timesteps, and the
-# weighting of a network that predicts noise. Rate and batch are ours, chosen to be gentle, not tuned.
-ATTENTION_RANK = 8
+# Stable Diffusion: uniform timesteps, and the weighting of a network that predicts noise. Rate and batch are
+# ours, chosen to be gentle, not tuned.
 ATTENTION_OPTIONS: dict[str, Any] = {
     "learning_rate": 1e-4,
     "batch": 4,
@@ -281,7 +283,7 @@ def _settings(
         "base_sha256": base_sha256(base_folder),
         "data": data_folder.name,
         "rows": {"train": len(data.train), "heldout": len(data.heldout)},
-        "rank": options.rank or (RANK if own_words else ATTENTION_RANK),
+        "rank": options.rank or (RANK if own_words else PAPER_RANK),
         "layers": "all, and the condition encoder" if own_words else "attention",
         "batch": options.batch or usual["batch"],
         "learning_rate": options.learning_rate or usual["learning_rate"],
@@ -340,7 +342,7 @@ def _draw(guidance: Guidance, data: GuidanceData, path: Path) -> None:
         people=4 if small else 2,
         steps=8 if small else 20,
         zoom=max(1, SHEET_PIXELS // guidance.resolution),
-        expressions=("neutral", "smile", "surprise", "anger", "kiss") if small else ("neutral", "smile"),
+        expressions=SHEET_EXPRESSIONS if small else SHEET_EXPRESSIONS[:2],
     )
 
 
@@ -395,7 +397,4 @@ def _licences(base_folder: Path, data_folder: Path, base_licence: str) -> list[s
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(content, indent=1) + "\n")

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from idto3d.whole_file import write_whole
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -49,10 +51,7 @@ def write_figures(path: Path, bars: Sequence[Bar], **details: Any) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """A value as JSON, whole or not at all; NaN becomes null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(_finite(value), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(_finite(value), indent=1, ensure_ascii=False) + "\n")
 
 
 def _finite(value: Any) -> Any:

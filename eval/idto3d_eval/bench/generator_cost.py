@@ -41,6 +41,7 @@ from idto3d.guidance.condition_encoder import Encoded
 from idto3d.guidance.guidance import Guidance
 from idto3d.render.backend import scene_of
 from idto3d.render.camera import Camera
+from idto3d.threads import torch_threads
 from idto3d_eval.bench.generator_setup import Setup
 
 WARM_UP = 3  # steps before the first that counts
@@ -197,7 +198,7 @@ def cost_of_generator(
         top: functions to list by own time.
     """
     clock = _clock(setup.device, processor_time)
-    with _threads(threads):
+    with torch_threads(threads):
         if setup.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(setup.device)
         outside: dict[str, float] = {}
@@ -490,16 +491,6 @@ def _timed(outside: dict[str, float], name: str, clock: Clock) -> Iterator[None]
     begun = clock()
     yield
     outside[name] = clock() - begun
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _part_row(stage: StageCost, part: Part) -> dict[str, str]:

@@ -132,14 +132,15 @@ def face_albedo(mesh: TexturedMesh) -> tuple[Floats, Floats]:
     import torch
 
     from idto3d.render.views import sample_texture
-    from idto3d_eval.metrics.surface import Surface, sphere_directions
+    from idto3d_eval.metrics.surface import Surface, sample_triangles, sphere_directions
 
     surface = Surface(mesh.vertices, mesh.faces)
     near = np.linalg.norm(mesh.vertices - np.array(FACE_CENTRE), axis=1) <= FACE_RADIUS
     faces = mesh.faces[near[mesh.faces].all(axis=1)]
     if len(faces) == 0:
         return np.zeros(0), np.zeros((0, 3))
-    chosen, weights = _scattered(mesh.vertices, faces)
+    triangle, weights = sample_triangles(mesh.vertices, faces, POINTS, SEED)
+    chosen = faces[triangle]  # [N, 3]
     points = np.einsum("nk,nkc->nc", weights, mesh.vertices[chosen])
     a, b, c = (mesh.vertices[chosen[:, corner]] for corner in range(3))
     across = np.cross(b - a, c - a)
@@ -175,14 +176,3 @@ def relighting_drop(parts: Sequence[tuple[Floats, Floats, Floats]], first: NDArr
         found.append(calibrated_identity(s, floor, ceiling))
     undefined = next((measured for measured in found if math.isnan(measured.value)), None)
     return undefined or Measurement(found[0].value - found[1].value)
-
-
-def _scattered(vertices: Floats, faces: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
-    """Corners [N, 3] and weights [N, 3] of area-uniform points, as `surface.sample_surface` draws them."""
-    rng = np.random.default_rng(SEED)
-    corners = vertices[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    heights = (np.arange(POINTS) + rng.random(POINTS)) / POINTS * area.sum()
-    chosen = np.minimum(np.searchsorted(np.cumsum(area), heights, side="right"), len(area) - 1)
-    root, along = np.sqrt(rng.random(POINTS)), rng.random(POINTS)
-    return faces[chosen], np.stack([1.0 - root, root * (1.0 - along), root * along], axis=1)

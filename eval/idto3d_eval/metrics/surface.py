@@ -144,6 +144,15 @@ def sample_surface(
     Raises:
         ValueError: shapes, NaN, or no area at all.
     """
+    chosen, weights = sample_triangles(vertices, faces, count, seed)
+    corners = np.asarray(vertices, dtype=np.float64)[np.asarray(faces)[chosen]]  # [count, 3, 3]
+    return (corners * weights[:, :, None]).sum(axis=1), _unit_normals(corners)
+
+
+def sample_triangles(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer], count: int, seed: int
+) -> tuple[Indices, Floats]:
+    """Where the points of `sample_surface` lie: faces [count] and the weights [count, 3] of their corners."""
     corners_of = np.asarray(vertices, dtype=np.float64)
     _check(corners_of, np.asarray(faces))
     corners = corners_of[faces]  # [F, 3, 3]
@@ -157,9 +166,7 @@ def sample_surface(
     # Osada et al., "Shape Distributions", 2002, section 4.1: the square root makes it uniform on the
     # triangle.
     root, along = np.sqrt(rng.random(count)), rng.random(count)
-    weights = np.stack([1.0 - root, root * (1.0 - along), root * along], axis=1)
-    points = (corners[chosen] * weights[:, :, None]).sum(axis=1)
-    return points, _unit_normals(corners[chosen])
+    return chosen, np.stack([1.0 - root, root * (1.0 - along), root * along], axis=1)
 
 
 def sphere_directions(count: int) -> Floats:
