@@ -14,9 +14,9 @@ from idto3d.errors import UserError
 from idto3d.generate import Subject
 from idto3d.guidance.guidance import reads_text
 from idto3d.identity.detected import DetectedIdentity, embed_detected
-from idto3d.identity.detector import DETECTORS
+from idto3d.identity.detector import DETECTORS, Detector
 from idto3d.identity.embedding import IdentityEmbedding, embed_photos
-from idto3d.identity.reader import load_reader
+from idto3d.identity.reader import Reader, load_reader
 from idto3d.identity.recogniser import load_recogniser
 from idto3d.profile import load_profile, weight_files
 from idto3d.prompt import LOUDNESS, Prompt, check_understood, parse_prompt
@@ -28,19 +28,29 @@ Found = IdentityEmbedding | DetectedIdentity
 
 def read_photos(request: GenerateRequest) -> Found:
     """Embedding and readings of the request's photos."""
-    profile, weights = load_profile(request.weights), request.weights
-    recogniser = load_recogniser(weights / profile.recogniser)
-    chosen = profile.detector
-    detector = None if chosen is None else DETECTORS[chosen.kind](weights / chosen.file)
-    if profile.reader is not None:
-        reader = load_reader(weights / profile.reader)
+    reader, detector = face_finders(request.weights)
+    recogniser = load_recogniser(request.weights / load_profile(request.weights).recogniser)
+    if reader is not None:
         return embed_photos(request.photos, reader, recogniser, detector)
-    if detector is None:
+    assert detector is not None
+    return embed_detected(request.photos, detector, recogniser)
+
+
+def face_finders(weights: Path) -> tuple[Reader | None, Detector | None]:
+    """What finds the faces in photos under the profile of a folder of weights; at least one of the two.
+
+    Raises:
+        UserError: the profile names neither.
+    """
+    profile = load_profile(weights)
+    if profile.reader is None and profile.detector is None:
         raise UserError(
             f"Found neither reader nor detector in profile '{profile.name}', expected one of them to find "
             "the faces; name it in profile.json."
         )
-    return embed_detected(request.photos, detector, recogniser)
+    reader = None if profile.reader is None else load_reader(weights / profile.reader)
+    chosen = profile.detector
+    return reader, None if chosen is None else DETECTORS[chosen.kind](weights / chosen.file)
 
 
 def subject_of(found: Found, prompt: Prompt | None = None) -> Subject:

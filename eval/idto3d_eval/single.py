@@ -75,8 +75,7 @@ def generate_heads(
             the method or its model cannot follow.
     """
     from idto3d.identity.photo_folder import photo_paths, usable_photos
-    from idto3d.identity.reader import load_reader
-    from idto3d_baselines.subject import READER, prompt_of
+    from idto3d_baselines.subject import face_finders, prompt_of
     from idto3d_eval.picture_grid import head_preview
 
     spec = method_spec(method)
@@ -97,7 +96,7 @@ def generate_heads(
             f"Found {out} there already, expected a new folder for the heads; name another with --out."
         )
     prompt_of(prompt, folder)
-    usable, skipped = usable_photos(paths, load_reader(folder / READER))
+    usable, skipped = usable_photos(paths, *face_finders(folder))
     for photo in skipped:
         if told is not None:
             told(f"Skipped a photo. {photo.reason}")

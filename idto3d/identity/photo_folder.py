@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idto3d.errors import UserError
-from idto3d.identity.detector import YuNetDetector
+from idto3d.identity.detector import Detector
 from idto3d.identity.photo import read_photo
 from idto3d.identity.reader import NoFace, Reader, read_faces
 
@@ -55,14 +55,14 @@ def photo_paths(given: Sequence[Path]) -> list[Path]:
 
 
 def usable_photos(
-    paths: Sequence[Path], reader: Reader, detector: YuNetDetector | None = None
+    paths: Sequence[Path], reader: Reader | None, detector: Detector | None = None
 ) -> tuple[list[Path], list[SkippedPhoto]]:
     """The photos with a readable face, in their order, and what was left out.
 
     Args:
         paths: files; any of them may be no image.
         reader: looks for the face.
-        detector: for photos whose face is small.
+        detector: for photos whose face is small, and for all where there is no reader.
 
     Raises:
         UserError: none is usable; the sentence names the first and says why.
@@ -80,7 +80,7 @@ def usable_photos(
     return usable, skipped
 
 
-def _refusal(path: Path, reader: Reader, detector: YuNetDetector | None) -> str | None:
+def _refusal(path: Path, reader: Reader | None, detector: Detector | None) -> str | None:
     """Why a file is no photo to make a head from; None where it is one."""
     try:
         image = read_photo(path)
@@ -88,10 +88,15 @@ def _refusal(path: Path, reader: Reader, detector: YuNetDetector | None) -> str 
         return str(error)
     except OSError as error:
         return f"Found no readable file at '{path.name}' ({error.strerror or error}), expected a photo."
-    found = read_faces(reader, [image], detector)[0]
-    if isinstance(found, NoFace):
-        return (
-            f"Found no readable face in '{path.name}' ({found.reason}), expected one clearly visible face; "
-            "replace or remove the photo."
-        )
-    return None
+    if reader is None:
+        found = detector.detect(image) if detector else []
+        why = "" if found else "no face was detected"
+    else:
+        read = read_faces(reader, [image], detector)[0]
+        why = read.reason if isinstance(read, NoFace) else ""
+    if not why:
+        return None
+    return (
+        f"Found no readable face in '{path.name}' ({why}), expected one clearly visible face; "
+        "replace or remove the photo."
+    )

@@ -18,9 +18,11 @@ from idto3d.errors import UserError
 from idto3d.guidance.codec import NormalsOnBlack, PatchCodec
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
+from idto3d.identity.photo_folder import usable_photos
 from idto3d.profile import EMBEDDED, PROFILE_FILE, PUBLIC, DetectorChoice, load_profile, write_profile
 from idto3d_baselines.id_to_3d import generate, settings_of
 from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.subject import face_finders
 from idto3d_eval.networks import NETWORKS
 from idto3d_eval.pull import pull
 from idto3d_protocols.schema import Budget
@@ -174,6 +176,7 @@ def test_plumbing_real_portraits_become_a_head_under_random_denoisers(
     }
     write_profile(public_folder, PUBLIC.model_copy(update=parts))
     photos = tuple(shared_data / "portraits" / name for name in ("obama.jpg", "obama2.jpg"))
+    assert usable_photos(photos, *face_finders(public_folder)) == (list(photos), [])
     small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64, "views": 2}
     out = tmp_path / "head"
     generate(GenerateRequest("somebody", photos, ("neutral", "smile"), 0, BUDGET, public_folder, out, small))

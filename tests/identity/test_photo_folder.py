@@ -10,6 +10,7 @@ from PIL import Image
 
 import idto3d
 from idto3d.errors import UserError
+from idto3d.identity.detector import Detection
 from idto3d.identity.photo_folder import MOST_PHOTOS, photo_paths, usable_photos
 from idto3d.identity.reader import Reader, load_reader
 from idto3d.population.people import draw_person
@@ -56,6 +57,20 @@ def test_files_and_folders_may_be_named_together_and_no_photo_counts_twice(folde
     paths = photo_paths([folder / "wall.png", folder])
     assert paths[0].name == "wall.png"
     assert len(paths) == len({path.name for path in paths}) == 7
+
+
+class Bright:
+    """Finds a face wherever a picture is not one colour."""
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        points = np.zeros((5, 2), np.float32)
+        return [Detection(np.zeros(4, np.float32), points, 0.9)] if image.std() > 1 else []
+
+
+def test_without_a_reader_the_detector_decides(folder: Path) -> None:
+    usable, skipped = usable_photos(photo_paths([folder]), None, Bright())
+    assert [path.name for path in usable] == ["good0.jpg", "good1.jpg"]
+    assert "no face was detected" in next(photo.reason for photo in skipped if photo.path.name == "wall.png")
 
 
 def test_where_no_photo_is_usable_the_first_is_named(folder: Path, reader: Reader) -> None:
