@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,20 @@ from idto3d.geometry.cleanup import largest_component, reduce_faces
 from idto3d.geometry.head_field import HeadField, smooth_gradients
 from idto3d.geometry.mean_head import MeanHead, load_mean_head
 from idto3d.geometry.mesh import Mesh
-from idto3d.geometry.mouth import lip_heights, parted, unfolded
+from idto3d.geometry.mouth import jaw_dropped, lip_heights, parted, unfolded
 from idto3d.geometry.preconditioning import UniformAdam
 from idto3d.geometry.regularisers import eikonal_loss, laplacian_loss, sign_change_loss
 from idto3d.geometry.sdf import mesh_sdf
-from idto3d.geometry.spline_motion import strain_loss
+from idto3d.geometry.spline_motion import SplineBasis, strain_loss
 from idto3d.geometry.tet_grid import FACE, TetGrid, Thin, build_tet_grid
 from idto3d.guidance.cameras import AROUND, draw_view
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
-from idto3d.guidance.reference_views import ViewOrder, mean_views
+from idto3d.guidance.reference_views import MeanViews, ReferenceViews, ViewOrder, mean_views, row_blocks
 from idto3d.guidance.sample import Scales, to_uint8
-from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, sds_loss
+from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, pull_loss, sds_target
 from idto3d.profile import Stage, load_profile
 from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.camera import Camera
@@ -54,12 +55,19 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 OpenPrior = Callable[[Path, Stage], Guidance]
-GENERATOR_VERSION = "4"
+GENERATOR_VERSION = "5"
 # Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
-# The range falls in so many phases; each has reference views of its own.
-PHASES = 3
+PHASES = 3  # in which the range falls; each has reference views of its own
+# Pixels that an expression's pictures are blurred by more, by phase: a jaw drops further than a sharp picture's
+# gradient reaches. As many lattices move as phases have begun.
+EXPRESSION_BLUR = (2.5, 1.2, 0.0)
+# mm that a jaw may have dropped before an expression is drawn, and how many views choose: closed lips have no
+# gradient that parts them.
+JAW_DROPS, JAW_VIEWS = (0.0, 5.0, 10.0, 16.0, 23.0), 8
+LAYOUT_LATTICES, LAYOUT_COLOURS = 2, 2  # coarse ones
+LAYOUT_BLUR = (3.0, 2.0, 1.0)  # pixels, by phase
 FACE_TEXEL = 1.3  # mm; eyes, lips and brows, at what a picture of 64 pixels shows of them from near
 # Grids finer than what a smooth answer says keep much of the mean head's detail: with one rate for all, the
 # skin came out checked.
@@ -71,17 +79,23 @@ EVEN_LIGHT = EnvironmentLight.uniform(0.9)
 BAND = 20.0  # mm that the surface may move from the mean head
 LIP_CELL, LIP_MARGIN = 0.6, 1.5  # mm: height of the grid's cells between the lips, and how far beside them
 REGULARISED_POINTS = 1000  # surface points a step that texture smoothness is measured at
-# `sds_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers.
+# `pull_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers.
 SDS_WEIGHT = 12_288.0
+NEUTRAL = 0
 
 
 @dataclass(frozen=True)
 class GeneratorSettings:
     """Hyper-parameters of both stages; lengths in mm, timesteps as shares of the schedule."""
 
+    layout_steps: int = 120
     geometry_steps: int = 500
     neutral_share: float = 0.4  # of these steps; the others are shared by the other expressions
     views: int = 64  # reference views of a part
+    # The denoiser is asked about several views at once, and its answers are followed for some steps.
+    neutral_askings: int = 12  # in a part
+    expression_askings: int = 3  # of an expression
+    looks: int = 3  # at a view before it is asked about again
     # What sets this apart from plain SDS; `idto3d-eval bench ablation` takes each away.
     reference: bool = True  # Delta Denoising Score against the mean head
     noise_range: str = "annealed"  # of TIMESTEP_RANGES
@@ -97,13 +111,16 @@ class GeneratorSettings:
     # Of the identity. On validation people 0 and 3 the mean NoW median was 1.29 mm at 1 and 1.38 at 2 (mean
     # head 1.31); what tells faces apart is small, and pushing it pushes its error.
     guidance_scale: float = 1.0
-    text_scale: float = 2.5  # of expression and attributes in stage 1's expressions
+    expression_scale: float = 2.0  # away from neutral, in stage 1
+    texture_expression_scale: float = 1.5  # and in stage 2
     texture_guidance_scale: float = 1.25  # of the neutral head; 3 saturated the colours
+    layout_rate: float = 0.6  # mm a step, of the coarsest lattice while features find their places
     likeness_rate: float = 0.3  # mm a step, of the coarsest lattice that moves the mean head to the person
     prompt_loudness: float = LOUDNESS  # how far a prompt pushes away from the words read from the photos
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
     displacement_rate: float = 0.8  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05
+    refinement_rate: float = 0.4  # mm a step, of an expression's motion in stage 2
     tint_rate: float = 0.2  # the most in a step, of what one expression alone shows, in a few steps
     smoothing_passes: int = 8
     sdf_regularity: float = 0.02
@@ -134,12 +151,22 @@ NOBODY = Subject(None, None)
 
 @dataclass(frozen=True)
 class Geometry:
-    """Stage 1's result: the field, and one mesh for all expressions."""
+    """A field, and one mesh of bounded size for all its expressions."""
 
     field: HeadField
     faces: Tensor  # [F, 3]
     vertices: dict[str, Tensor]  # expression -> [V, 3] mm
     places: Tensor  # [V, 3] mm: where each vertex lies on the mean head, its lips apart (`unfolded`)
+    basis: SplineBasis  # of displacements at these vertices
+
+    def displaced(self, expression: int) -> Tensor:
+        """How an expression, by its index above 0, moves each vertex; [V, 3] mm, differentiable."""
+        return self.basis(list(self.field.displacement[expression - 1]))
+
+    def posed(self, expression: int) -> Tensor:
+        """The vertices [V, 3] mm of an expression by its index; differentiable in its displacement."""
+        neutral = self.vertices[next(iter(self.vertices))]
+        return neutral if expression == NEUTRAL else neutral + self.displaced(expression)
 
 
 def start_grid(head: MeanHead, resolution: int) -> TetGrid:
@@ -179,12 +206,220 @@ def condition_of(
     )
 
 
+@dataclass(frozen=True)
+class Block:
+    """Steps `first` to `last` of a stage, which follow one asking about one expression.
+
+    share: how far its part (all of neutral, or all of one expression) is when it begins, and when it ends.
+    """
+
+    number: int
+    expression: int
+    phase: int
+    opens_phase: bool
+    first: int
+    last: int
+    share: tuple[float, float]
+
+    def share_at(self, step: int) -> float:
+        """How far the part is before a step, in [0, 1)."""
+        begins, ends = self.share
+        return begins + (ends - begins) * (step - self.first) / (self.last - self.first)
+
+
+def blocks_of(steps: int, neutral_share: float, expressions: int, settings: GeneratorSettings) -> list[Block]:
+    """A stage's steps: the neutral head's, then the other expressions' in turn, from high noise to low."""
+    neutral_steps = round(steps * (neutral_share if expressions > 1 else 1.0))
+    blocks: list[Block] = []
+    for begins, ends, askings, asked in (
+        (0, neutral_steps, settings.neutral_askings, [NEUTRAL]),
+        (neutral_steps, steps, settings.expression_askings, list(range(1, expressions))),
+    ):
+        askings = max(1, min(askings, (ends - begins) // max(1, len(asked))))
+        edges = np.linspace(begins, ends, askings * len(asked) + 1).round().astype(int).tolist()
+        before = -1
+        for index, (first, last) in enumerate(pairwise(edges)):
+            if first < last:
+                turn, phase = index // len(asked), PHASES * (index // len(asked)) // askings
+                share = turn / askings, (turn + 1) / askings
+                expression = asked[index % len(asked)]
+                blocks.append(Block(len(blocks), expression, phase, phase != before, first, last, share))
+                before = phase
+    return blocks
+
+
+def noise_bounds(settings: GeneratorSettings, phase: int) -> tuple[float, float]:
+    """The range of noise of a phase, as shares of the schedule."""
+    return TIMESTEP_RANGES[settings.noise_range](phase / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
+
+
+class BlockViews:
+    """The views of a part, by block: which ones are asked about, under which noise.
+
+    Args:
+        pool: all of them, of a head that stays.
+        guidance: the prior.
+        key: of the part's randomness.
+        settings: of the generator.
+        detail: as in `MeanViews.noised`.
+    """
+
+    def __init__(
+        self,
+        pool: MeanViews,
+        guidance: Guidance,
+        key: Sequence[int],
+        settings: GeneratorSettings,
+        detail: float = 0.0,
+    ) -> None:
+        self._pool, self._guidance, self._key = pool, guidance, key
+        self._settings, self._detail = settings, detail
+        self._phase, self._noised = -1, None
+
+    def of(self, block: Block, batch: int) -> ReferenceViews:
+        """As many views as the block's steps look at, each `looks` times."""
+        if self._noised is None or self._phase != block.phase:
+            noise = generator_of(*self._key, block.phase)
+            bounds = noise_bounds(self._settings, block.phase)
+            self._noised = self._pool.noised(self._guidance, bounds, noise, self._detail)
+            self._phase = block.phase
+        wanted = -(-(block.last - block.first) * batch // self._settings.looks)
+        count = min(max(wanted, batch), len(self._noised))
+        order = np.random.default_rng([*self._key, PHASES + block.number]).permutation(len(self._noised))
+        return self._noised.pick(order[:count].tolist())
+
+
+@torch.no_grad()
+def softened(guidance: Guidance, latents: Tensor, sigma: float) -> Tensor:
+    """Latents of the pictures that `latents` [N, C, h, w] stand for, through a Gaussian of `sigma` pixels."""
+    return guidance.encode(blurred(guidance.decode(latents), sigma)) if sigma > 0.0 else latents
+
+
+@torch.no_grad()
+def asked(
+    guidance: Guidance,
+    views: ReferenceViews,
+    pictures: Callable[[ReferenceViews], Tensor],
+    told: Callable[[ReferenceViews], Condition],
+    scales: Scales,
+    settings: GeneratorSettings,
+) -> Tensor:
+    """Where the denoiser would have the pictures of some views: latents [N, C, h, w]."""
+    targets = []
+    for rows in row_blocks(len(views)):
+        some = views.pick(range(rows.start, min(rows.stop, len(views))))
+        targets.append(
+            sds_target(
+                guidance,
+                guidance.encode(pictures(some)),
+                told(some),
+                some.t,
+                scales,
+                some.noise,
+                weight=settings.distillation_weight,
+                error=some.error if settings.reference else None,
+            )
+        )
+    return torch.cat(targets)
+
+
+def lay_out(
+    subject: Subject,
+    field: HeadField,
+    guidance: Guidance,
+    control: ControlView,
+    mean_head: MeanHead,
+    settings: GeneratorSettings,
+    seed: int,
+    progress: Progress | None = None,
+) -> None:
+    """Before stage 1: SDS on shaded colour moves the mean head's eyes, brows and lips to the person's.
+
+    A normal map hardly says where lips and brows are. Without this, stage 1 modelled a new mouth beside the
+    mean head's, whose lips alone can part, and stage 2 drew second brows. Only coarse motions and coarse
+    colours learn; the colours are forgotten.
+
+    Args:
+        subject: what the photos said.
+        field: of `start_field`; its likeness moves.
+        guidance: the base model with its texture adapter.
+        control, mean_head, settings, seed, progress: as in `paint`.
+    """
+    with torch.no_grad():
+        start, faces = field.mesh(NEUTRAL)
+    places = torch.from_numpy(unfolded(start.numpy(), mean_head.landmarks)).float()
+    material = mean_material(places, faces, mean_head)
+    levels = list(field.likeness)[:LAYOUT_LATTICES]
+    motion = torch.optim.Adam(motion_groups([levels], settings.layout_rate), betas=(0.9, 0.99))
+    colours = torch.optim.Adam(
+        [
+            {"params": list(grid.parameters()), "rate": settings.texture_rate}
+            for grid in list(material.shared)[:LAYOUT_COLOURS]
+        ],
+        betas=(0.9, 0.99),
+    )
+    head = ColouredHead(faces, places, material)
+    blocks = blocks_of(settings.layout_steps, 1.0, 1, settings)
+    numbers = np.random.default_rng([seed, 0])
+    at_rest, no_code = head.posed(start), torch.zeros(0)
+    pool = mean_views(
+        guidance,
+        control,
+        *lit_views(numbers, guidance.resolution, settings.views, 0.0),
+        lambda cameras, lights: head.pictures(at_rest, no_code, cameras, lights)[0],
+        lambda cameras, shown: condition_of(NOBODY, EXPRESSIONS[0], cameras, shown),
+    )
+    views = BlockViews(pool, guidance, [seed, 0], settings)
+    for block in blocks:
+
+        def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
+            return head.pictures(head.posed(field.mesh(NEUTRAL)[0]), no_code, cameras, lights)[0]
+
+        seen = views.of(block, settings.texture_batch)
+        targets = asked(
+            guidance,
+            seen,
+            lambda some: pictures(some.cameras, some.drawn),  # noqa: B023
+            lambda some: condition_of(subject, EXPRESSIONS[0], some.cameras, some.control),
+            Scales(rescale=settings.rescale),
+            settings,
+        )
+        blur = LAYOUT_BLUR[block.phase]
+        targets = softened(guidance, targets, blur)
+        order = ViewOrder(len(seen), np.random.default_rng([seed, 0, block.number]))
+        for step in range(block.first, block.last):
+            rows = order.take(settings.texture_batch)
+            shown = pictures([seen.cameras[row] for row in rows], [seen.drawn[row] for row in rows])
+            loss = SDS_WEIGHT * pull_loss(guidance.encode(blurred(shown, blur)), targets[rows])
+            moved = field.moved(field.likeness)
+            loss = loss + settings.displacement_regularity * strain_loss(moved, start, faces)
+            for optimiser in (motion, colours):
+                make_ready(optimiser, block.share_at(step))
+            loss.backward()
+            for optimiser in (motion, colours):
+                optimiser.step()
+            if progress:
+                progress(step + 1, settings.layout_steps, "layout")
+
+
+def mean_material(places: Tensor, faces: Tensor, mean_head: MeanHead, code_size: int = 0) -> MaterialField:
+    """The mean head's colours over places [V, 3] mm (`unfolded`), ready to be learned."""
+    apart = replace(mean_head, points=unfolded(mean_head.points, mean_head.landmarks).astype(np.float32))
+    return MaterialField(
+        places,
+        faces,
+        lambda points: torch.from_numpy(apart.albedo_at(points.numpy())),
+        code_size=code_size,
+        near=Near(FACE.lower, FACE.upper, FACE_TEXEL),
+    )
+
+
 def sculpt(
     subject: Subject,
     expressions: Sequence[str],
     guidance: Guidance,
     control: ControlView,
-    grid: TetGrid,
+    field: HeadField,
     settings: GeneratorSettings,
     seed: int,
     progress: Progress | None = None,
@@ -192,26 +427,23 @@ def sculpt(
 ) -> Geometry:
     """Stage 1: SDS on normal maps moves the mean head to the person, then that head to each expression.
 
-    The mean head under nobody's condition is the reference of `sds_loss`: with plain SDS the small denoiser's
-    blur melted nose and ears within 150 steps.
+    The mean head under nobody's condition is the reference of the neutral part: with plain SDS the small
+    denoiser's blur melted nose and ears within 150 steps. The person's neutral head is that of the
+    expressions, so that they move it by what tells them from neutral.
 
     Args:
         subject: what the photos said.
         expressions: names, neutral first.
         guidance: the base model with its geometry adapter.
         control: the mean head, as the denoiser is shown it.
-        grid: from `start_grid`.
+        field: of `start_field`, laid out (`lay_out`).
         settings, seed: hyper-parameters and the run's randomness: what is drawn follows from the seed and the
-            step alone, so that a run goes on from a checkpoint as if it had not stopped.
+            block of steps alone, so that a run goes on from a checkpoint as if it had not stopped.
         progress: called after each step.
         kept: where checkpoints are written to and read from.
     """
-    field = start_field(grid, len(expressions), control.landmarks)
     with torch.no_grad():
-        start = field.mesh(0)
-    others = len(expressions) - 1
-    neutral_steps = round(settings.geometry_steps * (settings.neutral_share if others else 1.0))
-    parts = Parts(settings.geometry_steps, neutral_steps, settings.noise_range)
+        start = field.start(), field.surface().faces
     level_set = {"params": [field.sdf, field.deformation], "rate": settings.geometry_rate}
     fine = UniformAdam([level_set], lr=settings.geometry_rate, betas=(0.9, 0.99))
     coarse = torch.optim.Adam(motion_groups([field.likeness], settings.likeness_rate), betas=(0.9, 0.99))
@@ -219,72 +451,105 @@ def sculpt(
         motion_groups(field.displacement, settings.displacement_rate), betas=(0.8, 0.95)
     )
     optimisers: list[torch.optim.Optimizer] = [coarse, fine, motion]
-    first = kept.restore("geometry", field, optimisers, guidance) if kept else 0
-    for step in range(first, settings.geometry_steps):
-        neutral, share = step < neutral_steps, parts.share(step)
-        if step in (first, neutral_steps):
+    blocks = blocks_of(settings.geometry_steps, settings.neutral_share, len(expressions), settings)
+    done = kept.restore("geometry", field, optimisers, guidance) if kept else 0
+
+    def normals(mesh: tuple[Tensor, Tensor], cameras: Sequence[Camera], more: float = 0.0) -> Tensor:
+        pictures = render_normal_views(*mesh, cameras)[0].permute(0, 3, 1, 2)
+        return blurred(pictures, float(np.hypot(settings.geometry_blur, more)))
+
+    views: dict[bool, BlockViews] = {}
+    for block in blocks[done:]:
+        index, neutral = block.expression, block.expression == NEUTRAL
+        # An expression moves the head that is there, and does not change whose it is.
+        for parameter in (field.sdf, field.deformation, *field.likeness):
+            parameter.requires_grad_(neutral)
+        if neutral not in views:
             numbers = np.random.default_rng([seed, 1, neutral])
-            seen_mean = mean_views(
+            stays = start if neutral else (field.neutral().detach(), field.surface().faces)
+            whose = NOBODY if neutral else subject
+            pool = mean_views(
                 guidance,
                 control,
                 *drawn_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0),
-                lambda cameras, _: blurred(
-                    render_normal_views(*start, cameras)[0].permute(0, 3, 1, 2), settings.geometry_blur
-                ),
-                lambda cameras, shown: condition_of(NOBODY, expressions[0], cameras, shown),
+                lambda cameras, _: normals(stays, cameras),  # noqa: B023
+                lambda cameras, shown: condition_of(whose, expressions[0], cameras, shown),  # noqa: B023
             )
-            order = ViewOrder(settings.views, numbers, parts.taken(step) * settings.geometry_batch)
-        if step == first or parts.opens_phase(step):
-            noise = generator_of(seed, 1, neutral, parts.phase(step))
-            views = seen_mean.noised(guidance, parts.bounds(step), noise)
-        index = 0 if neutral else 1 + (step - neutral_steps) % others
-        # Coarse to fine; and an expression moves the head that is there, and does not change whose it is.
-        moving: list[torch.optim.Optimizer] = [motion]
-        if neutral:
-            moving = [coarse, fine] if share >= FINE_FROM else [coarse]
-        field.likeness.requires_grad_(neutral)
-        for parameter in (field.sdf, field.deformation):
-            parameter.requires_grad_(fine in moving)
-        seen = views.pick(order.take(settings.geometry_batch))
-        vertices, faces = field.mesh(index)
-        normals, _ = render_normal_views(vertices, faces, seen.cameras)
-        loss = SDS_WEIGHT * sds_loss(
+            views[neutral] = BlockViews(pool, guidance, [seed, 1, neutral], settings)
+        seen = views[neutral].of(block, settings.geometry_batch)
+        targets = asked(
             guidance,
-            blurred(normals.permute(0, 3, 1, 2), settings.geometry_blur),
-            condition_of(subject, expressions[index], seen.cameras, seen.control),
-            seen.t,
-            Scales(
-                settings.guidance_scale,
-                settings.guidance_scale if neutral else settings.text_scale,
-                rescale=settings.rescale,
-            ),
-            seen.noise,
-            weight=settings.distillation_weight,
-            error=seen.error if settings.reference else None,
+            seen,
+            lambda some: normals(field.mesh(index), some.cameras),  # noqa: B023
+            lambda some: condition_of(subject, expressions[index], some.cameras, some.control),  # noqa: B023
+            Scales(settings.guidance_scale, settings.guidance_scale, rescale=settings.rescale)
+            if neutral
+            else Scales(expression=settings.expression_scale, rest=NEUTRAL, rescale=settings.rescale),
+            settings,
         )
-        before = field.start() if neutral else field.neutral()
-        moved = field.moved(field.likeness) if neutral else vertices - before
-        loss = loss + settings.displacement_regularity * strain_loss(moved, before, faces)
-        if fine in moving:
-            loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
-            loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
-        for optimiser in moving:
-            make_ready(optimiser, share)
-        loss.backward()
-        if fine in moving:
-            smooth_gradients(field, settings.smoothing_passes)
-        for optimiser in moving:
-            optimiser.step()
-        if progress:
-            progress(step + 1, settings.geometry_steps, "geometry")
+        blur = 0.0 if neutral else EXPRESSION_BLUR[block.phase]
+        targets = softened(guidance, targets, blur)
+        if not neutral:
+            if block.share[0] == 0.0:
+                few = range(min(JAW_VIEWS, len(seen)))
+                drop_jaw(
+                    field,
+                    index,
+                    control.landmarks,
+                    lambda: pull_loss(  # noqa: B023
+                        guidance.encode(normals(field.mesh(index), seen.pick(few).cameras, blur)),  # noqa: B023
+                        targets[: len(few)],  # noqa: B023
+                    ),
+                )
+            for level, lattice in enumerate(field.displacement[index - 1]):
+                lattice.requires_grad_(level <= block.phase)
+        order = ViewOrder(len(seen), np.random.default_rng([seed, 1, block.number]))
+        for step in range(block.first, block.last):
+            # Coarse to fine.
+            moving: list[torch.optim.Optimizer] = [motion]
+            if neutral:
+                moving = [coarse, fine] if block.share_at(step) >= FINE_FROM else [coarse]
+            rows = order.take(settings.geometry_batch)
+            vertices, faces = field.mesh(index)
+            shown = normals((vertices, faces), [seen.cameras[row] for row in rows], blur)
+            loss = SDS_WEIGHT * pull_loss(guidance.encode(shown), targets[rows])
+            before = field.start() if neutral else field.neutral()
+            moved = field.moved(field.likeness) if neutral else vertices - before
+            loss = loss + settings.displacement_regularity * strain_loss(moved, before, faces)
+            if fine in moving:
+                loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
+                loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
+            for optimiser in optimisers:
+                make_ready(optimiser, block.share_at(step))
+            loss.backward()
+            if fine in moving:
+                smooth_gradients(field, settings.smoothing_passes)
+            for optimiser in moving:
+                optimiser.step()
+            if progress:
+                progress(step + 1, settings.geometry_steps, "geometry")
         if kept:
             kept.after_step(
                 "geometry",
-                step + 1 == settings.geometry_steps,
-                lambda: state_of(step + 1, field, optimisers, guidance),  # noqa: B023
+                block is blocks[-1],
+                lambda: state_of(block.number + 1, field, optimisers, guidance),  # noqa: B023
                 lambda: normals_picture(field),
             )
     return settled(field, expressions, control.landmarks, settings.faces)
+
+
+@torch.no_grad()
+def drop_jaw(
+    field: HeadField, expression: int, landmarks: NDArray[np.floating], loss: Callable[[], Tensor]
+) -> None:
+    """Begin an expression with the jaw as far down as fits best, of `JAW_DROPS`; landmarks of the mean head."""
+    finest, lattice = field.displacement[expression - 1][-1], field.lattices[-1]
+    motion = torch.from_numpy(jaw_dropped(lattice.places(), landmarks)).float()
+    losses = []
+    for drop in JAW_DROPS:
+        finest.copy_(drop * motion)
+        losses.append(float(loss()))
+    finest.copy_(JAW_DROPS[int(np.argmin(losses))] * motion)
 
 
 def motion_groups(motions: Iterable[nn.ParameterList], rate: float) -> list[dict[str, Any]]:
@@ -298,37 +563,6 @@ def make_ready(optimiser: torch.optim.Optimizer, share: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = group["rate"] * learning_rate(share)
     optimiser.zero_grad(set_to_none=True)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """A stage's two parts, the neutral head and then the others; each anneals in `PHASES` phases."""
-
-    steps: int
-    neutral_steps: int
-    noise_range: str
-
-    def share(self, step: int) -> float:
-        """How far a step is in its part, in [0, 1)."""
-        return self.taken(step) / (
-            self.neutral_steps if step < self.neutral_steps else self.steps - self.neutral_steps
-        )
-
-    def taken(self, step: int) -> int:
-        """Steps of its part before a step."""
-        return step if step < self.neutral_steps else step - self.neutral_steps
-
-    def phase(self, step: int) -> int:
-        """The phase of its part that a step lies in."""
-        return int(PHASES * self.share(step))
-
-    def opens_phase(self, step: int) -> bool:
-        """Whether a step is the first of its part or of one of its phases."""
-        return self.taken(step) == 0 or self.phase(step) != self.phase(step - 1)
-
-    def bounds(self, step: int) -> tuple[float, float]:
-        """The range of noise of a step's phase, as shares of the schedule."""
-        return TIMESTEP_RANGES[self.noise_range](self.phase(step) / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
 
 
 def generator_of(*key: int) -> torch.Generator:
@@ -356,16 +590,26 @@ def drawn_views(
 def settled(
     field: HeadField, expressions: Sequence[str], landmarks: NDArray[np.floating], faces: int
 ) -> Geometry:
-    """One clean body with a bounded number of faces, carried to every expression."""
+    """One clean body with a bounded number of faces, and every expression of it."""
     with torch.no_grad():
-        posed = {name: field.mesh(index) for index, name in enumerate(expressions)}
+        neutral, topology = field.mesh(NEUTRAL)
         start = field.start().numpy()
-    neutral, topology = posed[expressions[0]]
     body = largest_component(Mesh(neutral.double().numpy(), topology.numpy()))
     reduced = reduce_faces(body, faces)
-    vertices = {name: torch.from_numpy(reduced.carry(v.numpy())).float() for name, (v, _) in posed.items()}
-    places = torch.from_numpy(unfolded(reduced.carry(start), landmarks)).float()
-    return Geometry(field, torch.from_numpy(reduced.faces), vertices, places)
+    places = unfolded(reduced.carry(start), landmarks)
+    vertices = {expressions[0]: torch.from_numpy(reduced.carry(neutral.numpy())).float()}
+    basis = SplineBasis(field.lattices, places)
+    geometry = Geometry(
+        field, torch.from_numpy(reduced.faces), vertices, torch.from_numpy(places).float(), basis
+    )
+    return with_expressions(geometry, expressions)
+
+
+@torch.no_grad()
+def with_expressions(geometry: Geometry, expressions: Sequence[str]) -> Geometry:
+    """The same mesh with every expression as its field has it now."""
+    posed = {name: geometry.posed(index).clone() for index, name in enumerate(expressions)}
+    return replace(geometry, vertices=posed)
 
 
 def paint(
@@ -378,12 +622,13 @@ def paint(
     seed: int,
     progress: Progress | None = None,
     kept: Checkpoints | None = None,
-) -> MaterialField:
+) -> tuple[MaterialField, Geometry]:
     """Stage 2: SDS on shaded colour under random light; reflectance lives on the mean head's surface.
 
     As the shape starts at the mean head's, the colour starts at its: what every head has, eyes and lips, is
     there to be moved and tinted. The detail that the denoiser takes off the head in these colours is given
-    back (`MeanViews.noised`).
+    back (`MeanViews.noised`). Then the expressions again: lips, lids and brows are seen in colour, so that
+    what moves them is found here, and a tint where moving is not enough.
 
     Args:
         subject: what the photos said.
@@ -392,16 +637,13 @@ def paint(
         control: the mean head, as the denoiser is shown it.
         mean_head: its shape and colour.
         settings, seed, progress, kept: as in `sculpt`.
+
+    Returns:
+        the reflectance, and the geometry with its expressions moved on.
     """
     names, places, faces = list(geometry.vertices), geometry.places, geometry.faces
-    apart = replace(mean_head, points=unfolded(mean_head.points, mean_head.landmarks).astype(np.float32))
-    material = MaterialField(
-        places,
-        faces,
-        lambda points: torch.from_numpy(apart.albedo_at(points.numpy())),
-        code_size=geometry.field.codes.shape[1],
-        near=Near(FACE.lower, FACE.upper, FACE_TEXEL),
-    )
+    field = geometry.field.requires_grad_(False)
+    material = mean_material(places, faces, mean_head, field.codes.shape[1])
     levels = list(material.shared)
     rates = (levels[:-FINE_GRIDS], 1.0), (levels[-FINE_GRIDS:], FINE_RATE)
     colours = torch.optim.Adam(
@@ -412,85 +654,102 @@ def paint(
         betas=(0.9, 0.99),
         fused=True,
     )
+    motion = torch.optim.Adam(motion_groups(field.displacement, settings.refinement_rate), betas=(0.8, 0.95))
     # One step size a lattice: what an expression does not change gets no colour of its own.
     tinted = {"params": list(material.moved.parameters()), "rate": settings.tint_rate}
     tints = UniformAdam([tinted], lr=settings.tint_rate, betas=(0.8, 0.95))
-    codes = [geometry.field.code(index).detach() for index in range(len(names))]
-    head = ColouredHead(faces, list(geometry.vertices.values()), places, codes, material)
-    optimisers: list[torch.optim.Optimizer] = [colours, tints]
-    numbers = np.random.default_rng([seed, 2])
-    seen_start = mean_views(
-        guidance,
-        control,
-        *lit_views(numbers, guidance.resolution, settings.views),
-        lambda cameras, lights: head.pictures(0, cameras, lights)[0],
-        lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
-    )
-    first = kept.restore("texture", material, optimisers, guidance) if kept else 0
-    others = len(names) - 1
-    neutral_steps = round(settings.texture_steps * (NEUTRAL_PICTURES if others else 1.0))
-    parts = Parts(settings.texture_steps, neutral_steps, settings.noise_range)
-    order = ViewOrder(settings.views, numbers, first * settings.texture_batch)
-    for step in range(first, settings.texture_steps):
-        neutral, share = step < neutral_steps, parts.share(step)
-        noise = generator_of(seed, 2, step)
-        if step == first or parts.opens_phase(step):
-            views = seen_start.noised(
-                guidance,
-                parts.bounds(step),
-                generator_of(seed, 2, neutral, settings.texture_steps + parts.phase(step)),
-                settings.texture_detail,
-            )
-        # The neutral head has the person's colours; an expression tints what it changes.
-        moving = optimisers[0 if neutral else 1]
+    optimisers: list[torch.optim.Optimizer] = [colours, motion, tints]
+    codes = [field.code(index).detach() for index in range(len(names))]
+    head = ColouredHead(faces, places, material)
+    rest = head.posed(geometry.posed(NEUTRAL))
+    learned = nn.ModuleDict({"material": material, "field": field})
+    blocks = blocks_of(settings.texture_steps, NEUTRAL_PICTURES, len(names), settings)
+    done = kept.restore("texture", learned, optimisers, guidance) if kept else 0
+    views: dict[bool, BlockViews] = {}
+    for block in blocks[done:]:
+        index, neutral = block.expression, block.expression == NEUTRAL
+        # The neutral head has the person's colours; an expression moves it, and tints what it changes.
         material.shared.requires_grad_(neutral)
-        index = 0 if neutral else 1 + (step - neutral_steps) % others
-        name, code = names[index], codes[index]
-        view = views.pick(order.take(settings.texture_batch))
-        shown, points = head.pictures(index, view.cameras, view.drawn)
+        for motion_of in field.displacement:
+            motion_of.requires_grad_(not neutral)
         blur = 0.0 if neutral else settings.tint_blur
-        loss = SDS_WEIGHT * sds_loss(
+
+        def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> tuple[Tensor, Tensor]:
+            posed = rest if neutral else head.posed(geometry.posed(index))  # noqa: B023
+            shown, points = head.pictures(posed, codes[index], cameras, lights)  # noqa: B023
+            return blurred(shown, blur), points  # noqa: B023
+
+        if neutral not in views:
+            numbers = np.random.default_rng([seed, 2, neutral])
+            pool = mean_views(
+                guidance,
+                control,
+                *lit_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0),
+                lambda cameras, lights: blurred(
+                    head.pictures(rest, codes[NEUTRAL], cameras, lights)[0],
+                    blur,  # noqa: B023
+                ),
+                lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
+            )
+            detail = settings.texture_detail if neutral else 0.0
+            views[neutral] = BlockViews(pool, guidance, [seed, 2, neutral], settings, detail)
+        seen = views[neutral].of(block, settings.texture_batch)
+        targets = asked(
             guidance,
-            blurred(shown, blur),
-            condition_of(subject, name, view.cameras, view.control),
-            view.t,
-            Scales(
-                settings.texture_guidance_scale,
-                settings.texture_guidance_scale if neutral else 1.0,
-                rescale=settings.rescale,
-            ),
-            view.noise,
-            weight=settings.distillation_weight,
-            error=view.error if settings.reference and neutral else None,
+            seen,
+            lambda some: pictures(some.cameras, some.drawn)[0],
+            lambda some: condition_of(subject, names[index], some.cameras, some.control),  # noqa: B023
+            Scales(settings.texture_guidance_scale, settings.texture_guidance_scale, rescale=settings.rescale)
+            if neutral
+            else Scales(expression=settings.texture_expression_scale, rest=NEUTRAL, rescale=settings.rescale),
+            settings,
         )
-        chosen = points[torch.randint(len(points), (REGULARISED_POINTS,), generator=noise)]
-        loss = loss + settings.texture_regularity * material_smoothness(material, chosen, code, noise)
-        make_ready(moving, share)
-        loss.backward()
-        moving.step()
-        if progress:
-            progress(step + 1, settings.texture_steps, "texture")
+        order = ViewOrder(len(seen), np.random.default_rng([seed, 2, block.number]))
+        for step in range(block.first, block.last):
+            moving: list[torch.optim.Optimizer] = [colours] if neutral else [motion, tints]
+            rows = order.take(settings.texture_batch)
+            shown, points = pictures([seen.cameras[row] for row in rows], [seen.drawn[row] for row in rows])
+            loss = SDS_WEIGHT * pull_loss(guidance.encode(shown), targets[rows])
+            noise = generator_of(seed, 2, step)
+            chosen = points[torch.randint(len(points), (REGULARISED_POINTS,), generator=noise)]
+            smooth = material_smoothness(material, chosen, codes[index], noise)
+            loss = loss + settings.texture_regularity * smooth
+            if not neutral:
+                moved = geometry.displaced(index)
+                loss = loss + settings.displacement_regularity * strain_loss(moved, rest.vertices, faces)
+            for optimiser in optimisers:
+                make_ready(optimiser, block.share_at(step))
+            loss.backward()
+            for optimiser in moving:
+                optimiser.step()
+            if progress:
+                progress(step + 1, settings.texture_steps, "texture")
         if kept:
             kept.after_step(
                 "texture",
-                step + 1 == settings.texture_steps,
-                lambda: state_of(step + 1, material, optimisers, guidance),  # noqa: B023
-                lambda: colour_picture(head),
+                block is blocks[-1],
+                lambda: state_of(block.number + 1, learned, optimisers, guidance),  # noqa: B023
+                lambda: colour_picture(head, geometry, codes),
             )
-    return material
+    return material, with_expressions(geometry, names)
 
 
-def lit_views(numbers: np.random.Generator, resolution: int, count: int) -> tuple[list[Camera], list[Drawn]]:
-    """Cameras for shaded colour, each with a light."""
-    cameras = [draw_view(numbers, resolution) for _ in range(count)]
+def lit_views(
+    numbers: np.random.Generator, resolution: int, count: int, around: float
+) -> tuple[list[Camera], list[Drawn]]:
+    """Cameras for shaded colour, `around` of them from anywhere, each with a light."""
+    cameras = [draw_view(numbers, resolution, around) for _ in range(count)]
     return cameras, [EnvironmentLight.random(numbers) for _ in cameras]
 
 
 @torch.no_grad()
-def colour_picture(head: ColouredHead) -> NDArray[np.uint8]:
+def colour_picture(head: ColouredHead, geometry: Geometry, codes: Sequence[Tensor]) -> NDArray[np.uint8]:
     """The neutral head and the last expression in colour under an even light, for the one who waits."""
     lights = [EVEN_LIGHT] * len(PREVIEW_CAMERAS)
-    shown = [head.pictures(index, PREVIEW_CAMERAS, lights)[0] for index in sorted({0, len(head) - 1})]
+    shown = [
+        head.pictures(head.posed(geometry.posed(index)), codes[index], PREVIEW_CAMERAS, lights)[0]
+        for index in sorted({0, len(codes) - 1})
+    ]
     return np.concatenate(to_uint8(torch.cat(shown)), 1)
 
 
@@ -539,10 +798,12 @@ def generate_head(
     checkpoints = None if kept is None else Checkpoints(kept, manifest.model_dump_json())
     mean_head = load_mean_head(weights / load_profile(weights).mean_head)
     grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
-    shape_prior = opened(weights, "geometry")
-    geometry = sculpt(subject, expressions, shape_prior, control, grid, settings, seed, progress, checkpoints)
-    colour_prior = opened(weights, "texture")
-    material = paint(
+    field = start_field(grid, len(expressions), mean_head.landmarks)
+    colour_prior, shape_prior = opened(weights, "texture"), opened(weights, "geometry")
+    if checkpoints is None or checkpoints.load("geometry") is None:
+        lay_out(subject, field, colour_prior, control, mean_head, settings, seed, progress)
+    geometry = sculpt(subject, expressions, shape_prior, control, field, settings, seed, progress, checkpoints)
+    material, geometry = paint(
         subject, geometry, colour_prior, control, mean_head, settings, seed, progress, checkpoints
     )
     meshes = textured_meshes(geometry, material, settings.texture_size)

@@ -46,11 +46,11 @@ class TrainingRecipe:
     """None is the module's own."""
 
 
-FACES_A = DataRecipe("faces", "recogniser_a", people=6000, photos=4)
-LIKENESSES = DataRecipe("likenesses", "recogniser_a", people=6000, photos=1)
+FACES_A = DataRecipe("faces", "recogniser_a", people=11_000, photos=4)
+LIKENESSES = DataRecipe("likenesses", "recogniser_a", people=11_000, photos=1)
 FACES_B = DataRecipe("faces", "recogniser_b", people=1400, photos=10)
 CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
-RENDERS = DataRecipe("renders", "readers", people=1000, photos=13, start=2000)  # of further people
+RENDERS = DataRecipe("renders", "readers", people=3000, photos=13, start=2000)  # of further people
 VIEWS = DataRecipe("views", "guidance", people=4500, photos=6)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=4500, photos=4)
 VALIDATION_LIKENESSES = DataRecipe("likenesses", "validation", people=100, photos=1)
@@ -93,7 +93,8 @@ def train_network(
         out: folder of weights that the network is written to.
         minutes: training time; the recipe's by default.
         fresh: start over, whatever checkpoint is there.
-        start: folder of weights whose guidance a new one starts from, instead of from nothing.
+        start: folder of weights whose guidance, or recogniser's checkpoint, a new one starts from, instead of
+            from nothing.
         threads: processor threads of the training, and processes of the drawing.
         told: called while pictures are drawn.
 
@@ -125,6 +126,7 @@ def train_network(
         if name == "recogniser_a":
             folders = (draw_data(LIKENESSES, threads, told), draw_data(VALIDATION_LIKENESSES, threads, told))
             asked["likeness_folders"] = folders
+        asked["start"] = start
         return train_recogniser(name, data, out, **asked)
     from idto3d.train.readers import train_reader
 

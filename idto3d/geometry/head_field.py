@@ -8,7 +8,7 @@ expression over a shared representation). Codes between two expressions give hea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -37,7 +37,8 @@ class HeadField(nn.Module):
     Args:
         grid: the band around the start surface.
         expressions: number of expressions, the first of which is neutral.
-        places: where a point of the start counts as lying for the displacements; itself by default.
+        places: where a point of the start counts as lying for the displacements of expressions; itself by
+            default. The likeness moves all that lies together together.
         cells: mm between the control points of a displacement, one lattice each.
     """
 
@@ -59,16 +60,17 @@ class HeadField(nn.Module):
         self.deformation = nn.Parameter(torch.zeros_like(grid.points))  # [V, 3], before its bound
         self._signs: Tensor | None = None
         self._surface: Surface | None = None
-        self._basis: SplineBasis | None = None
-        self._basis_of: tuple[int, int] | None = None
+        self._bases: tuple[SplineBasis, SplineBasis] | None = None  # of likeness and of expressions
+        self._bases_of: tuple[int, int] | None = None
         self._neutral: tuple[tuple[int, ...], Tensor] | None = None
         with torch.no_grad():
             start = crossings(self.surface(), grid.points, self.signed_distance()).numpy()
+        self._likeness_lattices = [SplineLattice(start, cell, REACH) for cell in cells]
         self.lattices = [SplineLattice(self._places(start), cell, REACH) for cell in cells]
         # A list for each displacement, so that a step moves those alone that it uses.
-        self.likeness = self._still()
+        self.likeness = _still(self._likeness_lattices)
         basis = max(expressions - 1, 1)
-        self._displacement = nn.ModuleList(self._still() for _ in range(basis))
+        self._displacement = nn.ModuleList(_still(self.lattices) for _ in range(basis))
         codes = torch.zeros(expressions, basis)
         codes[1:] = torch.eye(basis)[: expressions - 1]
         self.codes = nn.Parameter(codes)  # [E, K]; row 0 is never read: neutral is zero by definition
@@ -136,18 +138,23 @@ class HeadField(nn.Module):
     def moved(self, motion: nn.ParameterList) -> Tensor:
         """How one displacement moves each vertex of the surface; [N, 3] mm."""
         state = (self.sdf._version, self.deformation._version)  # of what moves the surface
-        if self._basis is None or state != self._basis_of:
+        if self._bases is None or state != self._bases_of:
             with torch.no_grad():
-                self._basis = SplineBasis(self.lattices, self._places(self.start().numpy()))
-            self._basis_of = state
-        return self._basis(list(motion))
-
-    def _still(self) -> nn.ParameterList:
-        return nn.ParameterList(torch.zeros(lattice.count, 3) for lattice in self.lattices)
+                start = self.start().numpy()
+            self._bases = (
+                SplineBasis(self._likeness_lattices, start),
+                SplineBasis(self.lattices, self._places(start)),
+            )
+            self._bases_of = state
+        return self._bases[0 if motion is self.likeness else 1](list(motion))
 
     def _start_distance(self) -> Tensor:
         limit = START_LIMIT * self.grid.clearance.max(dim=1).values
         return self.grid.start.clamp(-limit, limit)
+
+
+def _still(lattices: Sequence[SplineLattice]) -> nn.ParameterList:
+    return nn.ParameterList(torch.zeros(lattice.count, 3) for lattice in lattices)
 
 
 @torch.no_grad()

@@ -19,6 +19,8 @@ DEPTH = 18.0  # mm, of the mouth behind the lips
 LIPS = 5.0  # mm that the lips are deep
 UNFOLDED, FADING = 10.0, 25.0  # mm that each side is moved, and over which distance that fades
 SHORT = 2.0  # mm that the cut ends before the corners
+# What a dropping jaw takes along, mm: beside the lips it fades from the lips' height down, and towards the neck.
+JAW_RISE, JAW_SIDE, NECK_DEPTH, NECK_FADING = 14.0, 62.0, 45.0, 20.0
 
 
 def parted(distance: SignedDistance, landmarks: NDArray[np.floating]) -> SignedDistance:
@@ -59,6 +61,36 @@ def lip_heights(landmarks: NDArray[np.floating]) -> tuple[float, float]:
     """The lowest and the highest y of the line between the lips, mm."""
     line = _line(landmarks)[:, 1]
     return float(line.min()), float(line.max())
+
+
+def jaw_dropped(places: NDArray[np.floating], landmarks: NDArray[np.floating]) -> FloatArray:
+    """How a jaw that drops moves what lies at `places` [N, 3] mm of `unfolded`, per mm at the lower lip's middle.
+
+    The lower jaw turns about the axis between the two ends of the jaw line (landmarks 0 and 16).
+    """
+    line = _line(landmarks)
+    x, y, z = np.asarray(places, np.float64).T
+    bend = np.polyfit(line[:, 0], line[:, 1], 2)
+    middle, half = 0.5 * (line[0, 0] + line[-1, 0]), 0.5 * (line[-1, 0] - line[0, 0])
+    below = np.polyval(bend, np.clip(x, line[0, 0], line[-1, 0])) - y
+    beside = np.clip((np.abs(x - middle) / half) ** 2, 0.0, 1.0)
+    share = _ramp(below / np.maximum(JAW_RISE * beside, 2.0))  # at once at the lips, slowly beside them
+    share = share * (1.0 - _ramp((np.abs(x - middle) - JAW_SIDE) / 20.0))
+    chin = landmarks[8]
+    share = share * (1.0 - _ramp((chin[2] - NECK_DEPTH - z) / NECK_FADING))
+    share = share * (1.0 - _ramp((chin[1] - 5.0 - y) / NECK_FADING))
+    hinge = 0.5 * (landmarks[0] + landmarks[16])
+    lip = landmarks[66] - hinge
+    reach = float(np.hypot(lip[1], lip[2]))
+    moved = np.zeros((len(places), 3))
+    moved[:, 1], moved[:, 2] = -(z - hinge[2]), y - hinge[1]  # a small turn about x
+    return share[:, None] * moved / reach
+
+
+def _ramp(value: FloatArray) -> FloatArray:
+    """0 below 0, 1 above 1, smooth between."""
+    t = np.clip(value, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
 
 
 def _room(points: FloatArray, landmarks: NDArray[np.floating]) -> FloatArray:

@@ -2,8 +2,9 @@
 
 What a denoiser would change of a picture that fits its condition is its error (blur, above all), and Delta
 Denoising Score (Hertz et al. 2023, eq. 3) takes it off. The mean head never changes, nor the head that
-stage 2 begins with: over a fixed set of cameras, lights, timesteps and noises its pictures and errors are
-computed once, and every step that looks from one of them is spared a rendering and an evaluation.
+stage 2 begins with, nor a person's neutral head while its expressions are made: over a fixed set of cameras,
+lights, timesteps and noises its pictures and errors are computed once, and all that is asked from one of them
+is spared a rendering and an evaluation.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ROWS_AT_ONCE = 16  # of the denoiser
 
 @dataclass(frozen=True)
 class MeanViews:
-    """A head that stays, the mean head in stage 1, from N cameras, with the condition that its pictures fit.
+    """A head that stays from N cameras, with the condition that its pictures fit.
 
     control [N, 6, R, R] of `ControlView`; known [N, C, h, w] latents of the pictures.
     """
@@ -35,7 +36,7 @@ class MeanViews:
     drawn: Sequence[Drawn]
     control: Tensor
     known: Tensor
-    nobody: Condition
+    fitting: Condition
 
     @torch.no_grad()
     def noised(
@@ -57,8 +58,8 @@ class MeanViews:
         noise = torch.randn(self.known.shape, generator=generator).to(self.known)
         noisy = guidance.add_noise(self.known, noise, t)
         answers = [
-            guidance.denoise(noisy[rows], t[rows], self.nobody.rows(rows))
-            for rows in _rows(len(self.cameras))
+            guidance.denoise(noisy[rows], t[rows], self.fitting.rows(rows))
+            for rows in row_blocks(len(self.cameras))
         ]
         error = self.known - torch.cat(answers)
         if detail > 0.0:
@@ -71,7 +72,7 @@ class ReferenceViews:
     """Views of one range of noise; everything that a step needs of them.
 
     control [N, 6, R, R]; t [N] int64; noise and error [N, C, h, w], in latents: what the denoiser takes off
-    the mean head.
+    the head that stays.
     """
 
     cameras: Sequence[Camera]
@@ -104,23 +105,24 @@ def mean_views(
     cameras: Sequence[Camera],
     drawn: Sequence[Drawn],
     pictures: Callable[[Sequence[Camera], Sequence[Drawn]], Tensor],
-    nobody: Callable[[Sequence[Camera], Tensor], Condition],
+    fitting: Callable[[Sequence[Camera], Tensor], Condition],
 ) -> MeanViews:
-    """The mean head seen and drawn as given.
+    """A head that stays, seen and drawn as given.
 
     Args:
         guidance: the prior, whose latents are wanted.
         control: the mean head, as the denoiser is shown it.
         cameras, drawn: N views, and how each is drawn.
-        pictures: renders the mean head, [B, 3, R, R] in [-1, 1].
-        nobody: the condition that the mean head fits, from cameras and their controls.
+        pictures: renders the head, [B, 3, R, R] in [-1, 1].
+        fitting: the condition that it fits, from cameras and their controls.
     """
     shown = control.looks(cameras, drawn)
-    known = [guidance.encode(pictures(cameras[rows], drawn[rows])) for rows in _rows(len(cameras))]
-    return MeanViews(cameras, drawn, shown, torch.cat(known), nobody(cameras, shown))
+    known = [guidance.encode(pictures(cameras[rows], drawn[rows])) for rows in row_blocks(len(cameras))]
+    return MeanViews(cameras, drawn, shown, torch.cat(known), fitting(cameras, shown))
 
 
-def _rows(count: int) -> list[slice]:
+def row_blocks(count: int) -> list[slice]:
+    """Rows 0 to `count` in blocks that a denoiser takes at once."""
     return [slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,12 +29,15 @@ class Scales:
         words: of the attributes; as the expression's where None. What a prompt asked for is louder by its
             own factor (`Condition.loudness`).
         rescale: share in [0, 1] of the result that gets the conditional answer's spread back; 0 is off.
+        rest: index of the expression that `expression` is measured from, everything else told: f(rest) +
+            s_e (f(e) - f(rest)), two evaluations. None measures from no text, as `guided_denoise` says.
     """
 
     identity: float = 1.0
     expression: float = 1.0
     words: float | None = None
     rescale: float = 0.0
+    rest: int | None = None
 
 
 def guided_denoise(guidance: Guidance, z: Tensor, t: Tensor, condition: Condition, scales: Scales) -> Tensor:
@@ -71,6 +74,13 @@ def guided_denoise(guidance: Guidance, z: Tensor, t: Tensor, condition: Conditio
 
 def _terms(condition: Condition, scales: Scales) -> list[tuple[Condition, Tensor]]:
     """The conditions to evaluate, fullest first, and the weight of each: a number, or one a row."""
+    if scales.rest is not None:
+        at_rest = replace(condition, expression=torch.full_like(condition.expression, scales.rest))
+        return [
+            (part, torch.tensor(weight))
+            for part, weight in ((condition, scales.expression), (at_rest, 1.0 - scales.expression))
+            if weight != 0.0
+        ]
     words = scales.expression if scales.words is None else scales.words
     told = [condition, condition.without_words(), condition.without_text()]
     levels = [*zip(told, (words, scales.expression, scales.identity), strict=True)]

@@ -42,13 +42,8 @@ def sds_loss(
 
     images [B, 3, R, R] in [-1, 1], one view a row; condition of B rows; t [B] int64, or a range of t / T to
     draw it from; one scale stands for identity and text alike (and spares an evaluation); noise [B, C, h, w],
-    or what to draw it from (on the CPU, so that devices agree). All views and all terms of classifier-free
-    guidance go through the denoiser as one batch, without gradient. The value itself is half the weighted
-    mean square of the step asked for, and falls as the picture is accepted.
-
-    error: latents [B, C, h, w] that the denoiser takes off pictures that fit their condition, under the same
-    noise (`ReferenceViews`). They are given back (Delta Denoising Score, Hertz et al. 2023, eq. 3): the
-    picture then moves by what tells the two conditions apart, and keeps what the denoiser cannot draw.
+    or what to draw it from (on the CPU, so that devices agree). The value itself is half the weighted mean
+    square of the step asked for, and falls as the picture is accepted. `error` is as in `sds_target`.
     """
     z0 = guidance.encode(images)
     if isinstance(t, tuple):
@@ -59,15 +54,43 @@ def sds_loss(
         scales = Scales(scales, scales)
     if not isinstance(noise, Tensor):
         noise = torch.randn(z0.shape, generator=noise).to(z0)
-    with torch.no_grad():
-        alpha, sigma = guidance.alpha_sigma(t)
-        x0_hat = guided_denoise(guidance, alpha * z0 + sigma * noise, t, condition, scales)
-        if error is not None:
-            x0_hat = x0_hat + error
-        # w(t) (eps_hat - eps), written through x0_hat
-        gradient = WEIGHTS[weight](alpha, sigma) * (alpha / sigma) * (z0 - x0_hat)
-        target = z0 - gradient
-    # d/dz of half the mean square distance to a fixed target is the gradient over the number of elements.
+    target = sds_target(guidance, z0.detach(), condition, t, scales, noise, weight=weight, error=error)
+    return pull_loss(z0, target)
+
+
+@torch.no_grad()
+def sds_target(
+    guidance: Guidance,
+    z0: Tensor,
+    condition: Condition,
+    t: Tensor,
+    scales: Scales,
+    noise: Tensor,
+    *,
+    weight: str = "clean_sample",
+    error: Tensor | None = None,
+) -> Tensor:
+    """Where the denoiser would have pictures with latents `z0` [B, C, h, w]: z0 minus the SDS step.
+
+    Kept, it can be followed for several steps (`pull_loss`): at high noise the answer says what fits the
+    condition and hardly changes with the picture, while a network costs several times what a rendering does.
+    All views and all terms of classifier-free guidance go through the denoiser as one batch.
+
+    error: latents [B, C, h, w] that the denoiser takes off pictures that fit their condition, under the same
+    noise (`ReferenceViews`). They are given back (Delta Denoising Score, Hertz et al. 2023, eq. 3): the
+    picture then moves by what tells the two conditions apart, and keeps what the denoiser cannot draw.
+    """
+    alpha, sigma = guidance.alpha_sigma(t)
+    x0_hat = guided_denoise(guidance, alpha * z0 + sigma * noise, t, condition, scales)
+    if error is not None:
+        x0_hat = x0_hat + error
+    # w(t) (eps_hat - eps), written through x0_hat
+    return z0 - WEIGHTS[weight](alpha, sigma) * (alpha / sigma) * (z0 - x0_hat)
+
+
+def pull_loss(z0: Tensor, target: Tensor) -> Tensor:
+    """Half the mean square distance of latents to where they are to be; its gradient is the distance over the
+    number of elements."""
     return 0.5 * (z0 - target).square().mean()
 
 

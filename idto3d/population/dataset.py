@@ -38,6 +38,9 @@ VIEW_RESOLUTION = 64
 GREY = np.full(3, 0.5)  # behind normals and shaded colour
 LIKENESS_POINTS = 2000
 LIKENESS_DEPTH, LIKENESS_BELOW = -60.0, 130.0  # mm behind and below the eyes: the face without the neck
+MARK_POINTS = 3000  # in the box where moles and freckles are
+MARKED_LOW, MARKED_HIGH = (-55.0, -102.0, -40.0), (55.0, 66.0, 60.0)  # mm
+MARK_SPREAD = 4.0  # mm that a mark is spread over, so that a near miss counts for something
 
 
 def face_rows(person: Person, photos: int) -> Iterator[Arrays]:
@@ -156,7 +159,8 @@ def portrait_rows(person: Person, photos: int) -> Iterator[Arrays]:
 def likeness_rows(person: Person, photos: int) -> Iterator[Arrays]:  # noqa: ARG001
     """What a person's neutral face is: one row of `LIKENESS_POINTS` places, the same on everyone.
 
-    `position` mm, `normal` (unit) and `albedo` (sRGB in [0, 1]) [M, 3] float16; `person`.
+    `position` mm, `normal` (unit) and `albedo` (sRGB in [0, 1]) [M, 3] float16; `marks` [K, 1] float16, how
+    much darker moles and freckles make `MARK_POINTS` places; `person`.
     """
     surface = Surface(person, preset(EXPRESSIONS[0]))
     triangle, weight = _likeness_places()
@@ -176,22 +180,50 @@ def likeness_rows(person: Person, photos: int) -> Iterator[Arrays]:  # noqa: ARG
         "position": mix(surface.vertices).astype(np.float16),
         "normal": (normal / np.linalg.norm(normal, axis=1, keepdims=True)).astype(np.float16),
         "albedo": albedo.astype(np.float16),
+        "marks": _marks(person).astype(np.float16),
         "person": np.array(person.index, np.int32),
     }
+
+
+def _marks(person: Person) -> NDArray[np.floating]:
+    """How much moles and freckles take off the brightness of `MARK_POINTS` places, spread; [K, 1]."""
+    places, part, spread = _mark_places()
+    look = person.appearance
+    clear = replace(look, moles=look.moles[:0], freckles=look.freckles[:0])
+    with_marks, without = (paint(each, places, part, eye_centres())[0].mean(1) for each in (look, clear))
+    return (spread @ (1.0 - with_marks / without))[:, None]
+
+
+@functools.cache
+def _mark_places() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
+    """Places [K, 3] mm on the mean head, their parts [K], and a Gaussian's shares [K, K] among them."""
+    model = load_head_model()
+    inside = ((model.mean > MARKED_LOW) & (model.mean < MARKED_HIGH)).all(1)
+    triangle, weight = _area_uniform(model.outer & inside[model.faces].all(1), MARK_POINTS)
+    places = np.einsum("pk,pkc->pc", weight, model.mean[model.faces[triangle]])
+    apart = np.square(places[:, None] - places[None]).sum(2)
+    share = np.exp(-0.5 * apart / MARK_SPREAD**2)
+    return places.astype(np.float32), model.part[triangle], share / share.sum(1, keepdims=True)
 
 
 @functools.cache
 def _likeness_places() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Area-uniform places on the front of the mean head's outer surface: triangles [M] and weights [M, 3]."""
     model = load_head_model()
+    centre = model.mean[model.faces].mean(1)
+    front = model.outer & (centre[:, 2] > LIKENESS_DEPTH) & (centre[:, 1] > -LIKENESS_BELOW)
+    return _area_uniform(front, LIKENESS_POINTS)
+
+
+def _area_uniform(chosen: NDArray[np.bool_], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Places on the chosen triangles [F] of the mean head: triangles [count] and weights [count, 3]."""
+    model = load_head_model()
     corner = model.mean[model.faces].astype(np.float64)
     area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
-    centre = corner.mean(1)
-    front = model.outer & (centre[:, 2] > LIKENESS_DEPTH) & (centre[:, 1] > -LIKENESS_BELOW)
     generator = np.random.default_rng(0)
-    chance = np.where(front, area, 0.0)
-    triangle = generator.choice(len(area), LIKENESS_POINTS, p=chance / chance.sum())
-    return triangle, generator.dirichlet([1.0, 1.0, 1.0], LIKENESS_POINTS)
+    chance = np.where(chosen, area, 0.0)
+    triangle = generator.choice(len(area), count, p=chance / chance.sum())
+    return triangle, generator.dirichlet([1.0, 1.0, 1.0], count)
 
 
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from idto3d.guidance.control import Drawn
 from idto3d.render.antialias import antialias
+from idto3d.render.backend import Scene, scene_of
 from idto3d.render.camera import Camera
-from idto3d.render.embree import Scene
 from idto3d.render.light import EnvironmentLight
 from idto3d.render.normals import vertex_normals
 from idto3d.render.rasterise import Fragments, interpolate_hits, rasterise
@@ -18,47 +19,48 @@ from idto3d.render.shading import linear_to_srgb, shade
 from idto3d.texture.material_field import Material, MaterialField
 
 
+@dataclass(frozen=True)
+class Posed:
+    """Where a head's vertices are, [V, 3] mm; what rays meet; and what a pixel hears of a vertex, [V, 9]: the
+    place whose colour it has, its position and its normal."""
+
+    vertices: Tensor
+    scene: Scene
+    layers: Tensor
+
+
 class ColouredHead:
-    """A head with each of E expressions, in the colours of a field that may still change.
+    """One topology in the colours of a field that may still change, with any expression.
 
     Args:
         faces: [F, 3].
-        vertices: of each expression [V, 3] mm.
         places: [V, 3] mm where the field is asked for each vertex.
-        codes: of each expression [K].
         material: the field.
     """
 
-    def __init__(
-        self,
-        faces: Tensor,
-        vertices: Sequence[Tensor],
-        places: Tensor,
-        codes: Sequence[Tensor],
-        material: MaterialField,
-    ) -> None:
-        self._faces, self._vertices, self._codes, self._material = faces, vertices, codes, material
-        self._scenes = [Scene(posed.numpy(), faces.numpy()) for posed in vertices]
-        self._layers = [torch.cat([places, posed, vertex_normals(posed, faces)], 1) for posed in vertices]
+    def __init__(self, faces: Tensor, places: Tensor, material: MaterialField) -> None:
+        self._faces, self._places, self._material = faces, places, material
 
-    def __len__(self) -> int:
-        return len(self._vertices)
+    def posed(self, vertices: Tensor) -> Posed:
+        """The head with its vertices [V, 3] mm there; differentiable."""
+        layers = torch.cat([self._places, vertices, vertex_normals(vertices, self._faces)], 1)
+        return Posed(vertices, scene_of(vertices, self._faces), layers)
 
     def pictures(
-        self, index: int, cameras: Sequence[Camera], lights: Sequence[Drawn]
+        self, posed: Posed, code: Tensor, cameras: Sequence[Camera], lights: Sequence[Drawn]
     ) -> tuple[Tensor, Tensor]:
-        """An expression by its index.
+        """An expression by its latent code [K].
 
         Returns:
             pictures [B, 3, R, R] in the network's range, on grey, and the places that were seen [P, 3] mm.
         """
         images, places = [], []
         for camera, light in zip(cameras, lights, strict=True):
-            fragments = rasterise(self._vertices[index], self._faces, camera, self._scenes[index])
-            seen = interpolate_hits(fragments, self._faces, self._layers[index])  # [P, 9]
-            colour = shaded(self._material(seen[:, :3], self._codes[index]), seen[:, 3:], camera, light)
-            images.append(on_grey(colour, fragments, self._vertices[index], self._faces, camera))
-            places.append(seen[:, :3])
+            fragments = rasterise(posed.vertices, self._faces, camera, posed.scene)
+            seen = interpolate_hits(fragments, self._faces, posed.layers)  # [P, 9]
+            colour = shaded(self._material(seen[:, :3], code), seen[:, 3:], camera, light)
+            images.append(on_grey(colour, fragments, posed.vertices, self._faces, camera))
+            places.append(seen[:, :3].detach())
         return torch.stack(images).permute(0, 3, 1, 2), torch.cat(places)
 
 

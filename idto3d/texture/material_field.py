@@ -81,10 +81,9 @@ class MaterialField(nn.Module):
         """Reflectance at canonical positions.
 
         Args:
-            points: [N, 3] mm on the neutral head; no gradient flows to them.
+            points: [N, 3] mm on the neutral head; differentiable, so that what moves a colour is found too.
             code: [K] expression code, or None for neutral.
         """
-        points = points.detach()
         raw = self._raw(points)
         colour = raw[:, :3]
         if code is not None:
@@ -183,19 +182,23 @@ class _WeightedRows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, weights)
-        ctx.count = len(values)
+        ctx.save_for_backward(values, rows, weights)
         gathered = values.index_select(0, rows.reshape(-1)).reshape(*rows.shape, -1)  # [N, 8, C]
         return torch.matmul(weights.unsqueeze(1), gathered).squeeze(1)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        rows, weights = ctx.saved_tensors
-        spread = weights.unsqueeze(2) * gradients[0].unsqueeze(1)  # [N, 8, C]
-        total = spread.new_zeros(ctx.count, spread.shape[2])
-        total.index_add_(0, rows.reshape(-1), spread.reshape(-1, spread.shape[2]))
-        total[0] = 0.0  # the row without a parameter
-        return total, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
+        values, rows, weights = ctx.saved_tensors
+        for_values, for_weights = None, None
+        if ctx.needs_input_grad[0]:
+            spread = weights.unsqueeze(2) * gradients[0].unsqueeze(1)  # [N, 8, C]
+            for_values = torch.zeros_like(values)
+            for_values.index_add_(0, rows.reshape(-1), spread.reshape(-1, spread.shape[2]))
+            for_values[0] = 0.0  # the row without a parameter
+        if ctx.needs_input_grad[2]:
+            gathered = values.index_select(0, rows.reshape(-1)).reshape(*rows.shape, -1)
+            for_weights = torch.matmul(gathered, gradients[0].unsqueeze(2)).squeeze(2)
+        return for_values, None, for_weights
 
 
 def material_smoothness(

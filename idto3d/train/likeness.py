@@ -1,8 +1,8 @@
 """What an embedding should give away of a face: its shape and colour, as far as a linear map can read them.
 
-Principal components of three blocks of a person's neutral face are predicted from the unit embedding: where
-the face's points lie (after the best similarity, which no photo shows), how its surface is turned there, and
-its colour. MICA (Zielonka 2022) reads FLAME's shape off ArcFace features in the same way, after training.
+Principal components of four blocks of a person's neutral face are predicted from the unit embedding: where
+the face's points lie (after the best similarity, which no photo shows), how its surface is turned there, its
+colour, and where moles and freckles are. MICA (Zielonka 2022) reads FLAME's shape off ArcFace features in the same way, after training.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from idto3d.errors import UserError
 
-# Components of each block: about nine tenths of the training people's variance in position and colour.
-COMPONENTS = {"position": 48, "normal": 96, "albedo": 64}
+# Components of each block: nine tenths of the training people's variance or more.
+COMPONENTS = {"position": 64, "normal": 160, "albedo": 96, "marks": 96}
 
 # Positions near the mean face's nose tip count in full, hair and skull less: there lies the likeness.
 FACE_RADIUS = 95.0  # mm, of NoW's crop (Sanyal 2019, sec. 4.2)

@@ -1,7 +1,8 @@
 """The recognisers' architectures, small enough for two CPU cores: at most 90 M multiply-adds.
 
-Both shrink the image fourfold in the first layer and pool with a global depthwise convolution
-(MobileFaceNet, Chen 2018, sec. 3.2), which keeps where on the face a feature was seen.
+Both shrink the image fourfold in the first layer. B pools with a global depthwise convolution (MobileFaceNet,
+Chen 2018, sec. 3.2); A reads all of its last map at once, as ArcFace's own network does (Deng 2019, sec. 3.1),
+since what it is to give away, such as moles, has a place.
 """
 
 import warnings
@@ -28,7 +29,7 @@ class Recogniser112(nn.Module):
 class ResidualRecogniser(Recogniser112):
     """Plain 3 x 3 convolutions with residuals (He 2016), recogniser A."""
 
-    dimension = 256
+    dimension = 512  # ArcFace's
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +41,10 @@ class ResidualRecogniser(Recogniser112):
             *convolution(96, 192, 3, 2),  # 7 x 7
             Residual(192),
             Residual(192),
-            *_embedding(192, self.dimension),
+            *convolution(192, 64, 1, 1),
+            nn.Flatten(),
+            nn.Linear(64 * 7 * 7, self.dimension, bias=False),
+            nn.BatchNorm1d(self.dimension),
         )
 
 
@@ -60,7 +64,11 @@ class SeparableRecogniser(Recogniser112):
             *convolution(64, 128, 2, 2),  # 7 x 7
             Separable(128, 2),
             Separable(128, 2),
-            *_embedding(128, self.dimension),
+            nn.Conv2d(128, 128, 7, groups=128, bias=False),  # global depthwise: 7 x 7 -> 1 x 1
+            nn.BatchNorm2d(128),
+            nn.Flatten(),
+            nn.Linear(128, self.dimension, bias=False),
+            nn.BatchNorm1d(self.dimension),
         )
 
 
@@ -91,16 +99,6 @@ def convolution(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Mo
         nn.Conv2d(inputs, outputs, size, stride, padding, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
-    ]
-
-
-def _embedding(channels: int, dimension: int) -> list[nn.Module]:
-    return [
-        nn.Conv2d(channels, channels, 7, groups=channels, bias=False),  # global depthwise: 7 x 7 -> 1 x 1
-        nn.BatchNorm2d(channels),
-        nn.Flatten(),
-        nn.Linear(channels, dimension, bias=False),
-        nn.BatchNorm1d(dimension),
     ]
 
 

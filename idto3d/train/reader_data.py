@@ -14,6 +14,8 @@ from idto3d.expressions import ARKIT_ACTIONS
 from idto3d.train.augmentation import light_tables, to_input
 
 SIZE = 112  # pixels
+# Methods draw softer than cameras do, and a reader is to say what is there all the same.
+BLURRED, BLUR = 0.35, (0.4, 1.8)  # share of crops, and sigma in pixels of 112
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def load_arrays(folder: Path) -> ReaderArrays:
 
 
 def augment(rows: ReaderArrays, random: np.random.Generator) -> ReaderArrays:
-    """Crop, scale, turn, mirror, light and cut out, labels going along; crops become 112 x 112."""
+    """Crop, scale, turn, mirror, light, blur and cut out, labels going along; crops become 112 x 112."""
     count, side = len(rows.present), rows.crops.shape[1]
     crops = np.empty((count, SIZE, SIZE, 3), np.uint8)
     landmarks, actions = rows.landmarks.copy(), rows.actions.copy()
@@ -77,6 +79,7 @@ def augment(rows: ReaderArrays, random: np.random.Generator) -> ReaderArrays:
     mirrored, cut = random.random(count) < 0.5, random.random(count) < 0.3
     corners, extents = random.integers(0, SIZE - 8, (count, 2)), random.integers(6, 36, (count, 2))
     fills, tables = random.integers(0, 256, (count, 3)), light_tables(count, random)
+    soft, sigmas = random.random(count) < BLURRED, random.uniform(*BLUR, count)
     for i in range(count):
         matrix = matrices[i].copy()
         landmarks[i] = landmarks[i] @ matrix[:, :2].T + matrix[:, 2]
@@ -84,6 +87,8 @@ def augment(rows: ReaderArrays, random: np.random.Generator) -> ReaderArrays:
         matrix[:, 2] *= SIZE
         matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV's pixel centres lie at whole numbers
         crop = cv2.LUT(cv2.warpAffine(rows.crops[i], matrix, (SIZE, SIZE)), tables[i])
+        if soft[i]:
+            crop = cv2.GaussianBlur(crop, (0, 0), float(sigmas[i]))
         if cut[i]:
             (y, x), (height, width) = corners[i], extents[i]
             crop[y : y + height, x : x + width] = fills[i]

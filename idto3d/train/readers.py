@@ -93,7 +93,8 @@ def train_reader(
         resume: go on from the checkpoint where there is one.
         steps: optimiser steps, for an exact repetition.
         validation_folder: crops of other people; else the last rows of the data are held out.
-        renders_folder: crops of renders, every other row of each batch; heads are read on renders.
+        renders_folder: crops of renders, every other row of each batch; heads are read on renders. All its
+            people are this reader's.
         threads: of torch.
 
     Returns:
@@ -123,7 +124,7 @@ def train_reader(
     renders, drawn = None, np.arange(0)
     if renders_folder is not None:
         renders = load_arrays(renders_folder)
-        drawn = _own_rows(renders_folder, recipe, len(renders.present))
+        drawn = np.arange(len(renders.present))
 
     def batch_of(step: int) -> Tensors:
         rows = arrays.rows(mine[epoch_batch(seed, step, len(mine), batch)])

@@ -47,7 +47,7 @@ class RecogniserRecipe:
 
 
 RECIPES = {
-    "recogniser_a": RecogniserRecipe(ResidualRecogniser, "arcface", 32.0, 0.4, 128, 4e-3, False, 11, 24.0),
+    "recogniser_a": RecogniserRecipe(ResidualRecogniser, "arcface", 32.0, 0.4, 128, 4e-3, False, 11, 32.0),
     "recogniser_b": RecogniserRecipe(SeparableRecogniser, "cosface", 32.0, 0.25, 64, 3e-3, True, 22),
 }
 
@@ -91,6 +91,7 @@ def train_recogniser(
     steps: int | None = None,
     validation_folder: Path | None = None,
     likeness_folders: tuple[Path, Path] | None = None,
+    start: Path | None = None,
     threads: int = 2,
 ) -> Path:
     """Train one recogniser, export it to ONNX and write its card beside it.
@@ -105,6 +106,7 @@ def train_recogniser(
         steps: optimiser steps, for an exact repetition.
         validation_folder: faces of people outside `data_folder`; else the last people of it are held out.
         likeness_folders: likenesses of the people trained on and of those of `validation_folder`.
+        start: folder with another training's checkpoint, whose layers are taken where they have the same shape.
         threads: of torch.
 
     Returns:
@@ -122,6 +124,8 @@ def train_recogniser(
     labels = np.unique(train.person, return_inverse=True)[1]
     people = int(labels.max()) + 1
     network = recipe.network()
+    if start is not None:
+        _take_over(network, start / f"{name}.checkpoint")
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     classifier = MarginClassifier(people, recipe)
     likeness = None
@@ -283,6 +287,19 @@ class _Rows:
 
     def __getitem__(self, index: np.ndarray) -> np.ndarray:
         return cast(np.ndarray, self.array[self.rows[index]])
+
+
+def _take_over(network: nn.Module, checkpoint: Path) -> None:
+    """Start from the layers of a checkpoint of `loops.fit` that have the same shape."""
+    if not checkpoint.is_file():
+        raise UserError(
+            f"Found no {checkpoint.name} in '{checkpoint.parent}', expected a training to start from."
+        )
+    theirs = torch.load(checkpoint, map_location="cpu", weights_only=True)["module"]
+    own = network.state_dict()
+    taken = {key: theirs.get(f"network.{key}") for key in own}
+    alike = {k: v for k, v in taken.items() if v is not None and v.shape == own[k].shape}
+    network.load_state_dict({**own, **alike})
 
 
 def _recipe(name: str) -> RecogniserRecipe:
