@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,15 @@ from idto3d.geometry.regularisers import eikonal_loss, laplacian_loss, sign_chan
 from idto3d.geometry.sdf import mesh_sdf
 from idto3d.geometry.spline_motion import SplineBasis, strain_loss
 from idto3d.geometry.tet_grid import FACE, TetGrid, Thin, build_tet_grid
+from idto3d.guidance.asking import Block, BlockViews, asked, random_of, softened, split_steps
 from idto3d.guidance.cameras import AROUND, draw_view
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
-from idto3d.guidance.reference_views import MeanViews, ReferenceViews, ViewOrder, mean_views, row_blocks
+from idto3d.guidance.reference_views import MeanViews, ReferenceViews, ViewOrder, mean_views
 from idto3d.guidance.sample import Scales, to_uint8
-from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, pull_loss, sds_target
+from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, pull_loss
 from idto3d.profile import Stage, load_profile
 from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.camera import Camera
@@ -60,8 +61,8 @@ GENERATOR_VERSION = "5"
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
 PHASES = 3  # in which the range falls; each has reference views of its own
-# Pixels that an expression's pictures are blurred by more, by phase: a jaw drops further than a sharp picture's
-# gradient reaches. As many lattices move as phases have begun.
+# Pixels that an expression's pictures are blurred by more, by phase: a jaw drops further than a sharp
+# picture's gradient reaches. As many lattices move as phases have begun.
 EXPRESSION_BLUR = (2.5, 1.2, 0.0)
 # mm that a jaw may have dropped before an expression is drawn, and how many views choose: closed lips have no
 # gradient that parts them.
@@ -206,97 +207,29 @@ def condition_of(
     )
 
 
-@dataclass(frozen=True)
-class Block:
-    """Steps `first` to `last` of a stage, which follow one asking about one expression.
-
-    share: how far its part (all of neutral, or all of one expression) is when it begins, and when it ends.
-    """
-
-    number: int
-    expression: int
-    phase: int
-    opens_phase: bool
-    first: int
-    last: int
-    share: tuple[float, float]
-
-    def share_at(self, step: int) -> float:
-        """How far the part is before a step, in [0, 1)."""
-        begins, ends = self.share
-        return begins + (ends - begins) * (step - self.first) / (self.last - self.first)
-
-
-def blocks_of(steps: int, neutral_share: float, expressions: int, settings: GeneratorSettings) -> list[Block]:
-    """A stage's steps: the neutral head's, then the other expressions' in turn, from high noise to low."""
-    neutral_steps = round(steps * (neutral_share if expressions > 1 else 1.0))
-    blocks: list[Block] = []
-    for begins, ends, askings, asked in (
-        (0, neutral_steps, settings.neutral_askings, [NEUTRAL]),
-        (neutral_steps, steps, settings.expression_askings, list(range(1, expressions))),
-    ):
-        askings = max(1, min(askings, (ends - begins) // max(1, len(asked))))
-        edges = np.linspace(begins, ends, askings * len(asked) + 1).round().astype(int).tolist()
-        before = -1
-        for index, (first, last) in enumerate(pairwise(edges)):
-            if first < last:
-                turn, phase = index // len(asked), PHASES * (index // len(asked)) // askings
-                share = turn / askings, (turn + 1) / askings
-                expression = asked[index % len(asked)]
-                blocks.append(Block(len(blocks), expression, phase, phase != before, first, last, share))
-                before = phase
-    return blocks
-
-
 def noise_bounds(settings: GeneratorSettings, phase: int) -> tuple[float, float]:
     """The range of noise of a phase, as shares of the schedule."""
     return TIMESTEP_RANGES[settings.noise_range](phase / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
 
 
-class BlockViews:
-    """The views of a part, by block: which ones are asked about, under which noise.
-
-    Args:
-        pool: all of them, of a head that stays.
-        guidance: the prior.
-        key: of the part's randomness.
-        settings: of the generator.
-        detail: as in `MeanViews.noised`.
-    """
-
-    def __init__(
-        self,
-        pool: MeanViews,
-        guidance: Guidance,
-        key: Sequence[int],
-        settings: GeneratorSettings,
-        detail: float = 0.0,
-    ) -> None:
-        self._pool, self._guidance, self._key = pool, guidance, key
-        self._settings, self._detail = settings, detail
-        self._phase, self._noised = -1, None
-
-    def of(self, block: Block, batch: int) -> ReferenceViews:
-        """As many views as the block's steps look at, each `looks` times."""
-        if self._noised is None or self._phase != block.phase:
-            noise = generator_of(*self._key, block.phase)
-            bounds = noise_bounds(self._settings, block.phase)
-            self._noised = self._pool.noised(self._guidance, bounds, noise, self._detail)
-            self._phase = block.phase
-        wanted = -(-(block.last - block.first) * batch // self._settings.looks)
-        count = min(max(wanted, batch), len(self._noised))
-        order = np.random.default_rng([*self._key, PHASES + block.number]).permutation(len(self._noised))
-        return self._noised.pick(order[:count].tolist())
+def blocks_of(steps: int, neutral_share: float, expressions: int, settings: GeneratorSettings) -> list[Block]:
+    """A stage's steps: the neutral head's, then the other expressions' in turn."""
+    askings = settings.neutral_askings, settings.expression_askings
+    return split_steps(steps, neutral_share, expressions, askings, PHASES)
 
 
-@torch.no_grad()
-def softened(guidance: Guidance, latents: Tensor, sigma: float) -> Tensor:
-    """Latents of the pictures that `latents` [N, C, h, w] stand for, through a Gaussian of `sigma` pixels."""
-    return guidance.encode(blurred(guidance.decode(latents), sigma)) if sigma > 0.0 else latents
+def views_of(
+    pool: MeanViews,
+    guidance: Guidance,
+    key: Sequence[int],
+    settings: GeneratorSettings,
+    detail: float = 0.0,
+) -> BlockViews:
+    """A part's views, ready to be asked about block by block."""
+    return BlockViews(pool, guidance, key, partial(noise_bounds, settings), PHASES, settings.looks, detail)
 
 
-@torch.no_grad()
-def asked(
+def ask(
     guidance: Guidance,
     views: ReferenceViews,
     pictures: Callable[[ReferenceViews], Tensor],
@@ -304,23 +237,9 @@ def asked(
     scales: Scales,
     settings: GeneratorSettings,
 ) -> Tensor:
-    """Where the denoiser would have the pictures of some views: latents [N, C, h, w]."""
-    targets = []
-    for rows in row_blocks(len(views)):
-        some = views.pick(range(rows.start, min(rows.stop, len(views))))
-        targets.append(
-            sds_target(
-                guidance,
-                guidance.encode(pictures(some)),
-                told(some),
-                some.t,
-                scales,
-                some.noise,
-                weight=settings.distillation_weight,
-                error=some.error if settings.reference else None,
-            )
-        )
-    return torch.cat(targets)
+    """`asked` as the settings want it."""
+    weight = settings.distillation_weight
+    return asked(guidance, views, pictures, told, scales, weight=weight, reference=settings.reference)
 
 
 def lay_out(
@@ -332,6 +251,7 @@ def lay_out(
     settings: GeneratorSettings,
     seed: int,
     progress: Progress | None = None,
+    kept: Checkpoints | None = None,
 ) -> None:
     """Before stage 1: SDS on shaded colour moves the mean head's eyes, brows and lips to the person's.
 
@@ -343,13 +263,13 @@ def lay_out(
         subject: what the photos said.
         field: of `start_field`; its likeness moves.
         guidance: the base model with its texture adapter.
-        control, mean_head, settings, seed, progress: as in `paint`.
+        control, mean_head, settings, seed, progress, kept: as in `paint`.
     """
     with torch.no_grad():
         start, faces = field.mesh(NEUTRAL)
     places = torch.from_numpy(unfolded(start.numpy(), mean_head.landmarks)).float()
     material = mean_material(places, faces, mean_head)
-    levels = list(field.likeness)[:LAYOUT_LATTICES]
+    levels = nn.ParameterList(list(field.likeness)[:LAYOUT_LATTICES])
     motion = torch.optim.Adam(motion_groups([levels], settings.layout_rate), betas=(0.9, 0.99))
     colours = torch.optim.Adam(
         [
@@ -359,7 +279,10 @@ def lay_out(
         betas=(0.9, 0.99),
     )
     head = ColouredHead(faces, places, material)
+    optimisers: list[torch.optim.Optimizer] = [motion, colours]
+    learned = nn.ModuleDict({"material": material, "field": field})
     blocks = blocks_of(settings.layout_steps, 1.0, 1, settings)
+    done = kept.restore("layout", learned, optimisers, guidance) if kept else 0
     numbers = np.random.default_rng([seed, 0])
     at_rest, no_code = head.posed(start), torch.zeros(0)
     pool = mean_views(
@@ -369,17 +292,17 @@ def lay_out(
         lambda cameras, lights: head.pictures(at_rest, no_code, cameras, lights)[0],
         lambda cameras, shown: condition_of(NOBODY, EXPRESSIONS[0], cameras, shown),
     )
-    views = BlockViews(pool, guidance, [seed, 0], settings)
-    for block in blocks:
+    views = views_of(pool, guidance, [seed, 0], settings)
+    for block in blocks[done:]:
 
         def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
             return head.pictures(head.posed(field.mesh(NEUTRAL)[0]), no_code, cameras, lights)[0]
 
         seen = views.of(block, settings.texture_batch)
-        targets = asked(
+        targets = ask(
             guidance,
             seen,
-            lambda some: pictures(some.cameras, some.drawn),  # noqa: B023
+            lambda some: pictures(some.cameras, some.drawn),
             lambda some: condition_of(subject, EXPRESSIONS[0], some.cameras, some.control),
             Scales(rescale=settings.rescale),
             settings,
@@ -393,13 +316,20 @@ def lay_out(
             loss = SDS_WEIGHT * pull_loss(guidance.encode(blurred(shown, blur)), targets[rows])
             moved = field.moved(field.likeness)
             loss = loss + settings.displacement_regularity * strain_loss(moved, start, faces)
-            for optimiser in (motion, colours):
+            for optimiser in optimisers:
                 make_ready(optimiser, block.share_at(step))
             loss.backward()
-            for optimiser in (motion, colours):
+            for optimiser in optimisers:
                 optimiser.step()
             if progress:
                 progress(step + 1, settings.layout_steps, "layout")
+        if kept:
+            kept.after_step(
+                "layout",
+                block is blocks[-1],
+                lambda: state_of(block.number + 1, learned, optimisers, guidance),  # noqa: B023
+                lambda: normals_picture(field),
+            )
 
 
 def mean_material(places: Tensor, faces: Tensor, mean_head: MeanHead, code_size: int = 0) -> MaterialField:
@@ -475,9 +405,9 @@ def sculpt(
                 lambda cameras, _: normals(stays, cameras),  # noqa: B023
                 lambda cameras, shown: condition_of(whose, expressions[0], cameras, shown),  # noqa: B023
             )
-            views[neutral] = BlockViews(pool, guidance, [seed, 1, neutral], settings)
+            views[neutral] = views_of(pool, guidance, [seed, 1, neutral], settings)
         seen = views[neutral].of(block, settings.geometry_batch)
-        targets = asked(
+        targets = ask(
             guidance,
             seen,
             lambda some: normals(field.mesh(index), some.cameras),  # noqa: B023
@@ -496,7 +426,7 @@ def sculpt(
                     field,
                     index,
                     control.landmarks,
-                    lambda: pull_loss(  # noqa: B023
+                    lambda: pull_loss(
                         guidance.encode(normals(field.mesh(index), seen.pick(few).cameras, blur)),  # noqa: B023
                         targets[: len(few)],  # noqa: B023
                     ),
@@ -542,7 +472,10 @@ def sculpt(
 def drop_jaw(
     field: HeadField, expression: int, landmarks: NDArray[np.floating], loss: Callable[[], Tensor]
 ) -> None:
-    """Begin an expression with the jaw as far down as fits best, of `JAW_DROPS`; landmarks of the mean head."""
+    """Begin an expression with the jaw as far down as fits best, of `JAW_DROPS`.
+
+    landmarks: [68, 3] mm, of the mean head.
+    """
     finest, lattice = field.displacement[expression - 1][-1], field.lattices[-1]
     motion = torch.from_numpy(jaw_dropped(lattice.places(), landmarks)).float()
     losses = []
@@ -563,11 +496,6 @@ def make_ready(optimiser: torch.optim.Optimizer, share: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = group["rate"] * learning_rate(share)
     optimiser.zero_grad(set_to_none=True)
-
-
-def generator_of(*key: int) -> torch.Generator:
-    """The randomness of one purpose, from the seed and what it is for."""
-    return torch.Generator().manual_seed(int(np.random.default_rng(key).integers(2**62)))
 
 
 @torch.no_grad()
@@ -692,9 +620,9 @@ def paint(
                 lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
             )
             detail = settings.texture_detail if neutral else 0.0
-            views[neutral] = BlockViews(pool, guidance, [seed, 2, neutral], settings, detail)
+            views[neutral] = views_of(pool, guidance, [seed, 2, neutral], settings, detail)
         seen = views[neutral].of(block, settings.texture_batch)
-        targets = asked(
+        targets = ask(
             guidance,
             seen,
             lambda some: pictures(some.cameras, some.drawn)[0],
@@ -710,7 +638,7 @@ def paint(
             rows = order.take(settings.texture_batch)
             shown, points = pictures([seen.cameras[row] for row in rows], [seen.drawn[row] for row in rows])
             loss = SDS_WEIGHT * pull_loss(guidance.encode(shown), targets[rows])
-            noise = generator_of(seed, 2, step)
+            noise = random_of(seed, 2, step)
             chosen = points[torch.randint(len(points), (REGULARISED_POINTS,), generator=noise)]
             smooth = material_smoothness(material, chosen, codes[index], noise)
             loss = loss + settings.texture_regularity * smooth
@@ -800,16 +728,18 @@ def generate_head(
     grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
     field = start_field(grid, len(expressions), mean_head.landmarks)
     colour_prior, shape_prior = opened(weights, "texture"), opened(weights, "geometry")
-    if checkpoints is None or checkpoints.load("geometry") is None:
-        lay_out(subject, field, colour_prior, control, mean_head, settings, seed, progress)
-    geometry = sculpt(subject, expressions, shape_prior, control, field, settings, seed, progress, checkpoints)
+    lay_out(subject, field, colour_prior, control, mean_head, settings, seed, progress, checkpoints)
+    layout_calls, colour_prior.calls = colour_prior.calls, 0
+    geometry = sculpt(
+        subject, expressions, shape_prior, control, field, settings, seed, progress, checkpoints
+    )
     material, geometry = paint(
         subject, geometry, colour_prior, control, mean_head, settings, seed, progress, checkpoints
     )
     meshes = textured_meshes(geometry, material, settings.texture_size)
     manifest = manifest.model_copy(
         update={
-            "guidance_calls": shape_prior.calls + colour_prior.calls,
+            "guidance_calls": layout_calls + shape_prior.calls + colour_prior.calls,
             "generator_version": GENERATOR_VERSION,
             "threads": torch.get_num_threads(),
         }

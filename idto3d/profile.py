@@ -106,8 +106,13 @@ PUBLIC = Profile(
     ),
     recogniser="buffalo_l/w600k_r50.onnx",
     detector=DetectorChoice(kind="scrfd", file="buffalo_l/det_10g.onnx"),
-    # Classifier-free guidance as ID-Sculpt has it: 50 for geometry, 10 for texture.
-    settings={"guidance_scale": 50.0, "text_scale": 50.0, "texture_guidance_scale": 10.0},
+    # Classifier-free guidance as ID-Sculpt has it: 50 for geometry, 10 for texture. Away from neutral, ours.
+    settings={
+        "guidance_scale": 50.0,
+        "texture_guidance_scale": 10.0,
+        "expression_scale": 7.5,
+        "texture_expression_scale": 7.5,
+    },
 )
 PROFILES = {profile.name: profile for profile in (EMBEDDED, PUBLIC)}
 

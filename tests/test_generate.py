@@ -21,6 +21,7 @@ from idto3d.checkpoints import Checkpoints
 from idto3d.errors import UserError
 from idto3d.expressions import preset
 from idto3d.geometry.mean_head import load_mean_head
+from idto3d.guidance import asking
 from idto3d.guidance.control import ControlView
 from idto3d.guidance.reference_views import ReferenceViews
 from idto3d.population.people import draw_person
@@ -40,7 +41,7 @@ from idto3d_baselines.specs import GenerateRequest
 from idto3d_protocols.schema import Budget
 photos, weights, out = (Path(argument) for argument in sys.argv[1:])
 budget = Budget(geometry_steps=2, texture_steps=2, fit_steps=0, geometry_batch=1, texture_batch=1, threads=1)
-small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64, "views": 4}
+small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64, "views": 4, "layout_steps": 2}
 found = tuple(sorted(photos.iterdir()))
 generate(GenerateRequest("somebody", found, ("neutral", "smile"), 0, budget, weights, out, small))
 """
@@ -57,16 +58,17 @@ def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = read_manifest(out)
-    # One view a step: identity and text are pushed in their steps of both stages; and the references of four
-    # phases, of four views each.
-    assert manifest.guidance_calls == (1 + 2) + (2 + 3) + 4 * 4
+    # One view a step: two steps of layout, one and one of each stage, in which expressions and the neutral
+    # head's colours are pushed; and the references of six phases, of four views each.
+    assert manifest.guidance_calls == 2 + (1 + 2) + (2 + 2) + 6 * 4
     neutral, smile = (read_expression(out, name) for name in ("neutral", "smile"))
     assert np.array_equal(neutral.faces, smile.faces)
     assert 150.0 < np.ptp(neutral.vertices[:, 1]) < 400.0  # mm
 
 
 def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the true normals as the denoiser's answer, stage 1 at least halves the distance to the skin."""
+    """With the true normals as the denoiser's answer, stage 1 at least halves the distance to the skin, and
+    opens a mouth that is open."""
     person = draw_person("validation", 1)
     truth = {name: Surface(person, preset(name)) for name in ("neutral", "surprise")}
     asked: list[tuple[str, list[object]]] = []
@@ -84,7 +86,7 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
         def noised(self, *_: object) -> ReferenceViews:
             return self.views
 
-    def distance(_: object, images: torch.Tensor, *__: object, error: object, **___: object) -> torch.Tensor:
+    def answer(*_: object, error: object, **__: object) -> torch.Tensor:
         assert error is not None
         expression, cameras = asked[-1]
         targets = []
@@ -94,23 +96,33 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
             picture = np.zeros((128, 128, 3), np.float32)
             picture[seen.mask] = seen.normal @ fine.rotation().T
             targets.append(picture.reshape(64, 2, 64, 2, 3).mean((1, 3)))
-        return 0.5 * (images - torch.from_numpy(np.stack(targets)).permute(0, 3, 1, 2)).square().mean()
+        return torch.from_numpy(np.stack(targets)).permute(0, 3, 1, 2)
 
     class Knowing:
         resolution = 64
 
+        def encode(self, images: torch.Tensor) -> torch.Tensor:
+            return images
+
+        decode = encode
+
     monkeypatch.setattr(generate, "condition_of", remember)
     monkeypatch.setattr(generate, "mean_views", Unasked)
-    monkeypatch.setattr(generate, "sds_loss", distance)
-    settings = generate.GeneratorSettings(geometry_steps=60, grid_resolution=56, views=16)
+    monkeypatch.setattr(asking, "sds_target", answer)
+    settings = generate.GeneratorSettings(
+        geometry_steps=90, neutral_share=0.5, neutral_askings=3, grid_resolution=56, views=16
+    )
     mean_head = load_mean_head(WEIGHTS / "mean_head.npz")
     grid, control = generate.start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
     names, nobody = ["neutral", "surprise"], generate.Subject(None, None)
-    found = generate.sculpt(nobody, names, Knowing(), control, grid, settings, 0)  # type: ignore[arg-type]
+    field = generate.start_field(grid, len(names), mean_head.landmarks)
+    found = generate.sculpt(nobody, names, Knowing(), control, field, settings, 0)  # type: ignore[arg-type]
     with np.load(WEIGHTS / "mean_head.npz") as mean:
         before = _distance(person, mean["vertices"], mean["faces"])
     after = _distance(person, found.vertices["neutral"].numpy(), found.faces.numpy())
     assert after < 0.4 * before
+    drop = float((found.vertices["neutral"] - found.vertices["surprise"])[:, 1].max())
+    assert drop > 6.0  # mm, of a jaw that drops 15
 
 
 class Interrupted(Exception):
@@ -120,7 +132,13 @@ class Interrupted(Exception):
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     """Both stages go on from their checkpoints, to the same bits; another seed's are refused."""
     settings = generate.GeneratorSettings(
-        geometry_steps=5, texture_steps=4, grid_resolution=56, faces=3000, texture_size=64, views=4
+        layout_steps=3,
+        geometry_steps=7,
+        texture_steps=6,
+        grid_resolution=56,
+        faces=3000,
+        texture_size=64,
+        views=4,
     )
     subject = generate.Subject(None, Attributes("female", "young", "light", "long", "brown", "no beard"))
     manifest = AssetManifest(method="id_to_3d", identity="a", seed=0, expressions=("neutral", "smile"))
@@ -146,7 +164,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path: Path) -> No
     whole = read_manifest(run("whole", "whole-kept"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Checkpoints, "_due", lambda _: True)
-        for stop in (("geometry", 2), ("geometry", 4), ("texture", 3)):
+        for stop in (("layout", 2), ("geometry", 2), ("geometry", 5), ("texture", 4)):
             with pytest.raises(Interrupted):
                 run("cut", "kept", stop)
         assert (tmp_path / "kept" / "preview.png").is_file()

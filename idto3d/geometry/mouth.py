@@ -19,7 +19,7 @@ DEPTH = 18.0  # mm, of the mouth behind the lips
 LIPS = 5.0  # mm that the lips are deep
 UNFOLDED, FADING = 10.0, 25.0  # mm that each side is moved, and over which distance that fades
 SHORT = 2.0  # mm that the cut ends before the corners
-# What a dropping jaw takes along, mm: beside the lips it fades from the lips' height down, and towards the neck.
+# What a dropping jaw takes along, mm: beside the lips it fades from their height down, and towards the neck.
 JAW_RISE, JAW_SIDE, NECK_DEPTH, NECK_FADING = 14.0, 62.0, 45.0, 20.0
 
 
@@ -64,7 +64,7 @@ def lip_heights(landmarks: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def jaw_dropped(places: NDArray[np.floating], landmarks: NDArray[np.floating]) -> FloatArray:
-    """How a jaw that drops moves what lies at `places` [N, 3] mm of `unfolded`, per mm at the lower lip's middle.
+    """How a dropping jaw moves what lies at `places` [N, 3] mm of `unfolded`, per mm at the lower lip.
 
     The lower jaw turns about the axis between the two ends of the jaw line (landmarks 0 and 16).
     """

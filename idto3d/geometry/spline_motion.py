@@ -45,9 +45,9 @@ class SplineLattice:
         self.count = int(near.sum())
 
     def places(self) -> NDArray[np.float64]:
-        """Where the control points are, [count, 3] mm; a smooth field's values there draw it, a little softer."""
+        """Where the control points are, [count, 3] mm; a field's values there draw it, a little softer."""
         flat = np.flatnonzero(self._rows >= 0)
-        return self._lower + self.cell * np.stack(np.unravel_index(flat, tuple(self._shape)), 1)
+        return np.asarray(self._lower + self.cell * np.stack(np.unravel_index(flat, tuple(self._shape)), 1))
 
     def basis(self, points: NDArray[np.floating]) -> scipy.sparse.csr_matrix:
         """[N, count]: how much of each control point's value a place [N, 3] mm takes; rows sum to one."""

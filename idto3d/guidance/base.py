@@ -56,12 +56,15 @@ def make_scheduler() -> DDIMScheduler:
     )
 
 
-def make_encoder(identity_dimension: int = 128) -> ConditionEncoder:
-    """An untrained condition encoder over this project's expressions and attributes."""
+def make_encoder(identity_dimension: int = 128, maps: int = 0) -> ConditionEncoder:
+    """An untrained condition encoder of our expressions and attributes; `maps` as in its config."""
     attributes = {group: len(words) for group, words in Attributes.GROUPS.items()}
     return ConditionEncoder(
         ConditionEncoderConfig(
-            expressions=EXPRESSIONS, attributes=attributes, identity_dimension=identity_dimension
+            expressions=EXPRESSIONS,
+            attributes=attributes,
+            identity_dimension=identity_dimension,
+            maps=maps,
         )
     )
 

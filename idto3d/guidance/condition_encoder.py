@@ -3,7 +3,9 @@
 Cross-attention reads the tokens (as IP-Adapter, Ye et al. 2023, does with face embeddings); their pooled
 projection is added to the timestep embedding, where every residual block hears it. The control stays a
 picture, at the latents' resolution, and stands beside the noisy latents; the condition mixes fields over the
-mean head into it, so that a place hears at once who is seen and not through many layers.
+mean head into it, so that a place hears at once who is seen and not through many layers. Where the denoiser
+is to know faces well, a map is laid over the mean head's front besides, a linear mixture of learned ones,
+which every pixel reads at its own place: what a linear reading of an embedding says of a face, it can say.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from idto3d.guidance.control import CONTROL_CHANNELS
 
 # Waves tell positions apart that coordinates in decimetres blur (Tancik et al. 2020); lengths in that unit.
 WAVES = (1.2, 0.6, 0.3)
+# The map over the mean head's front: its lowest and highest x and y, and its nodes along each, 3 mm apart.
+MAP_LOW, MAP_HIGH, MAP_NODES = (-0.84, -1.26), (0.84, 0.84), (57, 71)
+MAP_BEHIND, MAP_FADING = -0.75, 0.2  # it ends at the ears: z, and over which depth
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class ConditionEncoderConfig:
     beside: int = 64  # channels
     fields: int = 256  # over the mean head, mixed by the condition
     patch: int = 4  # pixels of a side of one latent position
+    maps: int = 0  # that the map over the mean head's front is mixed from; 0 for none
+    map_channels: int = 8
 
 
 class ConditionEncoder(nn.Module):
@@ -75,7 +82,8 @@ class ConditionEncoder(nn.Module):
         )
         self.tokens = config.identity_tokens + 2 + len(config.attributes)
         self.pool = nn.Linear(self.tokens * width, config.pooled)
-        seen = (CONTROL_CHANNELS + 2 * 3 * len(WAVES)) * config.patch**2  # sine and cosine of 3 coordinates
+        drawn = config.map_channels if config.maps else 0
+        seen = (CONTROL_CHANNELS + 2 * 3 * len(WAVES) + drawn) * config.patch**2  # sine and cosine of 3 axes
         self.beside = nn.Conv2d(seen, config.beside, 1)
         who = config.identity_dimension + config.pooled
         self.fields = nn.ModuleList(
@@ -84,7 +92,16 @@ class ConditionEncoder(nn.Module):
         self.mixes = nn.ModuleList(nn.Linear(who, config.fields) for _ in self.fields)
         self.mixed = nn.Conv2d(config.fields, config.beside, 1, bias=False)
         self.change = nn.Conv2d(config.fields, 3 * config.patch**2, 1)
-        for parameter in (*self.mixed.parameters(), *self.change.parameters()):
+        if config.maps:
+            self.shares = nn.Sequential(nn.Linear(who, 256), nn.SiLU(), nn.Linear(256, config.maps))
+            self.linear_shares = nn.Linear(who, config.maps)
+            width_of_map, height_of_map = MAP_NODES
+            self.maps = nn.Parameter(
+                torch.randn(config.maps, config.map_channels, height_of_map, width_of_map) * 0.02
+            )
+            self.painted = nn.Conv2d(drawn * config.patch**2, 3 * config.patch**2, 1)
+        painted = [*self.painted.parameters()] if config.maps else []
+        for parameter in (*self.mixed.parameters(), *self.change.parameters(), *painted):
             nn.init.zeros_(parameter)
 
     def forward(self, condition: Condition) -> Encoded:
@@ -127,25 +144,51 @@ class ConditionEncoder(nn.Module):
             raise ValueError("Found a condition without a control, expected one: this denoiser looks at it.")
         phases = [control[:, :3] * (2 * torch.pi / wave) for wave in WAVES]
         waves = [wave for phase in phases for wave in (phase.sin(), phase.cos())]
-        seen = functional.pixel_unshuffle(torch.cat([control, *waves], 1), patch)
+        layers = [control, *waves]
+        said: Tensor | float = 0.0
+        if self.config.maps:
+            layers.append(self._mapped(control[:, :3], who))
+            said = self.painted(functional.pixel_unshuffle(layers[-1], patch))
+        seen = functional.pixel_unshuffle(torch.cat(layers, 1), patch)
         fields = seen
         for layer, mix in zip(self.fields, self.mixes, strict=True):
             fields = functional.silu(layer(fields)) * (1.0 + mix(who))[:, :, None, None]
         head = control[:, :3].abs().sum(1, keepdim=True) > 0
         drawn = functional.pixel_unshuffle((2.0 * control[:, 3:] - 1.0) * head, patch)  # grey elsewhere
-        return self.beside(seen) + self.mixed(fields), drawn + self.change(fields)
+        return self.beside(seen) + self.mixed(fields), drawn + said + self.change(fields)
+
+    def _mapped(self, place: Tensor, who: Tensor) -> Tensor:
+        """The map that `who` [B, D + P] mixes, read at pixels' places [B, 3, R, R]; zero off the front."""
+        shares = self.shares(who) + self.linear_shares(who)
+        # Einstein sums leave autocast's half precision; a map is cheap.
+        mixed = torch.einsum("bm,mchw->bchw", shares, self.maps.to(shares.dtype))
+        low, high = place.new_tensor(MAP_LOW), place.new_tensor(MAP_HIGH)
+        at = 2.0 * (place[:, :2].permute(0, 2, 3, 1) - low) / (high - low) - 1.0  # [B, R, R, 2] in [-1, 1]
+        read = functional.grid_sample(mixed.float(), at.float(), align_corners=True, padding_mode="zeros")
+        front = ((place[:, 2:] - MAP_BEHIND) / MAP_FADING).clamp(0.0, 1.0)
+        head = place.abs().sum(1, keepdim=True) > 0
+        return read * front * head
 
     def take_over(self, other: ConditionEncoder) -> None:
-        """Start from another encoder's weights, but for what reads the identity where the lengths differ."""
-        own = self.state_dict()
-        theirs = {name: value for name, value in other.state_dict().items() if own[name].shape == value.shape}
+        """Start from another encoder's weights, but for what reads the identity where the lengths differ, and
+        what reads a map where the other has none."""
+        own, theirs = self.state_dict(), other.state_dict()
+        taken = {name: value for name, value in theirs.items() if own[name].shape == value.shape}
         pooled = self.config.pooled
-        for name in own.keys() - theirs.keys():
-            if name.startswith("mixes") and name.endswith("weight"):  # [fields, D + P]: the P pooled columns
-                own[name][:, -pooled:] = other.state_dict()[name][:, -pooled:]
+        for name in theirs.keys() - taken.keys():
+            value = theirs[name]
+            if name.startswith(
+                ("mixes", "shares.0", "linear_shares")
+            ):  # [fields, D + P]: the P pooled columns
+                own[name][:, -pooled:] = value[:, -pooled:]
                 own[name][:, :-pooled] = 0.0
-                theirs[name] = own[name]
-        self.load_state_dict({**own, **theirs})
+            elif name in ("beside.weight", "fields.0.weight"):  # [channels, seen, 1, 1]: the map is seen last
+                own[name][:, : value.shape[1]] = value
+                own[name][:, value.shape[1] :] = 0.0
+            else:
+                continue
+            taken[name] = own[name]
+        self.load_state_dict({**own, **taken})
 
     def save_pretrained(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` (half precision) into `folder`."""

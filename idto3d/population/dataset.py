@@ -191,14 +191,14 @@ def _marks(person: Person) -> NDArray[np.floating]:
     look = person.appearance
     clear = replace(look, moles=look.moles[:0], freckles=look.freckles[:0])
     with_marks, without = (paint(each, places, part, eye_centres())[0].mean(1) for each in (look, clear))
-    return (spread @ (1.0 - with_marks / without))[:, None]
+    return np.asarray(spread @ (1.0 - with_marks / without))[:, None]
 
 
 @functools.cache
 def _mark_places() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
     """Places [K, 3] mm on the mean head, their parts [K], and a Gaussian's shares [K, K] among them."""
     model = load_head_model()
-    inside = ((model.mean > MARKED_LOW) & (model.mean < MARKED_HIGH)).all(1)
+    inside = np.all((model.mean > np.array(MARKED_LOW)) & (model.mean < np.array(MARKED_HIGH)), axis=1)
     triangle, weight = _area_uniform(model.outer & inside[model.faces].all(1), MARK_POINTS)
     places = np.einsum("pk,pkc->pc", weight, model.mean[model.faces[triangle]])
     apart = np.square(places[:, None] - places[None]).sum(2)

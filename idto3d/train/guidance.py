@@ -33,6 +33,7 @@ from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, identity_gai
 
 PICTURES = {"base": "photograph", "geometry": "normals", "texture": "shaded"}
 RANK = 32
+MAPS = 96  # that an adapter's condition mixes over the mean head's front
 # An adapter serves distillation, which looks at high noise alone: below half of the schedule the noisy
 # picture tells nearly everything and the condition learns nothing. Its run is short, and so is its memory.
 ADAPTER_OPTIONS: dict[str, Any] = {
@@ -114,13 +115,15 @@ def train_lora(
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES[kind])
     guidance = Guidance.from_folder(out_folder)
-    assert isinstance(guidance.encoder, ConditionEncoder)
+    encoder = base.make_encoder(data.embeddings.shape[2], MAPS)
+    _take_over(encoder, guidance)
+    guidance.encoder = encoder
     parameters = add_lora(guidance.unet, rank=int(options.pop("rank", RANK)))
     if start is not None:
         copy_lora(guidance.unet, start, kind)
-        _take_over(guidance.encoder, Guidance.from_folder(start, kind))
-    parameters += guidance.encoder.train().requires_grad_(True).parameters()
-    share = trainable_share(guidance.unet, guidance.encoder)
+        _take_over(encoder, Guidance.from_folder(start, kind))
+    parameters += encoder.train().requires_grad_(True).parameters()
+    share = trainable_share(guidance.unet, encoder)
     print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
     sheets = out_folder / "training"
     expected = sheets / f"{kind}_expected.pt"
@@ -135,7 +138,7 @@ def train_lora(
         report=lambda state: _look(guidance, data, sheets / f"{kind}_{state.step:06d}.png"),
     )
     save_lora(guidance.unet, out_folder, kind)
-    guidance.encoder.save_pretrained(folder / "condition_encoder")
+    encoder.save_pretrained(folder / "condition_encoder")
     summary = {**_finish(state, sheets / f"{kind}.json"), "trainable_share": share}
     (folder / "trainable_share.json").write_text(json.dumps({"trainable_share": share}) + "\n")
     return summary

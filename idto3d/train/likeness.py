@@ -2,7 +2,8 @@
 
 Principal components of four blocks of a person's neutral face are predicted from the unit embedding: where
 the face's points lie (after the best similarity, which no photo shows), how its surface is turned there, its
-colour, and where moles and freckles are. MICA (Zielonka 2022) reads FLAME's shape off ArcFace features in the same way, after training.
+colour, and where moles and freckles are. MICA (Zielonka 2022) reads FLAME's shape off ArcFace features in the
+same way, after training.
 """
 
 from __future__ import annotations

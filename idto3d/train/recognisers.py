@@ -106,7 +106,7 @@ def train_recogniser(
         steps: optimiser steps, for an exact repetition.
         validation_folder: faces of people outside `data_folder`; else the last people of it are held out.
         likeness_folders: likenesses of the people trained on and of those of `validation_folder`.
-        start: folder with another training's checkpoint, whose layers are taken where they have the same shape.
+        start: folder with another training's checkpoint, whose layers of the same shape are taken.
         threads: of torch.
 
     Returns:

@@ -18,7 +18,13 @@ SHAPES = {
     "readers": {"crops": (112, 112, 3), "landmarks": (68, 2), "present": (), "actions": (52,)},
     "renders": {"crops": (112, 112, 3), "landmarks": (68, 2), "present": (), "actions": (52,)},
     "portraits": {"photos": (160, 160, 3), "landmarks": (68, 2), "present": (), "actions": (52,)},
-    "likenesses": {"position": (2000, 3), "normal": (2000, 3), "albedo": (2000, 3), "marks": (3000, 1), "person": ()},
+    "likenesses": {
+        "position": (2000, 3),
+        "normal": (2000, 3),
+        "albedo": (2000, 3),
+        "marks": (3000, 1),
+        "person": (),
+    },
     "views": {"photograph": (64, 64, 3), "normals": (64, 64, 3), "place": (3, 64, 64), "camera": (8,)},
 }
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from idto3d.errors import UserError
-from idto3d.train.likeness import Likeness, read_likenesses
+from idto3d.train.likeness import COMPONENTS, Likeness, read_likenesses
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def folder(tmp_path: Path) -> Path:
     position = mean + np.tensordot(codes[:, :2], shapes, 1)
     albedo = 0.5 + 0.1 * codes[:, 2, None, None] * random.normal(0, 1, (100, 3))
     normal = position / np.linalg.norm(position, axis=2, keepdims=True)
-    for name, values in {"position": position, "normal": normal, "albedo": albedo}.items():
+    marks = albedo[..., :1]
+    for name, values in {"position": position, "normal": normal, "albedo": albedo, "marks": marks}.items():
         np.save(tmp_path / f"{name}.npy", values.astype(np.float32))
     np.save(tmp_path / "person.npy", np.arange(people))
     np.save(tmp_path / "codes.npy", codes)
@@ -62,7 +63,7 @@ def test_nothing_read_is_no_share_and_a_fit_is_nearly_all(folder: Path) -> None:
         optimiser.step()
     unit = embedded / np.linalg.norm(embedded, axis=1, keepdims=True)
     explained = likeness.explained(unit, people, folder)
-    assert set(explained) == {"explained_position", "explained_normal", "explained_albedo"}
+    assert set(explained) == {f"explained_{name}" for name in COMPONENTS}
     assert min(explained.values()) > 0.85
 
 

@@ -28,6 +28,7 @@ from idto3d.generate import (
     GeneratorSettings,
     Geometry,
     generate_head,
+    lay_out,
     paint,
     sculpt,
     start_field,
@@ -223,7 +224,8 @@ def _sculpt_cost(
         guidance = KeepingGuidance(setup.guidance("geometry"))
     watch = Watch(guidance, steps, clock)
     settings = _short_run(setup.settings, watch.total, setup.settings.geometry_steps)
-    geometry = sculpt(setup.subject, EXPRESSIONS, guidance, setup.control, grid, settings, SEED, watch)
+    field = start_field(grid, len(EXPRESSIONS), setup.control.landmarks)
+    geometry = sculpt(setup.subject, EXPRESSIONS, guidance, setup.control, field, settings, SEED, watch)
     outside["cleaning"] = clock() - watch.last
 
     # The field as it starts: where the surface is does not change what it costs to find.
@@ -257,7 +259,9 @@ def _paint_cost(
     watch = Watch(guidance, steps, clock)
     settings = _short_run(setup.settings, watch.total, setup.settings.texture_steps)
     begun = clock()
-    material = paint(setup.subject, geometry, guidance, setup.control, setup.mean_head, settings, SEED, watch)
+    material, geometry = paint(
+        setup.subject, geometry, guidance, setup.control, setup.mean_head, settings, SEED, watch
+    )
     outside["before texture"] = max(0.0, watch.first - begun - watch.step)
     with _timed(outside, "maps and files", clock), tempfile.TemporaryDirectory() as folder:
         meshes = textured_meshes(geometry, material, settings.texture_size)
@@ -286,10 +290,11 @@ def _whole_head(setup: Setup, grid: TetGrid, clock: Clock) -> float:
             generate_head(setup.subject, EXPRESSIONS, setup.weights, out, manifest, setup.settings, SEED)
             return clock() - begun
         common = setup.settings, SEED
-        prior = setup.guidance("geometry")
-        geometry = sculpt(setup.subject, EXPRESSIONS, prior, setup.control, grid, *common)
-        prior = setup.guidance("texture")
-        material = paint(setup.subject, geometry, prior, setup.control, setup.mean_head, *common)
+        shape, colour = setup.guidance("geometry"), setup.guidance("texture")
+        field = start_field(grid, len(EXPRESSIONS), setup.control.landmarks)
+        lay_out(setup.subject, field, colour, setup.control, setup.mean_head, *common)
+        geometry = sculpt(setup.subject, EXPRESSIONS, shape, setup.control, field, *common)
+        material, geometry = paint(setup.subject, geometry, colour, setup.control, setup.mean_head, *common)
         write_head_asset(out, textured_meshes(geometry, material, setup.settings.texture_size), manifest)
         return clock() - begun
 
