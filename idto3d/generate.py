@@ -73,7 +73,6 @@ FACE_TEXEL = 1.3  # mm; eyes, lips and brows, at what a picture of 64 pixels sho
 # Grids finer than what a smooth answer says keep much of the mean head's detail: with one rate for all, the
 # skin came out checked.
 FINE_GRIDS, FINE_RATE = 2, 0.3
-NEUTRAL_PICTURES = 0.5  # share of stage 2's steps that look at the neutral head alone
 FINE_FROM = 0.6  # share of the neutral part after which the level set moves too
 PREVIEW_CAMERAS = [Camera(yaw, 0.0, 0.0, 900.0, 0.34, (0.0, -15.0, -60.0), 192) for yaw in (0.0, 0.6)]
 EVEN_LIGHT = EnvironmentLight.uniform(0.9)
@@ -89,9 +88,9 @@ NEUTRAL = 0
 class GeneratorSettings:
     """Hyper-parameters of both stages; lengths in mm, timesteps as shares of the schedule."""
 
-    layout_steps: int = 120
     geometry_steps: int = 500
-    neutral_share: float = 0.4  # of these steps; the others are shared by the other expressions
+    layout_share: float = 0.5  # steps before stage 1, as a share of its steps for the neutral head
+    neutral_weight: float = 5.0  # steps of a stage for the neutral head, as many expressions' worth
     views: int = 64  # reference views of a part
     # The denoiser is asked about several views at once, and its answers are followed for some steps.
     neutral_askings: int = 12  # in a part
@@ -212,10 +211,11 @@ def noise_bounds(settings: GeneratorSettings, phase: int) -> tuple[float, float]
     return TIMESTEP_RANGES[settings.noise_range](phase / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
 
 
-def blocks_of(steps: int, neutral_share: float, expressions: int, settings: GeneratorSettings) -> list[Block]:
+def blocks_of(steps: int, expressions: int, settings: GeneratorSettings) -> list[Block]:
     """A stage's steps: the neutral head's, then the other expressions' in turn."""
+    share = settings.neutral_weight / (settings.neutral_weight + expressions - 1)
     askings = settings.neutral_askings, settings.expression_askings
-    return split_steps(steps, neutral_share, expressions, askings, PHASES)
+    return split_steps(steps, share, expressions, askings, PHASES)
 
 
 def views_of(
@@ -281,7 +281,13 @@ def lay_out(
     head = ColouredHead(faces, places, material)
     optimisers: list[torch.optim.Optimizer] = [motion, colours]
     learned = nn.ModuleDict({"material": material, "field": field})
-    blocks = blocks_of(settings.layout_steps, 1.0, 1, settings)
+    neutral_steps = sum(
+        block.last - block.first
+        for block in blocks_of(settings.geometry_steps, len(field.codes), settings)
+        if block.expression == NEUTRAL
+    )
+    steps = round(settings.layout_share * neutral_steps)
+    blocks = blocks_of(steps, 1, settings)
     done = kept.restore("layout", learned, optimisers, guidance) if kept else 0
     numbers = np.random.default_rng([seed, 0])
     at_rest, no_code = head.posed(start), torch.zeros(0)
@@ -322,7 +328,7 @@ def lay_out(
             for optimiser in optimisers:
                 optimiser.step()
             if progress:
-                progress(step + 1, settings.layout_steps, "layout")
+                progress(step + 1, steps, "layout")
         if kept:
             kept.after_step(
                 "layout",
@@ -381,7 +387,7 @@ def sculpt(
         motion_groups(field.displacement, settings.displacement_rate), betas=(0.8, 0.95)
     )
     optimisers: list[torch.optim.Optimizer] = [coarse, fine, motion]
-    blocks = blocks_of(settings.geometry_steps, settings.neutral_share, len(expressions), settings)
+    blocks = blocks_of(settings.geometry_steps, len(expressions), settings)
     done = kept.restore("geometry", field, optimisers, guidance) if kept else 0
 
     def normals(mesh: tuple[Tensor, Tensor], cameras: Sequence[Camera], more: float = 0.0) -> Tensor:
@@ -591,7 +597,7 @@ def paint(
     head = ColouredHead(faces, places, material)
     rest = head.posed(geometry.posed(NEUTRAL))
     learned = nn.ModuleDict({"material": material, "field": field})
-    blocks = blocks_of(settings.texture_steps, NEUTRAL_PICTURES, len(names), settings)
+    blocks = blocks_of(settings.texture_steps, len(names), settings)
     done = kept.restore("texture", learned, optimisers, guidance) if kept else 0
     views: dict[bool, BlockViews] = {}
     for block in blocks[done:]:

@@ -41,7 +41,8 @@ from idto3d_baselines.specs import GenerateRequest
 from idto3d_protocols.schema import Budget
 photos, weights, out = (Path(argument) for argument in sys.argv[1:])
 budget = Budget(geometry_steps=2, texture_steps=2, fit_steps=0, geometry_batch=1, texture_batch=1, threads=1)
-small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64, "views": 4, "layout_steps": 2}
+small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64, "views": 4}
+small |= {"neutral_weight": 1.0, "looks": 1}
 found = tuple(sorted(photos.iterdir()))
 generate(GenerateRequest("somebody", found, ("neutral", "smile"), 0, budget, weights, out, small))
 """
@@ -58,9 +59,9 @@ def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = read_manifest(out)
-    # One view a step: two steps of layout, one and one of each stage, in which expressions and the neutral
-    # head's colours are pushed; and the references of six phases, of four views each.
-    assert manifest.guidance_calls == 2 + (1 + 2) + (2 + 2) + 6 * 4
+    # One view a step: half a step of layout, one and one of each stage, in which expressions and the neutral
+    # head's colours are pushed; and the references of four phases, of four views each.
+    assert manifest.guidance_calls == (1 + 2) + (2 + 2) + 4 * 4
     neutral, smile = (read_expression(out, name) for name in ("neutral", "smile"))
     assert np.array_equal(neutral.faces, smile.faces)
     assert 150.0 < np.ptp(neutral.vertices[:, 1]) < 400.0  # mm
@@ -110,7 +111,7 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
     monkeypatch.setattr(generate, "mean_views", Unasked)
     monkeypatch.setattr(asking, "sds_target", answer)
     settings = generate.GeneratorSettings(
-        geometry_steps=90, neutral_share=0.5, neutral_askings=3, grid_resolution=56, views=16
+        geometry_steps=90, neutral_weight=1.0, neutral_askings=3, grid_resolution=56, views=16
     )
     mean_head = load_mean_head(WEIGHTS / "mean_head.npz")
     grid, control = generate.start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
@@ -132,7 +133,8 @@ class Interrupted(Exception):
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     """Both stages go on from their checkpoints, to the same bits; another seed's are refused."""
     settings = generate.GeneratorSettings(
-        layout_steps=3,
+        layout_share=1.0,
+        neutral_weight=2.0,
         geometry_steps=7,
         texture_steps=6,
         grid_resolution=56,

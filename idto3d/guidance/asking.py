@@ -50,12 +50,12 @@ def split_steps(
 
     Args:
         steps: in all.
-        neutral_share: of the steps, for the neutral head; all of them where it is alone.
+        neutral_share: of the steps, for the neutral head.
         expressions: their number, neutral included.
         askings: blocks of the neutral head, and of each other expression; fewer where steps are.
         phases: into which an expression's askings fall, from high noise to low.
     """
-    neutral_steps = round(steps * (neutral_share if expressions > 1 else 1.0))
+    neutral_steps = round(steps * neutral_share)
     others = list(range(1, expressions))
     parts = (0, neutral_steps, askings[0], [0]), (neutral_steps, steps, askings[1], others)
     blocks: list[Block] = []
