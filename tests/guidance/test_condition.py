@@ -97,6 +97,26 @@ def test_an_untrained_encoder_expects_the_mean_head_as_drawn() -> None:
     torch.testing.assert_close(drawn, 2.0 * told.control[:, 3:] - 1.0)
 
 
+def test_a_map_over_the_face_says_what_is_seen_at_its_places_and_is_taken_over() -> None:
+    """An encoder with a map starts as one without; then a change of the map changes the front alone."""
+    torch.manual_seed(0)
+    plain, mapped, told = base.make_encoder().eval(), base.make_encoder(maps=4).eval(), conditions(2)
+    place = torch.full((2, 3, 64, 64), 0.2)
+    place[:, 2, :, 32:] = -1.2  # the right half of the picture lies behind the ears
+    told = replace(told, control=torch.cat([place, told.control[:, 3:]], 1))
+    mapped.take_over(plain)
+    for before, after in (
+        (plain(told).beside, mapped(told).beside),
+        (plain(told).expected, mapped(told).expected),
+    ):
+        torch.testing.assert_close(before, after)
+    with torch.no_grad():
+        mapped.painted.weight.normal_()
+        changed = (mapped(told).expected - plain(told).expected).abs().amax((0, 1))  # [16, 16]
+    assert (changed[:, :8] > 0).all()
+    assert (changed[:, 8:] == 0).all()
+
+
 def test_an_embedding_of_another_recogniser_is_refused() -> None:
     with pytest.raises(UserError, match=r"Found an identity embedding of 512 numbers, expected 128"):
         base.make_encoder()(conditions(1, dimension=512))

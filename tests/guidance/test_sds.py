@@ -63,6 +63,18 @@ def test_guidance_extrapolates_identity_expression_and_words_separately(
     assert guidance.calls == 2 * calls
 
 
+def test_an_expression_is_measured_from_rest_with_all_else_told() -> None:
+    """f(rest) + s (f(e) - f(rest)) takes two evaluations; at scale 1 the rest is not asked."""
+    guidance = KnownGuidance(lambda told: told.expression.float().view(-1, 1, 1, 1).expand(-1, 3, 8, 8), 8)
+    told = replace(conditions(2), expression=torch.tensor([5, 7]))
+    z, t = torch.zeros(2, 3, 8, 8), torch.tensor([3, 4])
+    pushed = guided_denoise(guidance, z, t, told, Scales(expression=2.0, rest=1))
+    torch.testing.assert_close(pushed[:, 0, 0, 0], torch.tensor([1 + 2 * 4.0, 1 + 2 * 6.0]))
+    assert guidance.calls == 4
+    guided_denoise(guidance, z, t, told, Scales(expression=1.0, rest=1))
+    assert guidance.calls == 6
+
+
 @pytest.mark.parametrize(
     ("loudness", "scales", "expected", "calls"),
     [

@@ -157,6 +157,21 @@ def test_surface_grid_interpolates_trilinearly_with_the_right_gradient(sphere: M
     assert slope == pytest.approx(change, abs=1e-9)
 
 
+def test_colour_says_where_it_would_be_another(sphere: Mesh) -> None:
+    """The gradient along a point's motion is the colour's own slope: what moves a brow is found in colour."""
+    field = _field(sphere)
+    with torch.no_grad():
+        for values in field.shared.parameters():
+            values.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
+    points = (_points(sphere)[:50] + 0.01).double().float().requires_grad_()
+    field(points).albedo.sum().backward()
+    step = torch.tensor([0.01, 0.0, 0.0])
+    with torch.no_grad():
+        slope = (field(points + step).albedo - field(points - step).albedo).sum(1) / 0.02
+    close = (points.grad[:, 0] - slope).abs() < 0.02 + 0.1 * slope.abs()  # type: ignore[index]
+    assert close.float().mean() > 0.9  # the others lie next to a cell's side
+
+
 def test_smoothness_is_zero_for_one_colour(sphere: Mesh) -> None:
     """A uniform material costs nothing; a noisy one does."""
     field, points = _field(sphere), _points(sphere)
