@@ -83,7 +83,7 @@ class BlockViews:
         bounds: the range of noise of a phase, as shares of the schedule.
         phases: their number.
         looks: how often a block's steps look at a view.
-        detail: as in `MeanViews.noised`.
+        reference: whether the head that stays is one, as in `MeanViews.noised`.
     """
 
     def __init__(
@@ -94,18 +94,18 @@ class BlockViews:
         bounds: Callable[[int], tuple[float, float]],
         phases: int,
         looks: int,
-        detail: float = 0.0,
+        reference: bool = True,
     ) -> None:
         self._pool, self._guidance, self._key = pool, guidance, key
         self._bounds, self._phases = bounds, phases
-        self._looks, self._detail = looks, detail
+        self._looks, self._reference = looks, reference
         self._noised: tuple[int, ReferenceViews] | None = None  # of a phase
 
     def of(self, block: Block, batch: int) -> ReferenceViews:
         """As many views as the block's steps, of `batch` views each, look at."""
         if self._noised is None or self._noised[0] != block.phase:
             noise, bounds = random_of(*self._key, block.phase), self._bounds(block.phase)
-            self._noised = block.phase, self._pool.noised(self._guidance, bounds, noise, self._detail)
+            self._noised = block.phase, self._pool.noised(self._guidance, bounds, noise, self._reference)
         views = self._noised[1]
         wanted = -(-(block.last - block.first) * batch // self._looks)
         order = np.random.default_rng([*self._key, self._phases + block.number]).permutation(len(views))
@@ -121,7 +121,6 @@ def asked(
     scales: Scales,
     *,
     weight: str = "clean_sample",
-    reference: bool = True,
 ) -> Tensor:
     """Where the denoiser would have the pictures of some views.
 
@@ -132,7 +131,6 @@ def asked(
         told: their condition.
         scales: of classifier-free guidance.
         weight: of `WEIGHTS`.
-        reference: give back what the denoiser takes off the head that stays (`sds_target`).
 
     Returns:
         latents [N, C, h, w].
@@ -140,9 +138,9 @@ def asked(
     targets = []
     for rows in row_blocks(len(views)):
         some = views.pick(range(rows.start, min(rows.stop, len(views))))
-        z0, error = guidance.encode(pictures(some)), some.error if reference else None
+        z0 = guidance.encode(pictures(some))
         targets.append(
-            sds_target(guidance, z0, told(some), some.t, scales, some.noise, weight=weight, error=error)
+            sds_target(guidance, z0, told(some), some.t, scales, some.noise, weight=weight, error=some.error)
         )
     return torch.cat(targets)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
-from idto3d.guidance.sds import blurred, draw_timesteps
+from idto3d.guidance.sds import draw_timesteps
 from idto3d.render.camera import Camera
 
 ROWS_AT_ONCE = 16  # of the denoiser
@@ -44,7 +44,7 @@ class MeanViews:
         guidance: Guidance,
         bounds: tuple[float, float],
         generator: torch.Generator,
-        detail: float = 0.0,
+        reference: bool = True,
     ) -> ReferenceViews:
         """The views with one timestep, one noise and so one error each.
 
@@ -52,18 +52,19 @@ class MeanViews:
             guidance: the prior.
             bounds: of the timesteps, as shares of the schedule.
             generator: of timesteps and noise.
-            detail: where above 0, only what a Gaussian of so many pixels takes off the error is kept.
+            reference: find the errors; else they are zero, and nothing is asked.
         """
         t = draw_timesteps(guidance, bounds, len(self.cameras), generator)
         noise = torch.randn(self.known.shape, generator=generator).to(self.known)
+        if not reference:
+            nothing = torch.zeros_like(self.known)
+            return ReferenceViews(self.cameras, self.drawn, self.control, t, noise, nothing)
         noisy = guidance.add_noise(self.known, noise, t)
         answers = [
             guidance.denoise(noisy[rows], t[rows], self.fitting.rows(rows))
             for rows in row_blocks(len(self.cameras))
         ]
         error = self.known - torch.cat(answers)
-        if detail > 0.0:
-            error = error - guidance.encode(blurred(guidance.decode(error), detail))
         return ReferenceViews(self.cameras, self.drawn, self.control, t, noise, error)
 
 

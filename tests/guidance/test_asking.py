@@ -46,7 +46,7 @@ def test_a_kept_answer_pulls_as_score_distillation_does() -> None:
     )
     views = pool.noised(guidance, (0.5, 0.9), random_of(0))
     pictures = torch.rand(2, 3, 8, 8, requires_grad=True)
-    targets = asked(guidance, views, lambda _: pictures.detach(), lambda _: told, Scales(), reference=True)
+    targets = asked(guidance, views, lambda _: pictures.detach(), lambda _: told, Scales())
     pull_loss(guidance.encode(pictures), targets).backward()
     kept, pictures.grad = pictures.grad, None
     sds_loss(guidance, pictures, told, views.t, 1.0, noise, error=views.error).backward()
