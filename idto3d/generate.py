@@ -364,8 +364,8 @@ def sculpt(
     """Stage 1: SDS on normal maps moves the mean head to the person, then that head to each expression.
 
     The person's neutral head is the reference of the expressions, so that they move it by what tells them
-    from neutral. The neutral head has none: giving back what the denoiser takes off the mean head kept more of
-    the mean head (validation people 3 and 6: NoW median 0.88 and 1.08 mm with, 0.84 and 0.95 without).
+    from neutral. The neutral head has none: giving back what the denoiser takes off the mean head kept more
+    of the mean head (validation people 3 and 6: NoW median 0.88 and 1.08 mm with, 0.84 and 0.95 without).
 
     Args:
         subject: what the photos said.
