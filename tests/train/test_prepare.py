@@ -346,7 +346,7 @@ def test_what_was_prepared_trains_a_prior(
     assert "--licence" in refused.stderr
     done = runner.invoke(app, [*command, "--licence", "consent on paper"], obj=Settings())
     assert done.exit_code == 0, done.output
-    base.write(folder, small_unet(), base.make_scheduler(), base.make_codec(), base.make_encoder(256))
+    base.write(folder, small_unet(), base.make_scheduler(), base.make_codec(), base.make_encoder(512))
     options = PriorOptions(steps=1, batch=2, rank=2, device="cpu")
     card = train_prior(folder, out, "texture", tmp_path / "mine", options, say=lambda _: None)
     assert card["licences"][1] == "data: consent on paper"
