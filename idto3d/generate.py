@@ -25,7 +25,7 @@ from idto3d.attributes import Attributes
 from idto3d.checkpoints import Checkpoints, state_of
 from idto3d.expressions import EXPRESSIONS
 from idto3d.geometry.cleanup import largest_component, reduce_faces
-from idto3d.geometry.head_field import HeadField, smooth_gradients
+from idto3d.geometry.head_field import NEUTRAL, HeadField, smooth_gradients
 from idto3d.geometry.mean_head import MeanHead, load_mean_head
 from idto3d.geometry.mesh import Mesh
 from idto3d.geometry.mouth import jaw_dropped, lip_heights, parted, unfolded
@@ -40,7 +40,7 @@ from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
-from idto3d.guidance.reference_views import MeanViews, ReferenceViews, ViewOrder, mean_views
+from idto3d.guidance.reference_views import StillViews, ViewOrder, plain_views, still_views
 from idto3d.guidance.sample import Scales, to_uint8
 from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, pull_loss
 from idto3d.profile import Stage, load_profile
@@ -81,7 +81,6 @@ LIP_CELL, LIP_MARGIN = 0.6, 1.5  # mm: height of the grid's cells between the li
 REGULARISED_POINTS = 1000  # surface points a step that texture smoothness is measured at
 # `pull_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers.
 SDS_WEIGHT = 12_288.0
-NEUTRAL = 0
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,8 @@ class GeneratorSettings:
     neutral_askings: int = 12  # in a part
     expression_askings: int = 3  # of an expression
     looks: int = 3  # at a view before it is asked about again
-    # What sets this apart from plain SDS; `idto3d-eval bench ablation` takes each away.
-    reference: bool = True  # Delta Denoising Score against the mean head
+    # What sets this apart from plain SDS; `idto3d-eval run --protocol distillation` takes each away.
+    reference: bool = True  # Delta Denoising Score of expressions, against the person's neutral head
     noise_range: str = "annealed"  # of TIMESTEP_RANGES
     distillation_weight: str = "clean_sample"  # of WEIGHTS: a loss in x0
     geometry_blur: float = 0.7  # pixels that pictures are compared through (`blurred`)
@@ -143,9 +142,6 @@ class Subject:
     embedding: NDArray[np.float32] | None
     attributes: Attributes | None
     prompt: Prompt | None = None
-
-
-NOBODY = Subject(None, None)
 
 
 @dataclass(frozen=True)
@@ -210,36 +206,29 @@ def noise_bounds(settings: GeneratorSettings, phase: int) -> tuple[float, float]
     return TIMESTEP_RANGES[settings.noise_range](phase / (PHASES - 1), FIRST_NOISE, LAST_NOISE)
 
 
+def neutral_share(settings: GeneratorSettings, expressions: int) -> float:
+    """Share of a stage's steps for the neutral head, of so many expressions, itself included."""
+    return settings.neutral_weight / (settings.neutral_weight + expressions - 1)
+
+
 def blocks_of(steps: int, expressions: int, settings: GeneratorSettings) -> list[Block]:
     """A stage's steps: the neutral head's, then the other expressions' in turn."""
-    share = settings.neutral_weight / (settings.neutral_weight + expressions - 1)
     askings = settings.neutral_askings, settings.expression_askings
-    return split_steps(steps, share, expressions, askings, PHASES)
+    return split_steps(steps, neutral_share(settings, expressions), expressions, askings, PHASES)
 
 
 def views_of(
-    pool: MeanViews,
-    guidance: Guidance,
-    key: Sequence[int],
-    settings: GeneratorSettings,
-    reference: bool = True,
+    pool: StillViews, guidance: Guidance, key: Sequence[int], settings: GeneratorSettings
 ) -> BlockViews:
     """A part's views, ready to be asked about block by block."""
-    bounds = partial(noise_bounds, settings)
-    reference = reference and settings.reference
-    return BlockViews(pool, guidance, key, bounds, PHASES, settings.looks, reference)
+    return BlockViews(pool, guidance, key, partial(noise_bounds, settings), PHASES, settings.looks)
 
 
-def ask(
-    guidance: Guidance,
-    views: ReferenceViews,
-    pictures: Callable[[ReferenceViews], Tensor],
-    told: Callable[[ReferenceViews], Condition],
-    scales: Scales,
-    settings: GeneratorSettings,
-) -> Tensor:
-    """`asked` as the settings want it."""
-    return asked(guidance, views, pictures, told, scales, weight=settings.distillation_weight)
+def scales_of(settings: GeneratorSettings, neutral: bool, identity: float, expression: float) -> Scales:
+    """Guidance of the neutral head by who it is and all that is told, of an expression away from neutral."""
+    if neutral:
+        return Scales(identity, identity, rescale=settings.rescale)
+    return Scales(expression=expression, rest=NEUTRAL, rescale=settings.rescale)
 
 
 def lay_out(
@@ -265,53 +254,44 @@ def lay_out(
         guidance: the base model with its texture adapter.
         control, mean_head, settings, seed, progress, kept: as in `paint`.
     """
+    steps = round(
+        settings.layout_share * round(settings.geometry_steps * neutral_share(settings, len(field.codes)))
+    )
+    blocks = blocks_of(steps, 1, settings)
+    if not blocks:
+        return
     with torch.no_grad():
         start, faces = field.mesh(NEUTRAL)
     places = torch.from_numpy(unfolded(start.numpy(), mean_head.landmarks)).float()
     material = mean_material(places, faces, mean_head)
     levels = nn.ParameterList(list(field.likeness)[:LAYOUT_LATTICES])
+    coarse = list(material.shared)[:LAYOUT_COLOURS]
     motion = torch.optim.Adam(motion_groups([levels], settings.layout_rate), betas=(0.9, 0.99))
-    colours = torch.optim.Adam(
-        [
-            {"params": list(grid.parameters()), "rate": settings.texture_rate}
-            for grid in list(material.shared)[:LAYOUT_COLOURS]
-        ],
-        betas=(0.9, 0.99),
-    )
-    head = ColouredHead(faces, places, material)
+    colours = torch.optim.Adam([colour_group(coarse, settings.texture_rate)], betas=(0.9, 0.99))
     optimisers: list[torch.optim.Optimizer] = [motion, colours]
     learned = nn.ModuleDict({"material": material, "field": field})
-    neutral_steps = sum(
-        block.last - block.first
-        for block in blocks_of(settings.geometry_steps, len(field.codes), settings)
-        if block.expression == NEUTRAL
-    )
-    steps = round(settings.layout_share * neutral_steps)
-    blocks = blocks_of(steps, 1, settings)
     done = kept.restore("layout", learned, optimisers, guidance) if kept else 0
-    numbers = np.random.default_rng([seed, 0])
-    at_rest, no_code = head.posed(start), torch.zeros(0)
-    pool = mean_views(
-        guidance,
-        control,
-        *lit_views(numbers, guidance.resolution, settings.views, 0.0),
-        lambda cameras, lights: head.pictures(at_rest, no_code, cameras, lights)[0],
-        lambda cameras, shown: condition_of(NOBODY, EXPRESSIONS[0], cameras, shown),
-    )
-    views = views_of(pool, guidance, [seed, 0], settings, reference=False)
+    if done == len(blocks):
+        return
+    learned.requires_grad_(False)
+    for moving in (levels, *coarse):
+        moving.requires_grad_(True)
+    head, no_code = ColouredHead(faces, places, material), torch.zeros(0)
+
+    def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
+        return head.pictures(head.posed(field.mesh(NEUTRAL)[0]), no_code, cameras, lights)[0]
+
+    shown_from = lit_views(np.random.default_rng([seed, 0]), guidance.resolution, settings.views, 0.0)
+    views = views_of(plain_views(guidance, control, *shown_from), guidance, [seed, 0], settings)
     for block in blocks[done:]:
-
-        def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
-            return head.pictures(head.posed(field.mesh(NEUTRAL)[0]), no_code, cameras, lights)[0]
-
         seen = views.of(block, settings.texture_batch)
-        targets = ask(
+        targets = asked(
             guidance,
             seen,
             lambda some: pictures(some.cameras, some.drawn),
             lambda some: condition_of(subject, EXPRESSIONS[0], some.cameras, some.control),
             Scales(rescale=settings.rescale),
-            settings,
+            settings.distillation_weight,
         )
         blur = LAYOUT_BLUR[block.phase]
         targets = softened(guidance, targets, blur)
@@ -336,6 +316,7 @@ def lay_out(
                 lambda: state_of(block.number + 1, learned, optimisers, guidance),  # noqa: B023
                 lambda: normals_picture(field),
             )
+    field.requires_grad_(True)
 
 
 def mean_material(places: Tensor, faces: Tensor, mean_head: MeanHead, code_size: int = 0) -> MaterialField:
@@ -378,8 +359,6 @@ def sculpt(
         progress: called after each step.
         kept: where checkpoints are written to and read from.
     """
-    with torch.no_grad():
-        start = field.start(), field.surface().faces
     level_set = {"params": [field.sdf, field.deformation], "rate": settings.geometry_rate}
     fine = UniformAdam([level_set], lr=settings.geometry_rate, betas=(0.9, 0.99))
     coarse = torch.optim.Adam(motion_groups([field.likeness], settings.likeness_rate), betas=(0.9, 0.99))
@@ -398,43 +377,44 @@ def sculpt(
     for block in blocks[done:]:
         index, neutral = block.expression, block.expression == NEUTRAL
         # An expression moves the head that is there, and does not change whose it is.
-        for parameter in (field.sdf, field.deformation, *field.likeness):
-            parameter.requires_grad_(neutral)
+        field.likeness.requires_grad_(neutral)
+        for parameter in (field.sdf, field.deformation):
+            parameter.requires_grad_(False)
         if neutral not in views:
             numbers = np.random.default_rng([seed, 1, neutral])
-            stays = start if neutral else (field.neutral().detach(), field.surface().faces)
-            whose = NOBODY if neutral else subject
-            pool = mean_views(
-                guidance,
-                control,
-                *drawn_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0),
-                lambda cameras, _: normals(stays, cameras),  # noqa: B023
-                lambda cameras, shown: condition_of(whose, expressions[0], cameras, shown),  # noqa: B023
+            shown_from = drawn_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0)
+            pool = (
+                plain_views(guidance, control, *shown_from)
+                if neutral or not settings.reference
+                else still_views(
+                    guidance,
+                    control,
+                    *shown_from,
+                    lambda cameras, _: normals(field.mesh(NEUTRAL), cameras),
+                    lambda cameras, shown: condition_of(subject, expressions[0], cameras, shown),
+                )
             )
-            views[neutral] = views_of(pool, guidance, [seed, 1, neutral], settings, reference=not neutral)
+            views[neutral] = views_of(pool, guidance, [seed, 1, neutral], settings)
         seen = views[neutral].of(block, settings.geometry_batch)
-        targets = ask(
+        targets = asked(
             guidance,
             seen,
             lambda some: normals(field.mesh(index), some.cameras),  # noqa: B023
             lambda some: condition_of(subject, expressions[index], some.cameras, some.control),  # noqa: B023
-            Scales(settings.guidance_scale, settings.guidance_scale, rescale=settings.rescale)
-            if neutral
-            else Scales(expression=settings.expression_scale, rest=NEUTRAL, rescale=settings.rescale),
-            settings,
+            scales_of(settings, neutral, settings.guidance_scale, settings.expression_scale),
+            settings.distillation_weight,
         )
         blur = 0.0 if neutral else EXPRESSION_BLUR[block.phase]
         targets = softened(guidance, targets, blur)
         if not neutral:
             if block.share[0] == 0.0:
-                few = range(min(JAW_VIEWS, len(seen)))
                 drop_jaw(
                     field,
                     index,
                     control.landmarks,
                     lambda: pull_loss(
-                        guidance.encode(normals(field.mesh(index), seen.pick(few).cameras, blur)),  # noqa: B023
-                        targets[: len(few)],  # noqa: B023
+                        guidance.encode(normals(field.mesh(index), seen.cameras[:JAW_VIEWS], blur)),  # noqa: B023
+                        targets[:JAW_VIEWS],  # noqa: B023
                     ),
                 )
             for level, lattice in enumerate(field.displacement[index - 1]):
@@ -445,6 +425,8 @@ def sculpt(
             moving: list[torch.optim.Optimizer] = [motion]
             if neutral:
                 moving = [coarse, fine] if block.share_at(step) >= FINE_FROM else [coarse]
+            for parameter in (field.sdf, field.deformation):
+                parameter.requires_grad_(fine in moving)
             rows = order.take(settings.geometry_batch)
             vertices, faces = field.mesh(index)
             shown = normals((vertices, faces), [seen.cameras[row] for row in rows], blur)
@@ -497,6 +479,11 @@ def motion_groups(motions: Iterable[nn.ParameterList], rate: float) -> list[dict
     return [{"params": list(level), "rate": rate * 0.5**index} for index, level in enumerate(levels)]
 
 
+def colour_group(grids: Iterable[nn.Module], rate: float) -> dict[str, Any]:
+    """A parameter group for Adam of a reflectance's grids, which move by `rate` a step."""
+    return {"params": [parameter for grid in grids for parameter in grid.parameters()], "rate": rate}
+
+
 def make_ready(optimiser: torch.optim.Optimizer, share: float) -> None:
     """Rates for this share of a part, from each group's own `rate`, and no gradients."""
     for group in optimiser.param_groups:
@@ -509,7 +496,7 @@ def normals_picture(field: HeadField) -> NDArray[np.uint8]:
     """The neutral head's and the last expression's normals from the front, for the one who waits."""
     shown = [
         render_normal_views(*field.mesh(index), PREVIEW_CAMERAS)[0]
-        for index in sorted({0, len(field.codes) - 1})
+        for index in sorted({NEUTRAL, len(field.codes) - 1})
     ]
     return np.concatenate(to_uint8(torch.cat(shown).permute(0, 3, 1, 2)), 1)
 
@@ -577,12 +564,11 @@ def paint(
     names, places, faces = list(geometry.vertices), geometry.places, geometry.faces
     field = geometry.field.requires_grad_(False)
     material = mean_material(places, faces, mean_head, field.codes.shape[1])
-    levels = list(material.shared)
-    rates = (levels[:-FINE_GRIDS], 1.0), (levels[-FINE_GRIDS:], FINE_RATE)
+    levels, rate = list(material.shared), settings.texture_rate
     colours = torch.optim.Adam(
         [
-            {"params": [p for grid in grids for p in grid.parameters()], "rate": rate * settings.texture_rate}
-            for grids, rate in rates
+            colour_group(levels[:-FINE_GRIDS], rate),
+            colour_group(levels[-FINE_GRIDS:], FINE_RATE * rate),
         ],
         betas=(0.9, 0.99),
         fused=True,
@@ -614,29 +600,32 @@ def paint(
 
         if neutral not in views:
             numbers = np.random.default_rng([seed, 2, neutral])
-            pool = mean_views(
-                guidance,
-                control,
-                *lit_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0),
-                lambda cameras, lights: blurred(
-                    head.pictures(rest, codes[NEUTRAL], cameras, lights)[0],
-                    blur,  # noqa: B023
-                ),
-                lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
-            )
+            shown_from = lit_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0)
             # Colours follow the denoiser's whole answer: on validation people 1 and 3 calibrated identity was
             # 0.50 and 0.51 so, and 0.42 and 0.32 with the mean head's detail given back.
-            views[neutral] = views_of(pool, guidance, [seed, 2, neutral], settings, reference=not neutral)
+            pool = (
+                plain_views(guidance, control, *shown_from)
+                if neutral or not settings.reference
+                else still_views(
+                    guidance,
+                    control,
+                    *shown_from,
+                    lambda cameras, lights: blurred(
+                        head.pictures(rest, codes[NEUTRAL], cameras, lights)[0],
+                        blur,  # noqa: B023
+                    ),
+                    lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
+                )
+            )
+            views[neutral] = views_of(pool, guidance, [seed, 2, neutral], settings)
         seen = views[neutral].of(block, settings.texture_batch)
-        targets = ask(
+        targets = asked(
             guidance,
             seen,
             lambda some: pictures(some.cameras, some.drawn)[0],
             lambda some: condition_of(subject, names[index], some.cameras, some.control),  # noqa: B023
-            Scales(settings.texture_guidance_scale, settings.texture_guidance_scale, rescale=settings.rescale)
-            if neutral
-            else Scales(expression=settings.texture_expression_scale, rest=NEUTRAL, rescale=settings.rescale),
-            settings,
+            scales_of(settings, neutral, settings.texture_guidance_scale, settings.texture_expression_scale),
+            settings.distillation_weight,
         )
         order = ViewOrder(len(seen), np.random.default_rng([seed, 2, block.number]))
         for step in range(block.first, block.last):
@@ -682,7 +671,7 @@ def colour_picture(head: ColouredHead, geometry: Geometry, codes: Sequence[Tenso
     lights = [EVEN_LIGHT] * len(PREVIEW_CAMERAS)
     shown = [
         head.pictures(head.posed(geometry.posed(index)), codes[index], PREVIEW_CAMERAS, lights)[0]
-        for index in sorted({0, len(codes) - 1})
+        for index in sorted({NEUTRAL, len(codes) - 1})
     ]
     return np.concatenate(to_uint8(torch.cat(shown)), 1)
 

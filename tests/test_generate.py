@@ -108,7 +108,8 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
         decode = encode
 
     monkeypatch.setattr(generate, "condition_of", remember)
-    monkeypatch.setattr(generate, "mean_views", Unasked)
+    monkeypatch.setattr(generate, "still_views", Unasked)
+    monkeypatch.setattr(generate, "plain_views", Unasked)
     monkeypatch.setattr(asking, "sds_target", answer)
     settings = generate.GeneratorSettings(
         geometry_steps=90, neutral_weight=1.0, neutral_askings=3, grid_resolution=56, views=16

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.guidance import Guidance
-from idto3d.guidance.reference_views import MeanViews, ReferenceViews, row_blocks
+from idto3d.guidance.reference_views import ReferenceViews, StillViews, row_blocks
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import blurred, sds_target
 
@@ -83,29 +83,27 @@ class BlockViews:
         bounds: the range of noise of a phase, as shares of the schedule.
         phases: their number.
         looks: how often a block's steps look at a view.
-        reference: whether the head that stays is one, as in `MeanViews.noised`.
     """
 
     def __init__(
         self,
-        pool: MeanViews,
+        pool: StillViews,
         guidance: Guidance,
         key: Sequence[int],
         bounds: Callable[[int], tuple[float, float]],
         phases: int,
         looks: int,
-        reference: bool = True,
     ) -> None:
         self._pool, self._guidance, self._key = pool, guidance, key
         self._bounds, self._phases = bounds, phases
-        self._looks, self._reference = looks, reference
+        self._looks = looks
         self._noised: tuple[int, ReferenceViews] | None = None  # of a phase
 
     def of(self, block: Block, batch: int) -> ReferenceViews:
         """As many views as the block's steps, of `batch` views each, look at."""
         if self._noised is None or self._noised[0] != block.phase:
             noise, bounds = random_of(*self._key, block.phase), self._bounds(block.phase)
-            self._noised = block.phase, self._pool.noised(self._guidance, bounds, noise, self._reference)
+            self._noised = block.phase, self._pool.noised(self._guidance, bounds, noise)
         views = self._noised[1]
         wanted = -(-(block.last - block.first) * batch // self._looks)
         order = np.random.default_rng([*self._key, self._phases + block.number]).permutation(len(views))
@@ -119,7 +117,6 @@ def asked(
     pictures: Callable[[ReferenceViews], Tensor],
     told: Callable[[ReferenceViews], Condition],
     scales: Scales,
-    *,
     weight: str = "clean_sample",
 ) -> Tensor:
     """Where the denoiser would have the pictures of some views.
@@ -137,7 +134,7 @@ def asked(
     """
     targets = []
     for rows in row_blocks(len(views)):
-        some = views.pick(range(rows.start, min(rows.stop, len(views))))
+        some = views.pick(range(rows.start, rows.stop))
         z0 = guidance.encode(pictures(some))
         targets.append(
             sds_target(guidance, z0, told(some), some.t, scales, some.noise, weight=weight, error=some.error)

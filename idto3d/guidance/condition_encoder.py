@@ -144,21 +144,20 @@ class ConditionEncoder(nn.Module):
             raise ValueError("Found a condition without a control, expected one: this denoiser looks at it.")
         phases = [control[:, :3] * (2 * torch.pi / wave) for wave in WAVES]
         waves = [wave for phase in phases for wave in (phase.sin(), phase.cos())]
-        layers = [control, *waves]
+        seen = functional.pixel_unshuffle(torch.cat([control, *waves], 1), patch)
+        head = control[:, :3].abs().sum(1, keepdim=True) > 0
         said: Tensor | float = 0.0
         if self.config.maps:
-            layers.append(self._mapped(control[:, :3], who))
-            said = self.painted(functional.pixel_unshuffle(layers[-1], patch))
-        seen = functional.pixel_unshuffle(torch.cat(layers, 1), patch)
+            mapped = functional.pixel_unshuffle(self._mapped(control[:, :3], who) * head, patch)
+            seen, said = torch.cat([seen, mapped], 1), self.painted(mapped)
         fields = seen
         for layer, mix in zip(self.fields, self.mixes, strict=True):
             fields = functional.silu(layer(fields)) * (1.0 + mix(who))[:, :, None, None]
-        head = control[:, :3].abs().sum(1, keepdim=True) > 0
         drawn = functional.pixel_unshuffle((2.0 * control[:, 3:] - 1.0) * head, patch)  # grey elsewhere
         return self.beside(seen) + self.mixed(fields), drawn + said + self.change(fields)
 
     def _mapped(self, place: Tensor, who: Tensor) -> Tensor:
-        """The map that `who` [B, D + P] mixes, read at pixels' places [B, 3, R, R]; zero off the front."""
+        """The map that `who` [B, D + P] mixes, read at pixels' places [B, 3, R, R]; zero behind the ears."""
         shares = self.shares(who) + self.linear_shares(who)
         # Einstein sums leave autocast's half precision; a map is cheap.
         mixed = torch.einsum("bm,mchw->bchw", shares, self.maps.to(shares.dtype))
@@ -166,8 +165,7 @@ class ConditionEncoder(nn.Module):
         at = 2.0 * (place[:, :2].permute(0, 2, 3, 1) - low) / (high - low) - 1.0  # [B, R, R, 2] in [-1, 1]
         read = functional.grid_sample(mixed.float(), at.float(), align_corners=True, padding_mode="zeros")
         front = ((place[:, 2:] - MAP_BEHIND) / MAP_FADING).clamp(0.0, 1.0)
-        head = place.abs().sum(1, keepdim=True) > 0
-        return read * front * head
+        return read * front
 
     def take_over(self, other: ConditionEncoder) -> None:
         """Start from another encoder's weights, but for what reads the identity where the lengths differ, and
@@ -177,12 +175,12 @@ class ConditionEncoder(nn.Module):
         pooled = self.config.pooled
         for name in theirs.keys() - taken.keys():
             value = theirs[name]
-            if name.startswith(
-                ("mixes", "shares.0", "linear_shares")
-            ):  # [fields, D + P]: the P pooled columns
+            if name.startswith(("mixes", "shares.0", "linear_shares")):
+                # [fields, D + P]: the P pooled columns.
                 own[name][:, -pooled:] = value[:, -pooled:]
                 own[name][:, :-pooled] = 0.0
-            elif name in ("beside.weight", "fields.0.weight"):  # [channels, seen, 1, 1]: the map is seen last
+            elif name in ("beside.weight", "fields.0.weight"):
+                # [channels, seen, 1, 1]: the map is seen last.
                 own[name][:, : value.shape[1]] = value
                 own[name][:, value.shape[1] :] = 0.0
             else:

@@ -1,10 +1,9 @@
 """Views of a head that stays, whose own error is known: what distillation compares a changing one with.
 
 What a denoiser would change of a picture that fits its condition is its error (blur, above all), and Delta
-Denoising Score (Hertz et al. 2023, eq. 3) takes it off. The mean head never changes, nor the head that
-stage 2 begins with, nor a person's neutral head while its expressions are made: over a fixed set of cameras,
-lights, timesteps and noises its pictures and errors are computed once, and all that is asked from one of them
-is spared a rendering and an evaluation.
+Denoising Score (Hertz et al. 2023, eq. 3) takes it off. A person's neutral head never changes while its
+expressions are made: over a fixed set of cameras, lights, timesteps and noises its pictures and errors are
+computed once, and all that is asked from one of them is spared a rendering and an evaluation.
 """
 
 from __future__ import annotations
@@ -26,17 +25,18 @@ ROWS_AT_ONCE = 16  # of the denoiser
 
 
 @dataclass(frozen=True)
-class MeanViews:
-    """A head that stays from N cameras, with the condition that its pictures fit.
+class StillViews:
+    """A head that stays from N cameras, with the condition that its pictures fit; None for no reference.
 
-    control [N, 6, R, R] of `ControlView`; known [N, C, h, w] latents of the pictures.
+    control [N, 6, R, R] of `ControlView`; known [N, C, h, w] latents of the pictures, of any values where
+    there is no reference.
     """
 
     cameras: Sequence[Camera]
     drawn: Sequence[Drawn]
     control: Tensor
     known: Tensor
-    fitting: Condition
+    fitting: Condition | None
 
     @torch.no_grad()
     def noised(
@@ -44,24 +44,23 @@ class MeanViews:
         guidance: Guidance,
         bounds: tuple[float, float],
         generator: torch.Generator,
-        reference: bool = True,
     ) -> ReferenceViews:
-        """The views with one timestep, one noise and so one error each.
+        """The views with one timestep, one noise and so one error each, which is zero without a reference.
 
         Args:
             guidance: the prior.
             bounds: of the timesteps, as shares of the schedule.
             generator: of timesteps and noise.
-            reference: find the errors; else they are zero, and nothing is asked.
         """
         t = draw_timesteps(guidance, bounds, len(self.cameras), generator)
         noise = torch.randn(self.known.shape, generator=generator).to(self.known)
-        if not reference:
+        fitting = self.fitting
+        if fitting is None:
             nothing = torch.zeros_like(self.known)
             return ReferenceViews(self.cameras, self.drawn, self.control, t, noise, nothing)
         noisy = guidance.add_noise(self.known, noise, t)
         answers = [
-            guidance.denoise(noisy[rows], t[rows], self.fitting.rows(rows))
+            guidance.denoise(noisy[rows], t[rows], fitting.rows(rows))
             for rows in row_blocks(len(self.cameras))
         ]
         error = self.known - torch.cat(answers)
@@ -100,14 +99,14 @@ class ReferenceViews:
 
 
 @torch.no_grad()
-def mean_views(
+def still_views(
     guidance: Guidance,
     control: ControlView,
     cameras: Sequence[Camera],
     drawn: Sequence[Drawn],
     pictures: Callable[[Sequence[Camera], Sequence[Drawn]], Tensor],
     fitting: Callable[[Sequence[Camera], Tensor], Condition],
-) -> MeanViews:
+) -> StillViews:
     """A head that stays, seen and drawn as given.
 
     Args:
@@ -119,12 +118,24 @@ def mean_views(
     """
     shown = control.looks(cameras, drawn)
     known = [guidance.encode(pictures(cameras[rows], drawn[rows])) for rows in row_blocks(len(cameras))]
-    return MeanViews(cameras, drawn, shown, torch.cat(known), fitting(cameras, shown))
+    return StillViews(cameras, drawn, shown, torch.cat(known), fitting(cameras, shown))
+
+
+@torch.no_grad()
+def plain_views(
+    guidance: Guidance, control: ControlView, cameras: Sequence[Camera], drawn: Sequence[Drawn]
+) -> StillViews:
+    """Views without a reference: nothing is rendered, and nothing asked. Arguments as in `still_views`."""
+    side = guidance.resolution
+    known = torch.zeros_like(guidance.encode(torch.zeros(1, 3, side, side, device=guidance.device)))
+    return StillViews(
+        cameras, drawn, control.looks(cameras, drawn), known.repeat(len(cameras), 1, 1, 1), None
+    )
 
 
 def row_blocks(count: int) -> list[slice]:
     """Rows 0 to `count` in blocks that a denoiser takes at once."""
-    return [slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE)]
+    return [slice(start, min(start + ROWS_AT_ONCE, count)) for start in range(0, count, ROWS_AT_ONCE)]
 
 
 class ViewOrder:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from idto3d.guidance.asking import BlockViews, asked, random_of, softened, split_steps
-from idto3d.guidance.reference_views import MeanViews
+from idto3d.guidance.reference_views import StillViews
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import pull_loss, sds_loss
 from idto3d.render.camera import Camera
@@ -41,7 +41,7 @@ def test_a_kept_answer_pulls_as_score_distillation_does() -> None:
     answer = torch.rand(1, 3, 8, 8) * 2 - 1
     guidance = KnownGuidance(lambda condition: answer.expand(len(condition), -1, -1, -1), 8)
     told, noise = conditions(2), torch.randn(2, 3, 8, 8)
-    pool = MeanViews(
+    pool = StillViews(
         [Camera(), Camera()], ["normals"] * 2, torch.zeros(2, 6, 8, 8), torch.rand(2, 3, 8, 8), told
     )
     views = pool.noised(guidance, (0.5, 0.9), random_of(0))
@@ -57,7 +57,7 @@ def test_a_blocks_views_are_its_own_and_the_same_again() -> None:
     guidance = KnownGuidance(lambda condition: torch.zeros(len(condition), 3, 8, 8), 8)
     cameras = [Camera(yaw=0.1 * index) for index in range(12)]
     known, control = torch.rand(12, 3, 8, 8), torch.zeros(12, 6, 8, 8)
-    pool = MeanViews(cameras, ["normals"] * 12, control, known, conditions(12))
+    pool = StillViews(cameras, ["normals"] * 12, control, known, conditions(12))
     blocks = split_steps(24, 1.0, 1, (4, 3), 3)
 
     def seen(order: list[int]) -> dict[int, list[float]]:
