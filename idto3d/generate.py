@@ -37,17 +37,20 @@ from idto3d.geometry.tet_grid import FACE, TetGrid, Thin, build_tet_grid
 from idto3d.guidance.asking import Block, BlockViews, asked, random_of, softened, split_steps
 from idto3d.guidance.cameras import AROUND, draw_view
 from idto3d.guidance.condition import Condition
-from idto3d.guidance.control import ControlView, Drawn
+from idto3d.guidance.control import UNIT, ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.places import asked_places, place_loss
 from idto3d.guidance.priors import open_prior
-from idto3d.guidance.reference_views import StillViews, ViewOrder, plain_views, still_views
+from idto3d.guidance.reference_views import ReferenceViews, StillViews, ViewOrder, plain_views, still_views
 from idto3d.guidance.sample import Scales, to_uint8
 from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, pull_loss
+from idto3d.guidance.shown import Shown
 from idto3d.profile import Stage, load_profile
 from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
 from idto3d.render.normals import render_normal_views
+from idto3d.render.rasterise import carried_views
 from idto3d.texture.bake import rasterise_atlas
 from idto3d.texture.coloured_head import ColouredHead
 from idto3d.texture.maps import material_maps
@@ -56,7 +59,7 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 OpenPrior = Callable[[Path, Stage], Guidance]
-GENERATOR_VERSION = "5"
+GENERATOR_VERSION = "6"
 # Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
@@ -125,6 +128,9 @@ class GeneratorSettings:
     surface_regularity: float = 0.02
     displacement_regularity: float = 0.05
     texture_regularity: float = 0.1
+    place_weight: float = 300.0  # of where things are, beside how they look; 0 asks for no places
+    # On held-out training people a prior moved places 0.8 to 1.7 times too little, most often 1.2.
+    place_scale: float = 1.2  # of an expression's, away from neutral
     faces: int = 16_000
     texture_size: int = 512
 
@@ -151,7 +157,8 @@ class Geometry:
     field: HeadField
     faces: Tensor  # [F, 3]
     vertices: dict[str, Tensor]  # expression -> [V, 3] mm
-    places: Tensor  # [V, 3] mm: where each vertex lies on the mean head, its lips apart (`unfolded`)
+    on_mean: Tensor  # [V, 3] mm: where each vertex lies on the mean head
+    places: Tensor  # [V, 3] mm: the same, with the lips apart (`unfolded`)
     basis: SplineBasis  # of displacements at these vertices
 
     def displaced(self, expression: int) -> Tensor:
@@ -198,7 +205,15 @@ def condition_of(
         subject.attributes,
         control=shown,
         prompt=subject.prompt,
-    )
+    ).to(shown.device)
+
+
+def placed(condition: Condition, shown: Shown | None, settings: GeneratorSettings) -> Condition:
+    """The condition, told besides where on the mean head a picture's pixels are: a head that is there already
+    gets its answer where its own lips are, not where they are expected."""
+    if shown is None or not settings.place_weight:
+        return condition
+    return replace(condition, place=shown.on_mean)
 
 
 def noise_bounds(settings: GeneratorSettings, phase: int) -> tuple[float, float]:
@@ -242,11 +257,12 @@ def lay_out(
     progress: Progress | None = None,
     kept: Checkpoints | None = None,
 ) -> None:
-    """Before stage 1: SDS on shaded colour moves the mean head's eyes, brows and lips to the person's.
+    """Before stage 1: the texture prior moves the mean head's eyes, brows and lips to the person's.
 
     A normal map hardly says where lips and brows are. Without this, stage 1 modelled a new mouth beside the
-    mean head's, whose lips alone can part, and stage 2 drew second brows. Only coarse motions and coarse
-    colours learn; the colours are forgotten.
+    mean head's, whose lips alone can part, and stage 2 drew second brows. Only coarse motions learn, from the
+    places that the prior wants to be seen (`idto3d.guidance.places`). A prior that knows of none is asked by
+    SDS on shaded colour, with coarse colours that are forgotten.
 
     Args:
         subject: what the photos said.
@@ -260,47 +276,61 @@ def lay_out(
     blocks = blocks_of(steps, 1, settings)
     if not blocks:
         return
-    with torch.no_grad():
-        start, faces = field.mesh(NEUTRAL)
-    places = torch.from_numpy(unfolded(start.numpy(), mean_head.landmarks)).float()
-    material = mean_material(places, faces, mean_head)
+    start, faces = light_start(field, settings.faces)
+    basis = SplineBasis(field.likeness_lattices[:LAYOUT_LATTICES], start.cpu().numpy())
     levels = nn.ParameterList(list(field.likeness)[:LAYOUT_LATTICES])
-    coarse = list(material.shared)[:LAYOUT_COLOURS]
     motion = torch.optim.Adam(motion_groups([levels], settings.layout_rate), betas=(0.9, 0.99))
-    colours = torch.optim.Adam([colour_group(coarse, settings.texture_rate)], betas=(0.9, 0.99))
-    optimisers: list[torch.optim.Optimizer] = [motion, colours]
-    learned = nn.ModuleDict({"material": material, "field": field})
+    optimisers: list[torch.optim.Optimizer] = [motion]
+    learned = nn.ModuleDict({"field": field})
+    by_colour = not (settings.place_weight and guidance.knows_places)
+    if by_colour:
+        places = torch.from_numpy(unfolded(start.cpu().numpy(), mean_head.landmarks)).to(start)
+        learned["material"] = material = mean_material(places, faces, mean_head)
+        coarse = list(material.shared)[:LAYOUT_COLOURS]
+        optimisers.append(torch.optim.Adam([colour_group(coarse, settings.texture_rate)], betas=(0.9, 0.99)))
+        head, no_code = ColouredHead(faces, places, start, material), places.new_zeros(0)
     done = kept.restore("layout", learned, optimisers, guidance) if kept else 0
     if done == len(blocks):
         return
     learned.requires_grad_(False)
-    for moving in (levels, *coarse):
+    for moving in (levels, *(coarse if by_colour else ())):
         moving.requires_grad_(True)
-    head, no_code = ColouredHead(faces, places, material), torch.zeros(0)
 
-    def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Tensor:
-        return head.pictures(head.posed(field.mesh(NEUTRAL)[0]), no_code, cameras, lights)[0]
+    def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Shown:
+        return head.pictures(head.posed(start + basis(list(levels))), no_code, cameras, lights)
+
+    def told(some: ReferenceViews) -> Condition:
+        return condition_of(subject, EXPRESSIONS[0], some.cameras, some.control)
 
     shown_from = lit_views(np.random.default_rng([seed, 0]), guidance.resolution, settings.views, 0.0)
     views = views_of(plain_views(guidance, control, *shown_from), guidance, [seed, 0], settings)
     for block in blocks[done:]:
         seen = views.of(block, settings.texture_batch)
-        targets = asked(
-            guidance,
-            seen,
-            lambda some: pictures(some.cameras, some.drawn),
-            lambda some: condition_of(subject, EXPRESSIONS[0], some.cameras, some.control),
-            Scales(rescale=settings.rescale),
-            settings.distillation_weight,
-        )
         blur = LAYOUT_BLUR[block.phase]
-        targets = softened(guidance, targets, blur)
+        wanted = targets = torch.zeros(0)
+        if by_colour:
+            targets = asked(
+                guidance,
+                seen,
+                lambda some: pictures(some.cameras, some.drawn),
+                lambda some, _: told(some),
+                Scales(rescale=settings.rescale),
+                settings.distillation_weight,
+            )
+            targets = softened(guidance, targets, blur)
+        else:
+            wanted = asked_places(guidance, seen, told)
         order = ViewOrder(len(seen), np.random.default_rng([seed, 0, block.number]))
         for step in range(block.first, block.last):
             rows = order.take(settings.texture_batch)
-            shown = pictures([seen.cameras[row] for row in rows], [seen.drawn[row] for row in rows])
-            loss = SDS_WEIGHT * pull_loss(guidance.encode(blurred(shown, blur)), targets[rows])
-            moved = field.moved(field.likeness)
+            cameras = [seen.cameras[row] for row in rows]
+            moved = basis(list(levels))
+            if by_colour:
+                shown = pictures(cameras, [seen.drawn[row] for row in rows]).pictures
+                loss = SDS_WEIGHT * pull_loss(guidance.encode(blurred(shown, blur)), targets[rows])
+            else:
+                on_mean = carried_views(start + moved, faces, start / UNIT, cameras)
+                loss = settings.place_weight * place_loss(on_mean, wanted[rows])
             loss = loss + settings.displacement_regularity * strain_loss(moved, start, faces)
             for optimiser in optimisers:
                 make_ready(optimiser, block.share_at(step))
@@ -319,16 +349,26 @@ def lay_out(
     field.requires_grad_(True)
 
 
+@torch.no_grad()
+def light_start(field: HeadField, faces: int) -> tuple[Tensor, Tensor]:
+    """The surface that a field starts from with a bounded number of faces: vertices [V, 3] mm, faces."""
+    start, topology = field.start(), field.surface().faces
+    body = largest_component(Mesh(start.cpu().double().numpy(), topology.cpu().numpy()))
+    reduced = reduce_faces(body, faces)
+    vertices = torch.from_numpy(reduced.carry(start.cpu().numpy())).to(start)
+    return vertices, torch.from_numpy(reduced.faces).to(topology.device)
+
+
 def mean_material(places: Tensor, faces: Tensor, mean_head: MeanHead, code_size: int = 0) -> MaterialField:
-    """The mean head's colours over places [V, 3] mm (`unfolded`), ready to be learned."""
+    """The mean head's colours over places [V, 3] mm (`unfolded`), ready to be learned, on their device."""
     apart = replace(mean_head, points=unfolded(mean_head.points, mean_head.landmarks).astype(np.float32))
     return MaterialField(
-        places,
-        faces,
+        places.cpu(),
+        faces.cpu(),
         lambda points: torch.from_numpy(apart.albedo_at(points.numpy())),
         code_size=code_size,
         near=Near(FACE.lower, FACE.upper, FACE_TEXEL),
-    )
+    ).to(places.device)
 
 
 def sculpt(
@@ -369,17 +409,36 @@ def sculpt(
     blocks = blocks_of(settings.geometry_steps, len(expressions), settings)
     done = kept.restore("geometry", field, optimisers, guidance) if kept else 0
 
-    def normals(mesh: tuple[Tensor, Tensor], cameras: Sequence[Camera], more: float = 0.0) -> Tensor:
-        pictures = render_normal_views(*mesh, cameras)[0].permute(0, 3, 1, 2)
-        return blurred(pictures, float(np.hypot(settings.geometry_blur, more)))
+    # What only moves is seen with few faces: the start before its level set is learned, and the finished
+    # neutral head, which expressions move.
+    start, start_faces = light_start(field, settings.faces)
+    start_basis = SplineBasis(field.likeness_lattices, start.cpu().numpy())
+    body: Geometry | None = None
+    carving = False  # whether the level set is learned
+
+    def mesh(index: int) -> tuple[Tensor, Tensor, Tensor]:
+        if body is not None:
+            return body.posed(index), body.faces, body.on_mean
+        if carving:
+            return *field.mesh(index), field.start()
+        return start + start_basis(list(field.likeness)), start_faces, start
+
+    def normals(mesh: tuple[Tensor, Tensor, Tensor], cameras: Sequence[Camera], more: float = 0.0) -> Shown:
+        vertices, faces, on_mean = mesh
+        shown = render_normal_views(vertices, faces, cameras, on_mean.detach() / UNIT)
+        pictures, on_mean = (image.permute(0, 3, 1, 2) for image in (shown.normals, shown.carried))
+        return Shown(blurred(pictures, float(np.hypot(settings.geometry_blur, more))), on_mean)
 
     views: dict[bool, BlockViews] = {}
     for block in blocks[done:]:
         index, neutral = block.expression, block.expression == NEUTRAL
+        carving = neutral and block.share[1] > FINE_FROM
         # An expression moves the head that is there, and does not change whose it is.
         field.likeness.requires_grad_(neutral)
         for parameter in (field.sdf, field.deformation):
             parameter.requires_grad_(False)
+        if not neutral and body is None:
+            body = settled(field, expressions, control.landmarks, settings.faces)
         if neutral not in views:
             numbers = np.random.default_rng([seed, 1, neutral])
             shown_from = drawn_views(numbers, guidance.resolution, settings.views, AROUND if neutral else 0.0)
@@ -390,33 +449,42 @@ def sculpt(
                     guidance,
                     control,
                     *shown_from,
-                    lambda cameras, _: normals(field.mesh(NEUTRAL), cameras),
-                    lambda cameras, shown: condition_of(subject, expressions[0], cameras, shown),
+                    lambda cameras, _: normals(mesh(NEUTRAL), cameras),
+                    lambda cameras, shown, _: condition_of(subject, expressions[0], cameras, shown),
                 )
             )
             views[neutral] = views_of(pool, guidance, [seed, 1, neutral], settings)
         seen = views[neutral].of(block, settings.geometry_batch)
+
+        def told(some: ReferenceViews, seen: Shown | None = None) -> Condition:
+            condition = condition_of(subject, expressions[index], some.cameras, some.control)  # noqa: B023
+            return placed(condition, seen, settings) if neutral else condition  # noqa: B023
+
         targets = asked(
             guidance,
             seen,
-            lambda some: normals(field.mesh(index), some.cameras),  # noqa: B023
-            lambda some: condition_of(subject, expressions[index], some.cameras, some.control),  # noqa: B023
+            lambda some: normals(mesh(index), some.cameras),  # noqa: B023
+            told,
             scales_of(settings, neutral, settings.guidance_scale, settings.expression_scale),
             settings.distillation_weight,
         )
+        knows = settings.place_weight > 0.0 and guidance.knows_places
+        scale = 1.0 if neutral else settings.place_scale
+        wanted = asked_places(guidance, seen, told, scale, NEUTRAL) if knows else None
         blur = 0.0 if neutral else EXPRESSION_BLUR[block.phase]
         targets = softened(guidance, targets, blur)
+
+        def pull(rows: Sequence[int], posed: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+            shown = normals(posed, [seen.cameras[row] for row in rows], blur)  # noqa: B023
+            loss = SDS_WEIGHT * pull_loss(guidance.encode(shown.pictures), targets[rows])  # noqa: B023
+            if wanted is not None:  # noqa: B023
+                loss = loss + settings.place_weight * place_loss(shown.on_mean, wanted[rows])  # noqa: B023
+            return loss
+
         if not neutral:
             if block.share[0] == 0.0:
-                drop_jaw(
-                    field,
-                    index,
-                    control.landmarks,
-                    lambda: pull_loss(
-                        guidance.encode(normals(field.mesh(index), seen.cameras[:JAW_VIEWS], blur)),  # noqa: B023
-                        targets[:JAW_VIEWS],  # noqa: B023
-                    ),
-                )
+                chosen = range(min(JAW_VIEWS, len(seen)))
+                drop_jaw(field, index, control.landmarks, lambda: pull(chosen, mesh(index)))  # noqa: B023
             for level, lattice in enumerate(field.displacement[index - 1]):
                 lattice.requires_grad_(level <= block.phase)
         order = ViewOrder(len(seen), np.random.default_rng([seed, 1, block.number]))
@@ -428,11 +496,10 @@ def sculpt(
             for parameter in (field.sdf, field.deformation):
                 parameter.requires_grad_(fine in moving)
             rows = order.take(settings.geometry_batch)
-            vertices, faces = field.mesh(index)
-            shown = normals((vertices, faces), [seen.cameras[row] for row in rows], blur)
-            loss = SDS_WEIGHT * pull_loss(guidance.encode(shown), targets[rows])
-            before = field.start() if neutral else field.neutral()
-            moved = field.moved(field.likeness) if neutral else vertices - before
+            vertices, faces, on_mean = posed = mesh(index)
+            loss = pull(rows, posed)
+            before = on_mean if neutral else mesh(NEUTRAL)[0]
+            moved = vertices - before
             loss = loss + settings.displacement_regularity * strain_loss(moved, before, faces)
             if fine in moving:
                 loss = loss + settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
@@ -453,7 +520,9 @@ def sculpt(
                 lambda: state_of(block.number + 1, field, optimisers, guidance),  # noqa: B023
                 lambda: normals_picture(field),
             )
-    return settled(field, expressions, control.landmarks, settings.faces)
+    if body is None:
+        return settled(field, expressions, control.landmarks, settings.faces)
+    return with_expressions(body, expressions)
 
 
 @torch.no_grad()
@@ -465,7 +534,7 @@ def drop_jaw(
     landmarks: [68, 3] mm, of the mean head.
     """
     finest, lattice = field.displacement[expression - 1][-1], field.lattices[-1]
-    motion = torch.from_numpy(jaw_dropped(lattice.places(), landmarks)).float()
+    motion = torch.from_numpy(jaw_dropped(lattice.places(), landmarks)).to(finest)
     losses = []
     for drop in JAW_DROPS:
         finest.copy_(drop * motion)
@@ -514,14 +583,20 @@ def settled(
     """One clean body with a bounded number of faces, and every expression of it."""
     with torch.no_grad():
         neutral, topology = field.mesh(NEUTRAL)
-        start = field.start().numpy()
-    body = largest_component(Mesh(neutral.double().numpy(), topology.numpy()))
+        start = field.start().cpu().numpy()
+    body = largest_component(Mesh(neutral.cpu().double().numpy(), topology.cpu().numpy()))
     reduced = reduce_faces(body, faces)
-    places = unfolded(reduced.carry(start), landmarks)
-    vertices = {expressions[0]: torch.from_numpy(reduced.carry(neutral.numpy())).float()}
+    on_mean = reduced.carry(start)
+    places = unfolded(on_mean, landmarks)
+    vertices = {expressions[0]: torch.from_numpy(reduced.carry(neutral.cpu().numpy())).to(neutral)}
     basis = SplineBasis(field.lattices, places)
     geometry = Geometry(
-        field, torch.from_numpy(reduced.faces), vertices, torch.from_numpy(places).float(), basis
+        field,
+        torch.from_numpy(reduced.faces).to(topology.device),
+        vertices,
+        torch.from_numpy(on_mean).to(neutral),
+        torch.from_numpy(places).to(neutral),
+        basis,
     )
     return with_expressions(geometry, expressions)
 
@@ -579,9 +654,14 @@ def paint(
     tints = UniformAdam([tinted], lr=settings.tint_rate, betas=(0.8, 0.95))
     optimisers: list[torch.optim.Optimizer] = [colours, motion, tints]
     codes = [field.code(index).detach() for index in range(len(names))]
-    head = ColouredHead(faces, places, material)
+    head = ColouredHead(faces, places, geometry.on_mean, material)
     rest = head.posed(geometry.posed(NEUTRAL))
     learned = nn.ModuleDict({"material": material, "field": field})
+
+    def still(cameras: Sequence[Camera], lights: Sequence[Drawn], blur: float) -> Shown:
+        shown = head.pictures(rest, codes[NEUTRAL], cameras, lights)
+        return shown._replace(pictures=blurred(shown.pictures, blur))
+
     blocks = blocks_of(settings.texture_steps, len(names), settings)
     done = kept.restore("texture", learned, optimisers, guidance) if kept else 0
     views: dict[bool, BlockViews] = {}
@@ -593,10 +673,14 @@ def paint(
             motion_of.requires_grad_(not neutral)
         blur = 0.0 if neutral else settings.tint_blur
 
-        def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> tuple[Tensor, Tensor]:
+        def pictures(cameras: Sequence[Camera], lights: Sequence[Drawn]) -> Shown:
             posed = rest if neutral else head.posed(geometry.posed(index))  # noqa: B023
-            shown, points = head.pictures(posed, codes[index], cameras, lights)  # noqa: B023
-            return blurred(shown, blur), points  # noqa: B023
+            shown = head.pictures(posed, codes[index], cameras, lights)  # noqa: B023
+            return shown._replace(pictures=blurred(shown.pictures, blur))  # noqa: B023
+
+        def told(some: ReferenceViews, seen: Shown | None = None) -> Condition:
+            condition = condition_of(subject, names[index], some.cameras, some.control)  # noqa: B023
+            return placed(condition, seen, settings)
 
         if neutral not in views:
             numbers = np.random.default_rng([seed, 2, neutral])
@@ -610,11 +694,10 @@ def paint(
                     guidance,
                     control,
                     *shown_from,
-                    lambda cameras, lights: blurred(
-                        head.pictures(rest, codes[NEUTRAL], cameras, lights)[0],
-                        blur,  # noqa: B023
+                    lambda cameras, lights: still(cameras, lights, blur),  # noqa: B023
+                    lambda cameras, shown, seen: placed(
+                        condition_of(subject, names[0], cameras, shown), seen, settings
                     ),
-                    lambda cameras, shown: condition_of(subject, names[0], cameras, shown),
                 )
             )
             views[neutral] = views_of(pool, guidance, [seed, 2, neutral], settings)
@@ -622,19 +705,24 @@ def paint(
         targets = asked(
             guidance,
             seen,
-            lambda some: pictures(some.cameras, some.drawn)[0],
-            lambda some: condition_of(subject, names[index], some.cameras, some.control),  # noqa: B023
+            lambda some: pictures(some.cameras, some.drawn),
+            told,
             scales_of(settings, neutral, settings.texture_guidance_scale, settings.texture_expression_scale),
             settings.distillation_weight,
         )
+        wanted = None
+        if settings.place_weight and guidance.knows_places and not neutral:
+            wanted = asked_places(guidance, seen, told, settings.place_scale, NEUTRAL)
         order = ViewOrder(len(seen), np.random.default_rng([seed, 2, block.number]))
         for step in range(block.first, block.last):
             moving: list[torch.optim.Optimizer] = [colours] if neutral else [motion, tints]
             rows = order.take(settings.texture_batch)
-            shown, points = pictures([seen.cameras[row] for row in rows], [seen.drawn[row] for row in rows])
-            loss = SDS_WEIGHT * pull_loss(guidance.encode(shown), targets[rows])
+            shown = pictures([seen.cameras[row] for row in rows], [seen.drawn[row] for row in rows])
+            loss = SDS_WEIGHT * pull_loss(guidance.encode(shown.pictures), targets[rows])
+            if wanted is not None:
+                loss = loss + settings.place_weight * place_loss(shown.on_mean, wanted[rows])
             noise = random_of(seed, 2, step)
-            chosen = points[torch.randint(len(points), (REGULARISED_POINTS,), generator=noise)]
+            chosen = shown.points[torch.randint(len(shown.points), (REGULARISED_POINTS,), generator=noise)]
             smooth = material_smoothness(material, chosen, codes[index], noise)
             loss = loss + settings.texture_regularity * smooth
             if not neutral:
@@ -670,7 +758,7 @@ def colour_picture(head: ColouredHead, geometry: Geometry, codes: Sequence[Tenso
     """The neutral head and the last expression in colour under an even light, for the one who waits."""
     lights = [EVEN_LIGHT] * len(PREVIEW_CAMERAS)
     shown = [
-        head.pictures(head.posed(geometry.posed(index)), codes[index], PREVIEW_CAMERAS, lights)[0]
+        head.pictures(head.posed(geometry.posed(index)), codes[index], PREVIEW_CAMERAS, lights).pictures
         for index in sorted({NEUTRAL, len(codes) - 1})
     ]
     return np.concatenate(to_uint8(torch.cat(shown)), 1)
@@ -679,15 +767,15 @@ def colour_picture(head: ColouredHead, geometry: Geometry, codes: Sequence[Tenso
 def textured_meshes(geometry: Geometry, material: MaterialField, size: int) -> dict[str, TexturedMesh]:
     """Unwrap once, bake each expression's maps."""
     names = list(geometry.vertices)
-    neutral = geometry.vertices[names[0]].double().numpy()
-    places = geometry.places.double().numpy()
-    layout = unwrap(Mesh(neutral, geometry.faces.numpy()), size)
+    neutral = geometry.vertices[names[0]].cpu().double().numpy()
+    places = geometry.places.cpu().double().numpy()
+    layout = unwrap(Mesh(neutral, geometry.faces.cpu().numpy()), size)
     texels = rasterise_atlas(layout, size)
     meshes = {}
     for index, name in enumerate(names):
         code = geometry.field.code(index).detach()
         albedo, surface = material_maps(material, texels, layout.faces, places[layout.source], code)
-        vertices = geometry.vertices[name].double().numpy()[layout.source]
+        vertices = geometry.vertices[name].cpu().double().numpy()[layout.source]
         meshes[name] = TexturedMesh(vertices, layout.faces, layout.uvs.astype(np.float64), albedo, surface)
     return meshes
 
@@ -720,9 +808,10 @@ def generate_head(
     manifest = manifest.model_copy(update={"parameters": {**manifest.parameters, **asdict(settings)}})
     checkpoints = None if kept is None else Checkpoints(kept, manifest.model_dump_json())
     mean_head = load_mean_head(weights / load_profile(weights).mean_head)
-    grid, control = start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
-    field = start_field(grid, len(expressions), mean_head.landmarks)
     colour_prior, shape_prior = opened(weights, "texture"), opened(weights, "geometry")
+    grid = start_grid(mean_head, settings.grid_resolution).to(shape_prior.device)
+    control = ControlView(mean_head)
+    field = start_field(grid, len(expressions), mean_head.landmarks)
     lay_out(subject, field, colour_prior, control, mean_head, settings, seed, progress, checkpoints)
     layout_calls, colour_prior.calls = colour_prior.calls, 0
     geometry = sculpt(

@@ -72,6 +72,8 @@ class Profile(_Part):
     """Landmarks and attributes; None where a detector finds the faces and nothing puts them in words."""
     detector: DetectorChoice | None = None
     mean_head: Inside = "mean_head.npz"
+    device: Literal["cpu", "auto"] = "cpu"
+    """Where heads are made; "auto" is CUDA where there is one, its denoisers in half precision."""
     settings: dict[str, bool | int | float | str] = {}
     """Defaults of `idto3d.generate.GeneratorSettings` that these weights ask for."""
 
@@ -106,6 +108,7 @@ PUBLIC = Profile(
     ),
     recogniser="buffalo_l/w600k_r50.onnx",
     detector=DetectorChoice(kind="scrfd", file="buffalo_l/det_10g.onnx"),
+    device="auto",
     # Classifier-free guidance as ID-Sculpt has it: 50 for geometry, 10 for texture. Away from neutral, ours.
     settings={
         "guidance_scale": 50.0,

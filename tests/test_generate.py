@@ -12,6 +12,7 @@ import open3d as o3d
 import pytest
 import torch
 from PIL import Image
+from scipy.spatial import cKDTree
 
 import idto3d
 from idto3d import generate
@@ -22,14 +23,16 @@ from idto3d.errors import UserError
 from idto3d.expressions import preset
 from idto3d.geometry.mean_head import load_mean_head
 from idto3d.guidance import asking
-from idto3d.guidance.control import ControlView
+from idto3d.guidance.control import UNIT, ControlView
 from idto3d.guidance.reference_views import ReferenceViews
 from idto3d.population.people import draw_person
 from idto3d.population.photos import draw_photo
-from idto3d.population.surface import Surface
+from idto3d.population.surface import Surface, mean_vertices
 from idto3d.population.truth import outer_skin
 
 WEIGHTS = Path(idto3d.__file__).parent / "weights"
+LIPS = list(range(48, 60))  # outer ones, iBUG
+MISPLACED = {"neutral": 1.5, "surprise": 3.0}  # mm
 
 ALONE = """
 import sys
@@ -61,15 +64,21 @@ def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> N
     manifest = read_manifest(out)
     # One view a step: half a step of layout, one and one of each stage, in which expressions and the neutral
     # head's colours are pushed; and the references of an expression's one phase a stage, of four views each.
-    assert manifest.guidance_calls == (1 + 2) + (2 + 2) + 2 * 4
+    # Places cost as much as an answer: the layout asks for them alone, an expression for its own and those at
+    # rest, a neutral head's shape for its own.
+    layout, shape, colours = 1, (1 + 1) + (2 + 2), 2 + (2 + 2)
+    assert manifest.guidance_calls == layout + shape + colours + 2 * 4
     neutral, smile = (read_expression(out, name) for name in ("neutral", "smile"))
     assert np.array_equal(neutral.faces, smile.faces)
     assert 150.0 < np.ptp(neutral.vertices[:, 1]) < 400.0  # mm
 
 
-def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("weight", [0.0, 300.0])
+def test_distillation_under_a_denoiser_that_knows_finds_the_head(
+    monkeypatch: pytest.MonkeyPatch, weight: float
+) -> None:
     """With the true normals as the denoiser's answer, stage 1 at least halves the distance to the skin, and
-    opens a mouth that is open."""
+    opens a mouth that is open; told the true places besides, it puts the lips where they are."""
     person = draw_person("validation", 1)
     truth = {name: Surface(person, preset(name)) for name in ("neutral", "surprise")}
     asked: list[tuple[str, list[object]]] = []
@@ -106,13 +115,31 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
             return images
 
         decode = encode
+        knows_places = True
+
+        def places(self, _: object) -> torch.Tensor:
+            expression, cameras = asked[-1]
+            shown = np.zeros((len(cameras), 64, 64, 3), np.float32)
+            for image, camera in zip(shown, cameras, strict=True):
+                seen = truth[expression].look(replace(camera, resolution=64))  # type: ignore[type-var]
+                corners = mean_vertices()[truth[expression].model.faces[seen.triangle]]
+                image[seen.mask] = np.einsum("pk,pkc->pc", seen.weight, corners) / UNIT
+            return torch.from_numpy(shown).permute(0, 3, 1, 2)
 
     monkeypatch.setattr(generate, "condition_of", remember)
+    monkeypatch.setattr(generate, "placed", lambda condition, *_: condition)
     monkeypatch.setattr(generate, "still_views", Unasked)
     monkeypatch.setattr(generate, "plain_views", Unasked)
     monkeypatch.setattr(asking, "sds_target", answer)
     settings = generate.GeneratorSettings(
-        geometry_steps=90, neutral_weight=1.0, neutral_askings=3, grid_resolution=56, views=16
+        geometry_steps=90,
+        neutral_weight=1.0,
+        neutral_askings=3,
+        grid_resolution=56,
+        views=16,
+        likeness_rate=0.8,
+        place_weight=weight,
+        place_scale=1.0,
     )
     mean_head = load_mean_head(WEIGHTS / "mean_head.npz")
     grid, control = generate.start_grid(mean_head, settings.grid_resolution), ControlView(mean_head)
@@ -125,6 +152,16 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(monkeypatch: py
     assert after < 0.4 * before
     drop = float((found.vertices["neutral"] - found.vertices["surprise"])[:, 1].max())
     assert drop > 6.0  # mm, of a jaw that drops 15
+    if weight:
+        for name in names:
+            lips = found.vertices[name][_nearest(found.on_mean.numpy(), mean_head.landmarks[LIPS])].numpy()
+            away = np.linalg.norm(lips - truth[name].landmarks[LIPS], axis=1)
+            assert np.median(away) < MISPLACED[name]
+
+
+def _nearest(points: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """For each of `to` [N, 3] the nearest of `points` [P, 3], by its number."""
+    return cKDTree(points).query(to)[1]
 
 
 class Interrupted(Exception):

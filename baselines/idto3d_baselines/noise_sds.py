@@ -38,6 +38,11 @@ class NoiseGuidance(Guidance):
 
     answers: torch.Generator
 
+    @property
+    def knows_places(self) -> bool:
+        """Noise shows no places."""
+        return False
+
     def denoise(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:  # noqa: ARG002
         """[B, C, h, w] that neither the picture nor the condition has to do with."""
         self.calls += len(z)

@@ -64,16 +64,18 @@ class HeadField(nn.Module):
         self._bases_of: tuple[int, int] | None = None
         self._neutral: tuple[tuple[int, ...], Tensor] | None = None
         with torch.no_grad():
-            start = crossings(self.surface(), grid.points, self.signed_distance()).numpy()
-        self._likeness_lattices = [SplineLattice(start, cell, REACH) for cell in cells]
+            start = crossings(self.surface(), grid.points, self.signed_distance()).cpu().numpy()
+        self.likeness_lattices = [SplineLattice(start, cell, REACH) for cell in cells]
         self.lattices = [SplineLattice(self._places(start), cell, REACH) for cell in cells]
         # A list for each displacement, so that a step moves those alone that it uses.
-        self.likeness = _still(self._likeness_lattices)
+        device = grid.points.device
+        self.likeness = _still(self.likeness_lattices, device)
         basis = max(expressions - 1, 1)
-        self._displacement = nn.ModuleList(_still(self.lattices) for _ in range(basis))
+        self._displacement = nn.ModuleList(_still(self.lattices, device) for _ in range(basis))
         codes = torch.zeros(expressions, basis)
         codes[1:] = torch.eye(basis)[: expressions - 1]
-        self.codes = nn.Parameter(codes)  # [E, K]; row 0 is never read: neutral is zero by definition
+        # [E, K]; row 0 is never read: neutral is zero by definition.
+        self.codes = nn.Parameter(codes.to(device))
 
     @property
     def displacement(self) -> list[nn.ParameterList]:
@@ -129,7 +131,7 @@ class HeadField(nn.Module):
 
     def displaced(self, code: Tensor) -> Tensor:
         """How a code [K] moves each vertex of the surface; [N, 3] mm."""
-        total = torch.zeros(len(self.surface().edges), 3)
+        total = self.sdf.new_zeros(len(self.surface().edges), 3)
         for share, motion in zip(code, self.displacement, strict=True):
             if share != 0.0:
                 total = total + share * self.moved(motion)
@@ -140,9 +142,9 @@ class HeadField(nn.Module):
         state = (self.sdf._version, self.deformation._version)  # of what moves the surface
         if self._bases is None or state != self._bases_of:
             with torch.no_grad():
-                start = self.start().numpy()
+                start = self.start().cpu().numpy()
             self._bases = (
-                SplineBasis(self._likeness_lattices, start),
+                SplineBasis(self.likeness_lattices, start),
                 SplineBasis(self.lattices, self._places(start)),
             )
             self._bases_of = state
@@ -153,8 +155,8 @@ class HeadField(nn.Module):
         return self.grid.start.clamp(-limit, limit)
 
 
-def _still(lattices: Sequence[SplineLattice]) -> nn.ParameterList:
-    return nn.ParameterList(torch.zeros(lattice.count, 3) for lattice in lattices)
+def _still(lattices: Sequence[SplineLattice], device: torch.device) -> nn.ParameterList:
+    return nn.ParameterList(torch.zeros(lattice.count, 3, device=device) for lattice in lattices)
 
 
 @torch.no_grad()

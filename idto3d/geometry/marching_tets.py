@@ -40,12 +40,13 @@ def march(grid: TetGrid, inside: Tensor) -> Surface:
         grid: the band.
         inside: [V] bool.
     """
-    triangle_table = _triangle_table()
+    device = inside.device
+    triangle_table = _triangle_table().to(device)
     # The sign pattern of every cell, from flat shifts of the dense lattice.
     lattice_size = grid.shape[0] * grid.shape[1] * grid.shape[2]
-    bits = torch.zeros(lattice_size + sum(grid.strides), dtype=torch.uint8)
+    bits = torch.zeros(lattice_size + sum(grid.strides), dtype=torch.uint8, device=device)
     bits[grid.lattice] = inside.to(torch.uint8)
-    dense = torch.zeros(lattice_size, dtype=torch.uint8)
+    dense = torch.zeros(lattice_size, dtype=torch.uint8, device=device)
     for corner in range(8):
         shift = sum(stride for axis, stride in enumerate(grid.strides) if corner >> axis & 1)
         dense |= bits[shift : shift + lattice_size] << corner
@@ -61,7 +62,7 @@ def march(grid: TetGrid, inside: Tensor) -> Surface:
     number = base * DIRECTIONS + (edge & 7)
 
     # Compact the numbers to mesh vertices without sorting.
-    used = torch.zeros(len(grid.points) * DIRECTIONS, dtype=torch.bool)
+    used = torch.zeros(len(grid.points) * DIRECTIONS, dtype=torch.bool, device=device)
     used[number.reshape(-1)] = True
     crossing = torch.nonzero(used).squeeze(1)  # [N]
     rank = torch.cumsum(used, dim=0) - 1

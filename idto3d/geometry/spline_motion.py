@@ -95,11 +95,14 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, forward: Any, backward: Any) -> Tensor:
         ctx.backward_basis = backward
-        return torch.from_numpy(forward @ values.numpy())
+        # Sparse and small: on the CPU, wherever the head is.
+        return torch.from_numpy(forward @ values.cpu().numpy()).to(values.device)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return torch.from_numpy(ctx.backward_basis @ gradients[0].contiguous().numpy()), None, None
+        gradient = gradients[0].contiguous()
+        spread = torch.from_numpy(ctx.backward_basis @ gradient.cpu().numpy())
+        return spread.to(gradient.device), None, None
 
 
 def strain_loss(moved: Tensor, vertices: Tensor, faces: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ edge runs from a lattice vertex in one of seven directions, which gives each edg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,14 @@ class TetGrid:
     cell: float
     spacing: Tensor
     clearance: Tensor
+
+    def to(self, device: torch.device | str) -> TetGrid:
+        """The same grid on another device."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {
+            name: part.to(device) for name, part in parts.items() if isinstance(part, Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.reference_views import ReferenceViews, StillViews, row_blocks
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import blurred, sds_target
+from idto3d.guidance.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ class BlockViews:
 def asked(
     guidance: Guidance,
     views: ReferenceViews,
-    pictures: Callable[[ReferenceViews], Tensor],
-    told: Callable[[ReferenceViews], Condition],
+    pictures: Callable[[ReferenceViews], Shown],
+    told: Callable[[ReferenceViews, Shown], Condition],
     scales: Scales,
     weight: str = "clean_sample",
 ) -> Tensor:
@@ -124,8 +125,8 @@ def asked(
     Args:
         guidance: the prior.
         views: N of them.
-        pictures: renders the head as it is now from some views, [B, 3, R, R] in [-1, 1].
-        told: their condition.
+        pictures: renders the head as it is now from some views.
+        told: the condition of some views in which that is seen.
         scales: of classifier-free guidance.
         weight: of `WEIGHTS`.
 
@@ -135,9 +136,10 @@ def asked(
     targets = []
     for rows in row_blocks(len(views)):
         some = views.pick(range(rows.start, rows.stop))
-        z0 = guidance.encode(pictures(some))
+        shown = pictures(some)
+        z0, condition = guidance.encode(shown.pictures), told(some, shown)
         targets.append(
-            sds_target(guidance, z0, told(some), some.t, scales, some.noise, weight=weight, error=some.error)
+            sds_target(guidance, z0, condition, some.t, scales, some.noise, weight=weight, error=some.error)
         )
     return torch.cat(targets)
 

@@ -71,13 +71,13 @@ class AutoencoderCodec:
 
     def encode(self, images: Tensor) -> Tensor:
         """[B, 3, R, R] to [B, C, R/f, R/f]."""
-        latents: Tensor = self.vae.encode(images).latent_dist.mean * self.scaling
-        return latents
+        latents: Tensor = self.vae.encode(images.to(self.vae.dtype)).latent_dist.mean * self.scaling
+        return latents.to(images.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
         """[B, C, R/f, R/f] to [B, 3, R, R]."""
-        images: Tensor = self.vae.decode(latents / self.scaling).sample
-        return images
+        images: Tensor = self.vae.decode((latents / self.scaling).to(self.vae.dtype)).sample
+        return images.to(latents.dtype)
 
 
 class NormalsOnBlack:

@@ -33,6 +33,8 @@ class Condition:
     camera: [B, 8] float32 of `camera_features`, zero rows = not told
     attributes: [B, G] int64 of `Attributes.indices()`, -1 = not told
     control: [B, 6, R, R] float32 of `ControlView`, always told; None for denoisers that take none
+    place: [B, 3, R, R] float32, the place on the mean head that the picture's own surface shows at each
+        pixel, as the control tells it of the mean head; 0 = not told, None = told nowhere
     unprompted: [B, G] int64, the attributes as they were before a prompt replaced some; None = no prompt
     loudness: [B] float32, how far the prompt's words push beyond being told; None = no prompt
     verbatim: B texts for encoders that read any, "" = none; None = no prompt
@@ -43,6 +45,7 @@ class Condition:
     camera: Tensor
     attributes: Tensor
     control: Tensor | None = None
+    place: Tensor | None = None
     unprompted: Tensor | None = None
     loudness: Tensor | None = None
     verbatim: tuple[str, ...] | None = None

@@ -161,8 +161,29 @@ class Guidance:
 
         z [B, C, h, w] float32, t [B] int64, condition of B rows. Rows do not see each other.
         """
+        return self.denoise_encoded(z, t, self.encoder(condition))
+
+    @property
+    def knows_places(self) -> bool:
+        """Whether it says where on the mean head a picture's pixels are."""
+        return isinstance(self.encoder, ConditionEncoder) and self.encoder.face is not None
+
+    def places(self, condition: Condition) -> Tensor:
+        """Which place of the mean head each pixel shows of a picture that fits the condition, [B, 3, R, R] in
+        the control's unit and 0 where that is not said.
+
+        Raises:
+            ValueError: the model does not know of places.
+        """
+        place = self.encoder(condition).place
+        if place is None:
+            raise ValueError("Found a model without face maps, expected one that `knows_places`.")
+        self.calls += len(condition)
+        return place
+
+    def denoise_encoded(self, z: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """As `denoise`, of a condition that was encoded already."""
         alpha, sigma = self.alpha_sigma(t)
-        encoded = self.encoder(condition)
         dtype = self._dtype
         pooled = None if encoded.pooled is None else encoded.pooled.to(dtype)
         seen = z if encoded.beside is None else torch.cat([z, encoded.beside], 1)

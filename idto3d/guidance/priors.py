@@ -18,15 +18,16 @@ def open_prior(
     weights: Path,
     stage: Stage,
     *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Guidance:
     """What guides a stage under the profile of a folder of weights.
 
     Args:
         weights: folder with a `profile.json`, or the shipped one.
         stage: "geometry" or "texture".
-        device, dtype: where and how precisely the denoiser computes.
+        device, dtype: where and how precisely the denoiser computes; by default where the profile says, in
+            half precision on CUDA.
 
     Raises:
         UserError: a prior or a file that the profile names is not there, or does not fit.
@@ -37,6 +38,9 @@ def open_prior(
             f"Found no prior for {stage} in profile '{profile.name}', expected one; name its model folder."
         )
     prior = profile.priors[stage]
+    if device is None:
+        device = "cuda" if profile.device == "auto" and torch.cuda.is_available() else "cpu"
+    dtype = dtype or (torch.float16 if torch.device(device).type == "cuda" else torch.float32)
     lora = stage if prior.lora else None
     guidance = Guidance.from_folder(
         weights / prior.folder, lora, base=weights / profile.base, device=device, dtype=dtype

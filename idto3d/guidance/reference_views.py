@@ -19,6 +19,7 @@ from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.sds import draw_timesteps
+from idto3d.guidance.shown import Shown
 from idto3d.render.camera import Camera
 
 ROWS_AT_ONCE = 16  # of the denoiser
@@ -53,7 +54,7 @@ class StillViews:
             generator: of timesteps and noise.
         """
         t = draw_timesteps(guidance, bounds, len(self.cameras), generator)
-        noise = torch.randn(self.known.shape, generator=generator).to(self.known)
+        noise = torch.randn(self.known.shape, generator=generator).to(self.known)  # devices agree
         fitting = self.fitting
         if fitting is None:
             nothing = torch.zeros_like(self.known)
@@ -84,7 +85,7 @@ class ReferenceViews:
 
     def pick(self, rows: Sequence[int]) -> ReferenceViews:
         """Some of the views."""
-        index = torch.as_tensor(list(rows))
+        index = torch.as_tensor(list(rows), device=self.t.device)
         return ReferenceViews(
             [self.cameras[row] for row in rows],
             [self.drawn[row] for row in rows],
@@ -104,8 +105,8 @@ def still_views(
     control: ControlView,
     cameras: Sequence[Camera],
     drawn: Sequence[Drawn],
-    pictures: Callable[[Sequence[Camera], Sequence[Drawn]], Tensor],
-    fitting: Callable[[Sequence[Camera], Tensor], Condition],
+    pictures: Callable[[Sequence[Camera], Sequence[Drawn]], Shown],
+    fitting: Callable[[Sequence[Camera], Tensor, Shown], Condition],
 ) -> StillViews:
     """A head that stays, seen and drawn as given.
 
@@ -113,12 +114,14 @@ def still_views(
         guidance: the prior, whose latents are wanted.
         control: the mean head, as the denoiser is shown it.
         cameras, drawn: N views, and how each is drawn.
-        pictures: renders the head, [B, 3, R, R] in [-1, 1].
-        fitting: the condition that it fits, from cameras and their controls.
+        pictures: renders the head.
+        fitting: the condition that it fits, from cameras, their controls, and the head in them.
     """
-    shown = control.looks(cameras, drawn)
-    known = [guidance.encode(pictures(cameras[rows], drawn[rows])) for rows in row_blocks(len(cameras))]
-    return StillViews(cameras, drawn, shown, torch.cat(known), fitting(cameras, shown))
+    controls = control.looks(cameras, drawn).to(guidance.device)
+    parts = [pictures(cameras[rows], drawn[rows]) for rows in row_blocks(len(cameras))]
+    head = Shown(*(torch.cat(images) for images in zip(*parts, strict=True)))
+    known = [guidance.encode(part.pictures) for part in parts]
+    return StillViews(cameras, drawn, controls, torch.cat(known), fitting(cameras, controls, head))
 
 
 @torch.no_grad()
@@ -128,9 +131,8 @@ def plain_views(
     """Views without a reference: nothing is rendered, and nothing asked. Arguments as in `still_views`."""
     side = guidance.resolution
     known = torch.zeros_like(guidance.encode(torch.zeros(1, 3, side, side, device=guidance.device)))
-    return StillViews(
-        cameras, drawn, control.looks(cameras, drawn), known.repeat(len(cameras), 1, 1, 1), None
-    )
+    shown = control.looks(cameras, drawn).to(guidance.device)
+    return StillViews(cameras, drawn, shown, known.repeat(len(cameras), 1, 1, 1), None)
 
 
 def row_blocks(count: int) -> list[slice]:

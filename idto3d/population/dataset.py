@@ -25,7 +25,7 @@ from idto3d.population.appearance import paint
 from idto3d.population.head_model import load_head_model
 from idto3d.population.people import Person, draw_person, person_generator
 from idto3d.population.photos import draw_actions, draw_background, take_photo
-from idto3d.population.surface import Surface, eye_centres, to_srgb
+from idto3d.population.surface import GBuffer, Surface, eye_centres, mean_vertices, to_srgb
 from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
 
@@ -229,9 +229,10 @@ def _area_uniform(chosen: NDArray[np.bool_], count: int) -> tuple[NDArray[np.int
 def view_rows(person: Person, views: int) -> Iterator[Arrays]:
     """Views for the priors: three pictures of one camera, with what conditions them.
 
-    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `attributes`; of the
-    shipped mean head seen by the same camera, `place` (`ControlView`'s position), `mean_coloured` and
-    `mean_normals` [3, 64, 64] float16.
+    `photograph`, `normals`, `shaded` [64, 64, 3] uint8; `expression`, `camera` features, `attributes`; and
+    [3, 64, 64] float16 each: of the shipped mean head seen by the same camera, `place` (`ControlView`'s
+    position), `mean_coloured` and `mean_normals`; and `own_place`, where on it each pixel of the
+    person is, in the same unit, zero beside the head.
     """
     from idto3d.guidance.cameras import draw_view
     from idto3d.guidance.condition import camera_features
@@ -262,9 +263,20 @@ def view_rows(person: Person, views: int) -> Iterator[Arrays]:
                 "place": place,
                 "mean_coloured": mean_coloured,
                 "mean_normals": mean_normals,
+                "own_place": _own_place(seen),
                 "attributes": person.attributes.indices(),
                 "person": np.array(person.index, np.int32),
             }
+
+
+def _own_place(seen: GBuffer) -> NDArray[np.float16]:
+    """Every second pixel's place on the mean head that generation starts from, in `UNIT`; [3, 64, 64]."""
+    from idto3d.guidance.control import UNIT
+
+    corners = mean_vertices()[load_head_model().faces[seen.triangle]]
+    place = np.zeros((*seen.mask.shape, 3), np.float32)
+    place[seen.mask] = np.einsum("pk,pkc->pc", seen.weight, corners) / UNIT
+    return place[1::2, 1::2].transpose(2, 0, 1).astype(np.float16)
 
 
 @functools.cache

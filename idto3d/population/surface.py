@@ -9,14 +9,16 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from idto3d.expressions import preset
 from idto3d.population.appearance import paint, relief
 from idto3d.population.head_model import PARTS, HeadModel, load_head_model
-from idto3d.population.people import Person
+from idto3d.population.people import Person, draw_person
 from idto3d.render.camera import Camera
 from idto3d.render.embree import Scene
 from idto3d.render.light import EnvironmentLight
 
 Floats = NDArray[np.float32]
+MEAN_PEOPLE = 300
 
 
 @functools.cache
@@ -55,11 +57,20 @@ def person_vertices(person: Person, actions: Floats) -> Floats:
     return neutral + vertex_normals(neutral) * height[:, None] + np.tensordot(actions, model.actions, 1)
 
 
+@functools.cache
+def mean_vertices() -> NDArray[np.float64]:
+    """Mean of the first guidance-training people, hair and beard included; [V, 3] mm."""
+    people = (draw_person("guidance", index) for index in range(MEAN_PEOPLE))
+    neutral = preset("neutral")
+    return np.asarray(np.mean([person_vertices(person, neutral) for person in people], axis=0), np.float64)
+
+
 @dataclass(frozen=True)
 class GBuffer:
     """What the hit pixels of one view see; P is the number of hit pixels.
 
-    mask [H, W] bool; canonical, position (mm) and normal (world, unit) [P, 3]; part [P]; depth [H, W] mm.
+    mask [H, W] bool; canonical, position (mm) and normal (world, unit) [P, 3]; part [P]; depth [H, W] mm;
+    triangle [P] that was hit, and where on it, weight [P, 3].
     """
 
     mask: NDArray[np.bool_]
@@ -68,6 +79,8 @@ class GBuffer:
     normal: Floats
     part: NDArray[np.int64]
     depth: Floats
+    triangle: NDArray[np.int64]
+    weight: Floats
 
 
 class Surface:
@@ -102,8 +115,9 @@ class Surface:
         normal *= np.where(
             (normal * toward).sum(1, keepdims=True) < -0.25 * np.linalg.norm(toward, axis=1)[:, None], -1, 1
         )
+        part = self.model.part[triangle]
         return GBuffer(
-            hits.mask, mix(self.model.mean), mix(self.vertices), normal, self.model.part[triangle], hits.depth
+            hits.mask, mix(self.model.mean), mix(self.vertices), normal, part, hits.depth, triangle, weight
         )
 
     def colour(self, seen: GBuffer, camera: Camera, light: EnvironmentLight) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -82,29 +82,41 @@ def render_normals(vertices: Tensor, faces: Tensor, camera: Camera) -> tuple[Ten
     Returns:
         Normals [H, W, 3], camera space, in [-1, 1], background 0; and coverage [H, W] in [0, 1].
     """
-    normals, coverage = render_normal_views(vertices, faces, [camera])
-    return normals[0], coverage[0]
+    views = render_normal_views(vertices, faces, [camera])
+    return views.normals[0], views.coverage[0]
 
 
-def render_normal_views(vertices: Tensor, faces: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor, Tensor]:
+class NormalViews(NamedTuple):
+    """Normals [B, H, W, 3], camera space, in [-1, 1], background 0; coverage [B, H, W] in [0, 1]; and what
+    the vertices carried, [B, H, W, C], 0 beside the mesh and not antialiased (C = 0 where nothing was)."""
+
+    normals: Tensor
+    coverage: Tensor
+    carried: Tensor
+
+
+def render_normal_views(
+    vertices: Tensor, faces: Tensor, cameras: Sequence[Camera], carried: Tensor | None = None
+) -> NormalViews:
     """The normal maps of one mesh from several cameras of one resolution; tree and normals are made once.
 
     Args:
         vertices: [V, 3] mm; differentiable.
         faces: [F, 3] int64, wound outward.
         cameras: B cameras.
-
-    Returns:
-        Normals [B, H, W, 3], camera space, in [-1, 1], background 0; and coverage [B, H, W] in [0, 1].
+        carried: [V, C], values to be seen besides.
     """
     scene = scene_of(vertices, faces)
     smooth = vertex_normals(vertices, faces)
-    views = []
+    attributes = smooth if carried is None else torch.cat([smooth, carried], 1)
+    views, beside = [], []
     for camera in cameras:
         fragments = rasterise(vertices, faces, camera, scene)
-        world = torch.nn.functional.normalize(interpolate(fragments, faces, smooth), dim=-1, eps=1e-12)
+        seen = interpolate(fragments, faces, attributes)
+        beside.append(seen[..., 3:])
+        world = torch.nn.functional.normalize(seen[..., :3], dim=-1, eps=1e-12)
         local = world @ torch.as_tensor(camera.rotation(), dtype=vertices.dtype, device=vertices.device).T
         layers = torch.cat([local, fragments.mask[..., None].to(vertices.dtype)], dim=-1)
         views.append(antialias(layers, fragments, vertices, faces, camera))
     images = torch.stack(views)
-    return images[..., :3], images[..., 3]
+    return NormalViews(images[..., :3], images[..., 3], torch.stack(beside))

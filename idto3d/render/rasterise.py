@@ -7,6 +7,7 @@ High-Performance Differentiable Rendering", SIGGRAPH Asia 2020). Outlines get th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,23 @@ def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tens
     values = interpolate_hits(fragments, faces, attributes)
     image = attributes.new_zeros(height * width, attributes.shape[1]).index_copy(0, pixels, values)
     return image.reshape(height, width, attributes.shape[1])
+
+
+def carried_views(vertices: Tensor, faces: Tensor, values: Tensor, cameras: Sequence[Camera]) -> Tensor:
+    """What vertices carry, from several cameras of one resolution.
+
+    Args:
+        vertices: [V, 3] mm; differentiable.
+        faces: [F, 3] int64.
+        values: [V, C].
+        cameras: B cameras.
+
+    Returns:
+        [B, C, H, W], zero where nothing was hit.
+    """
+    scene = scene_of(vertices, faces)
+    views = [interpolate(rasterise(vertices, faces, camera, scene), faces, values) for camera in cameras]
+    return torch.stack(views).permute(0, 3, 1, 2)
 
 
 def interpolate_hits(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tensor:

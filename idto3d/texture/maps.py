@@ -35,7 +35,7 @@ def material_maps(
     @torch.no_grad()
     def evaluate(points: FloatMap) -> FloatMap:
         parts = []
-        for part in torch.from_numpy(points).split(EVALUATED_AT_ONCE):
+        for part in torch.from_numpy(points).to(field.start.device).split(EVALUATED_AT_ONCE):
             material = field(part, code)
             full = torch.ones_like(material.roughness)  # glTF leaves red to occlusion: 1 = none
             parts.append(
@@ -43,7 +43,7 @@ def material_maps(
                     [linear_to_srgb(material.albedo), full, material.roughness, material.metallic], dim=1
                 )
             )
-        return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+        return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
 
     maps = bake(texels, faces, canonical, evaluate)  # [T, T, 6]
     encoded = np.rint(np.clip(maps, 0.0, 1.0) * 255.0).astype(np.uint8)

@@ -35,6 +35,8 @@ class Material(NamedTuple):
 class MaterialField(nn.Module):
     """Metallic-roughness reflectance as a function of canonical (neutral-head) position.
 
+    It is made on the CPU, and moves as a module does.
+
     Args:
         vertices: [V, 3] mm, neutral head.
         faces: [F, 3].
@@ -161,13 +163,14 @@ class SurfaceGrid(nn.Module):
             return points.new_zeros(len(points), self.values[0].shape[1])
         values = sum((share * values for share, values in used[1:]), used[0][0] * used[0][1])
         place = (points - self.lower) / self.cell
-        limit = torch.tensor(self.shape, dtype=place.dtype) - 1.001
+        limit = torch.tensor(self.shape, dtype=place.dtype, device=place.device) - 1.001
         place = torch.minimum(place.clamp_min(0.0), limit)
         base = torch.floor(place)
         fraction = place - base
         _, height, depth = self.shape
         origin = (base[:, 0] * height * depth + base[:, 1] * depth + base[:, 2]).long()
-        corner = torch.tensor([x * height * depth + y * depth + z for x, y, z in _CORNERS])
+        steps = [x * height * depth + y * depth + z for x, y, z in _CORNERS]
+        corner = torch.tensor(steps, device=place.device)
         along = torch.stack([1.0 - fraction, fraction], dim=2)  # [N, 3, 2]
         weights = torch.stack(
             [along[:, 0, x] * along[:, 1, y] * along[:, 2, z] for x, y, z in _CORNERS], dim=1
@@ -209,7 +212,7 @@ def material_smoothness(
     reach: float = 2.0,
 ) -> Tensor:
     """Mean absolute change of the reflectance over a random step of about `reach` mm (nvdiffrec)."""
-    step = reach * torch.randn(points.shape, generator=generator)
+    step = reach * torch.randn(points.shape, generator=generator).to(points)
     here, there = field(points, code), field(points + step, code)
     changes = [(a - b).abs().mean() for a, b in zip(here, there, strict=True)]
     return torch.stack(changes).sum()

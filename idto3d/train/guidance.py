@@ -33,7 +33,7 @@ from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, identity_gai
 
 PICTURES = {"base": "photograph", "geometry": "normals", "texture": "shaded"}
 RANK = 32
-MAPS = 96  # that an adapter's condition mixes over the mean head's front
+MAPS = 64  # of appearance, that an adapter's condition mixes
 # An adapter serves distillation, which looks at high noise alone: below half of the schedule the noisy
 # picture tells nearly everything and the condition learns nothing. Its run is short, and so is its memory.
 ADAPTER_OPTIONS: dict[str, Any] = {
@@ -47,7 +47,7 @@ ADAPTER_OPTIONS: dict[str, Any] = {
     "gamma": 2.0,
 }
 # What the condition alone expects is fitted first: a tenth of the denoiser's cost a picture.
-EXPECTATION_SHARE = 0.4  # of a training's minutes
+EXPECTATION_SHARE = 0.5  # of a training's minutes
 EXPECTATION_OPTIONS: dict[str, Any] = {"learning_rate": 2e-3, "batch": 32, "warm_up": 50, "ema_decay": 0.99}
 SHEET_EXPRESSIONS = ("neutral", "smile", "surprise", "anger", "kiss")
 SHEET_SCALES = Scales(1.25, 1.25)
@@ -115,19 +115,20 @@ def train_lora(
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES[kind])
     guidance = Guidance.from_folder(out_folder)
-    encoder = base.make_encoder(data.embeddings.shape[2], MAPS)
-    _take_over(encoder, guidance)
+    encoder = adapter_encoder(guidance, data.embeddings.shape[2])
     guidance.encoder = encoder
     parameters = add_lora(guidance.unet, rank=int(options.pop("rank", RANK)))
     if start is not None:
         copy_lora(guidance.unet, start, kind)
         _take_over(encoder, Guidance.from_folder(start, kind))
-    parameters += encoder.train().requires_grad_(True).parameters()
+    encoder.train().requires_grad_(True)
     share = trainable_share(guidance.unet, encoder)
     print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
     sheets = out_folder / "training"
     expected = sheets / f"{kind}_expected.pt"
     spent = fit_expectation(guidance, data, expected, minutes, seed, resume, options)
+    encoder.hold_face()
+    parameters += [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     state = fit(
         guidance,
         parameters,
@@ -142,6 +143,13 @@ def train_lora(
     summary = {**_finish(state, sheets / f"{kind}.json"), "trainable_share": share}
     (folder / "trainable_share.json").write_text(json.dumps({"trainable_share": share}) + "\n")
     return summary
+
+
+def adapter_encoder(guidance: Guidance, identity_dimension: int) -> ConditionEncoder:
+    """The base's condition encoder, with face maps for an adapter to learn."""
+    encoder = base.make_encoder(identity_dimension, MAPS)
+    _take_over(encoder, guidance)
+    return encoder.to(guidance.device)
 
 
 def _take_over(encoder: ConditionEncoder, other: Guidance) -> None:
@@ -172,9 +180,7 @@ def fit_expectation(
         checkpoint,
         LoopOptions(minutes=share, seed=seed, expectation=True, **{**EXPECTATION_OPTIONS, **chosen}),
         resume=resume,
-        report=lambda _: {
-            name: round(v, 5) for name, v in identity_gain(guidance, data).items() if "exp" in name
-        },
+        report=lambda _: {n: round(v, 5) for n, v in identity_gain(guidance, data, levels=()).items()},
         say=say,
         watch=watch,
     )

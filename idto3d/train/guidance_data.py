@@ -6,7 +6,8 @@ A folder holds `photograph.npy`, `normals.npy` and `shaded.npy` (uint8 [N, R, R,
 `ControlView`), `attributes.npy` (int64 [N, G]) and `embeddings.npy` (float32 [P, M, D]: M embedded photos of
 each person, unit rows, D = 128 in ours). Two more may lie there: `heldout.npy` (bool [P]) names the people
 that training never draws, where they are not the last ones, and `has_<kind>.npy` (bool [N]) the rows that
-have a picture of that kind.
+have a picture of that kind. `own_place.npy` (float16 [N, 3, 64, 64]) is where on the mean face each pixel of
+the person lies, where that is known.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class GuidanceData:
     mean_head: NDArray[np.float16]
     attributes: NDArray[np.int64]
     embeddings: NDArray[np.float32]
+    own_place: NDArray[np.float16] | None
     train: NDArray[np.int64]
     heldout: NDArray[np.int64]
 
@@ -65,6 +67,7 @@ class GuidanceData:
             )
         held_out = _held_out_people(folder, people)[person]  # [N]
         known = _where(folder / f"has_{kind}.npy", np.ones(len(images), bool))
+        own = folder / "own_place.npy"
         return cls(
             images=images,
             person=person,
@@ -74,6 +77,7 @@ class GuidanceData:
             mean_head=np.load(folder / f"{MEAN_HEAD[kind]}.npy", mmap_mode="r"),
             attributes=np.load(folder / "attributes.npy").astype(np.int64),
             embeddings=embeddings.astype(np.float32),
+            own_place=np.load(own, mmap_mode="r") if own.is_file() else None,
             train=np.flatnonzero(known & ~held_out),
             heldout=np.flatnonzero(known & held_out),
         )
@@ -85,6 +89,13 @@ class GuidanceData:
                 f"Found pictures of {self.images.shape[1]} pixels, expected {side} for this base model; "
                 f"prepare the data with --resolution {side}."
             )
+
+    def own_places(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Places [B, 3, 64, 64] on the mean face that the pixels of rows show, 0 beside the head; None where
+        they are not known."""
+        if self.own_place is None:
+            return None
+        return torch.from_numpy(np.stack([self.own_place[row] for row in rows]).astype(np.float32))
 
     def batch(self, rows: NDArray[np.int64], random: np.random.Generator | None) -> tuple[Tensor, Condition]:
         """Images [B, 3, R, R] in [-1, 1] and their conditions.
@@ -136,6 +147,7 @@ def drop_conditions(condition: Condition, random: np.random.Generator) -> Condit
         camera=condition.camera * torch.from_numpy(~camera)[:, None],
         attributes=condition.attributes.masked_fill(torch.from_numpy(attributes), -1),
         control=condition.control,
+        place=condition.place,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from idto3d.expressions import EXPRESSIONS
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import UNIT
 from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.places import place_loss
 from idto3d.train.guidance_data import GuidanceData, drop_conditions
 from idto3d.train.loops import keep_freed_memory
 
 REPORTED_T = (300, 500, 700, 900)
 BACKDROP, FEATURES = 0.1, 4.0  # what an error off the head counts, and one at eyes, nose and mouth
+PLACE_TOLD = 0.6  # share of rows whose places are told
+PLACE_WEIGHT = 1.0  # of `place_loss` beside the pictures' errors
 
 
 @dataclass(frozen=True)
@@ -95,32 +98,40 @@ def denoising_loss(
     condition: Condition,
     random: np.random.Generator,
     options: LoopOptions,
+    own_place: Tensor | None = None,
 ) -> Tensor:
-    """Weighted mean square error of x0_hat on one batch, with everything random drawn from `random`; of what
-    the condition expects, without any noise, where that alone is asked for."""
+    """Weighted mean square error of x0_hat on one batch, with everything random drawn from `random`, and of
+    what the condition expects of the latents without the noisy picture; of that alone where it is asked for.
+
+    own_place: [B, 3, 64, 64] as `GuidanceData.own_places`; the encoder's places are then held to it,
+        and it is told in a share `PLACE_TOLD` of the rows.
+    """
     device = guidance.device
+    if own_place is not None:
+        told = torch.from_numpy(random.random(len(images)) < PLACE_TOLD)
+        condition = replace(condition, place=own_place * told.view(-1, 1, 1, 1))
     images, condition = images.to(device), condition.to(device)
     z0 = guidance.encode(images)
+    weight = head_weight(condition, z0.shape[-1])
+    loss = z0.new_zeros(())
     if options.expectation:
         with torch.autocast(device.type, half_type(device), enabled=options.half):
-            expected = expectation(guidance, drop_conditions(condition, random))
-        error = (expected.float() - z0).square().mean(1) * head_weight(condition, z0.shape[-1])
-        return error.mean()
-    t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share, options.quiet).to(device)
-    noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32)).to(device)
-    # Half the time of single precision where the processor multiplies bfloat16 (AVX-512 BF16, AMX).
-    with torch.autocast(device.type, half_type(device), enabled=options.half):
-        x0_hat = guidance.denoise(guidance.add_noise(z0, noise, t), t, drop_conditions(condition, random))
-    x0_hat = x0_hat.float()
-    error = (x0_hat - z0).square().mean(1) * head_weight(condition, z0.shape[-1])
-    return (loss_weight(guidance, t, options.gamma, options.floor) * error.mean((1, 2))).mean()
-
-
-def expectation(guidance: Guidance, condition: Condition) -> Tensor:
-    """What the condition alone says of the latents, [B, C, h, w]."""
-    expected = guidance.encoder(condition).expected
-    assert expected is not None
-    return expected
+            encoded = guidance.encoder(drop_conditions(condition, random))
+    else:
+        t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share, options.quiet).to(device)
+        noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32)).to(device)
+        # Half the time of single precision where the processor multiplies bfloat16 (AVX-512 BF16, AMX).
+        with torch.autocast(device.type, half_type(device), enabled=options.half):
+            encoded = guidance.encoder(drop_conditions(condition, random))
+            x0_hat = guidance.denoise_encoded(guidance.add_noise(z0, noise, t), t, encoded)
+        error = (x0_hat.float() - z0).square().mean(1) * weight
+        loss = (loss_weight(guidance, t, options.gamma, options.floor) * error.mean((1, 2))).mean()
+    if encoded.expected is not None:
+        # Left to the denoiser, what is expected drifts into whatever is easy to correct.
+        loss = loss + ((encoded.expected.float() - z0).square().mean(1) * weight).mean()
+    if encoded.place is not None and own_place is not None:
+        loss = loss + PLACE_WEIGHT * place_loss(encoded.place, own_place.to(device))
+    return loss
 
 
 def head_weight(condition: Condition, side: int) -> Tensor | float:
@@ -184,7 +195,7 @@ def fit(
         rate = _rate(state, options, budget)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = denoising_loss(guidance, images, condition, random, options)
+        loss = denoising_loss(guidance, images, condition, random, options, data.own_places(rows))
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
         scaler.unscale_(optimiser)
@@ -216,9 +227,12 @@ def fit(
 
 
 @torch.no_grad()
-def identity_gain(guidance: Guidance, data: GuidanceData, count: int = 64) -> dict[str, float]:
+def identity_gain(
+    guidance: Guidance, data: GuidanceData, count: int = 64, levels: Sequence[int] = REPORTED_T
+) -> dict[str, float]:
     """x0 error on held-out people at several t, told what is right, another's identity ("wrong"), or another
-    expression ("unlike"); no attributes. "expected": of what the condition says without the noisy picture."""
+    expression ("unlike"); no attributes. "expected": of what the condition says without the noisy picture;
+    "place": `place_loss` of its places, "placed": what it expects told the true ones."""
     random = np.random.default_rng(0)
     rows = random.choice(data.heldout, count, replace=len(data.heldout) < count)
     images, condition = data.batch(rows, None)
@@ -235,10 +249,15 @@ def identity_gain(guidance: Guidance, data: GuidanceData, count: int = 64) -> di
     unlike = replace(right, expression=(right.expression + 1) % len(EXPRESSIONS))
     z0 = guidance.encode(images)
     noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32)).to(guidance.device)
-    weight, result = head_weight(right, z0.shape[-1]), {}
+    weight, result, own = head_weight(right, z0.shape[-1]), {}, data.own_places(rows)
     for name, told in (("right", right), ("wrong", wrong), ("unlike", unlike)):
-        answers = {"expected": guidance.encoder(told).expected}
-        for level in REPORTED_T:
+        encoded = guidance.encoder(told)
+        answers = {"expected": encoded.expected}
+        if encoded.place is not None and own is not None:
+            result[f"place_{name}"] = float(place_loss(encoded.place, own))
+            placed = guidance.encoder(replace(told, place=own)).expected
+            answers["placed"] = placed
+        for level in levels:
             t = torch.full((count,), level, device=guidance.device)
             answers[f"t{level}"] = guidance.denoise(guidance.add_noise(z0, noise, t), t, told)
         for key, answer in answers.items():

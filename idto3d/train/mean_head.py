@@ -9,7 +9,6 @@ import trimesh
 from numpy.typing import NDArray
 from scipy import ndimage, spatial
 
-from idto3d.expressions import preset
 from idto3d.geometry.head_field import HeadField
 from idto3d.geometry.mesh import Mesh
 from idto3d.geometry.sdf import mesh_sdf
@@ -17,22 +16,14 @@ from idto3d.geometry.tet_grid import build_tet_grid
 from idto3d.population.appearance import paint
 from idto3d.population.head_model import PARTS, load_head_model
 from idto3d.population.people import draw_person
-from idto3d.population.surface import eye_centres, person_vertices
+from idto3d.population.surface import eye_centres, mean_vertices
 
-PEOPLE = 300
 PAINTED_PEOPLE = 48  # whose colours are averaged
 COLOUR_POINTS = 60_000
 DENSE = 6.0  # how much denser colour points lie at the eyes, the nose and the mouth
 VOXEL = 2.0  # mm
 FACES = 30_000
 SLIT = 3  # voxels; the closing that shuts the lips before the mouth is filled
-
-
-def mean_vertices() -> NDArray[np.float64]:
-    """Mean of the first guidance-training people, hair and beard included; [V, 3] mm."""
-    people = (draw_person("guidance", index) for index in range(PEOPLE))
-    neutral = preset("neutral")
-    return np.asarray(np.mean([person_vertices(person, neutral) for person in people], axis=0), np.float64)
 
 
 def closed_distance(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

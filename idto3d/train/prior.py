@@ -39,6 +39,7 @@ from idto3d.train.guidance import (
     PICTURES,
     RANK,
     SHEET_EXPRESSIONS,
+    adapter_encoder,
     fit_expectation,
     write_samples,
 )
@@ -154,6 +155,9 @@ def train_prior(
             guidance, data, expected, spent / EXPECTATION_SHARE, options.seed, not fresh, few,
             say=say, watch=lambda state: watch(int(state.seconds), total),
         )  # fmt: skip
+        for encoder in encoders:
+            encoder.hold_face()
+        parameters = [parameter for parameter in parameters if parameter.requires_grad]
     rows = spread_rows(data, HELD_OUT_ROWS)
 
     def report(state: LoopState) -> dict[str, Any]:
@@ -227,10 +231,11 @@ def base_sha256(folder: Path) -> str:
 
 def _adapt(guidance: Guidance, rank: int) -> tuple[list[nn.Parameter], list[ConditionEncoder]]:
     """Add the adapter; returns all that learns, and the condition encoder where it learns with it."""
-    encoder = guidance.encoder
-    if not isinstance(encoder, ConditionEncoder):
+    if not isinstance(guidance.encoder, ConditionEncoder):
         return add_lora(guidance.unet, rank=rank, targets=ATTENTION_LAYERS), []
     parameters = add_lora(guidance.unet, rank=rank, targets=ALL_LAYERS)
+    encoder = adapter_encoder(guidance, guidance.encoder.config.identity_dimension)
+    guidance.encoder = encoder
     encoder.train().requires_grad_(True)
     return [*parameters, *encoder.parameters()], [encoder]
 

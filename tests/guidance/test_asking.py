@@ -10,6 +10,7 @@ from idto3d.guidance.asking import BlockViews, asked, random_of, softened, split
 from idto3d.guidance.reference_views import StillViews
 from idto3d.guidance.sample import Scales
 from idto3d.guidance.sds import pull_loss, sds_loss
+from idto3d.guidance.shown import Shown
 from idto3d.render.camera import Camera
 from tests.guidance.models import KnownGuidance, conditions
 
@@ -46,7 +47,8 @@ def test_a_kept_answer_pulls_as_score_distillation_does() -> None:
     )
     views = pool.noised(guidance, (0.5, 0.9), random_of(0))
     pictures = torch.rand(2, 3, 8, 8, requires_grad=True)
-    targets = asked(guidance, views, lambda _: pictures.detach(), lambda _: told, Scales())
+    seen = Shown(pictures.detach(), torch.zeros(2, 3, 8, 8))
+    targets = asked(guidance, views, lambda _: seen, lambda *_: told, Scales())
     pull_loss(guidance.encode(pictures), targets).backward()
     kept, pictures.grad = pictures.grad, None
     sds_loss(guidance, pictures, told, views.t, 1.0, noise, error=views.error).backward()

@@ -15,6 +15,7 @@ from idto3d.expressions import EXPRESSIONS
 from idto3d.guidance import base
 from idto3d.guidance.condition import Condition, camera_features
 from idto3d.guidance.condition_encoder import ConditionEncoder
+from idto3d.guidance.face_maps import head_to_camera
 from idto3d.guidance.text_encoder import TextConditionEncoder, prompt_of
 from idto3d.prompt import parse_prompt
 from idto3d.render.camera import Camera
@@ -97,8 +98,8 @@ def test_an_untrained_encoder_expects_the_mean_head_as_drawn() -> None:
     torch.testing.assert_close(drawn, 2.0 * told.control[:, 3:] - 1.0)
 
 
-def test_a_map_over_the_face_says_what_is_seen_at_its_places_and_is_taken_over() -> None:
-    """An encoder with a map starts as one without; then a change of the map changes the front alone."""
+def test_face_maps_change_the_front_alone_and_are_taken_over() -> None:
+    """An encoder with maps starts as one without; then what they say changes the front alone."""
     torch.manual_seed(0)
     plain, mapped, told = base.make_encoder().eval(), base.make_encoder(maps=4).eval(), conditions(2)
     place = torch.full((2, 3, 64, 64), 0.2)
@@ -111,10 +112,42 @@ def test_a_map_over_the_face_says_what_is_seen_at_its_places_and_is_taken_over()
     ):
         torch.testing.assert_close(before, after)
     with torch.no_grad():
-        mapped.painted.weight.normal_()
-        changed = (mapped(told).expected - plain(told).expected).abs().amax((0, 1))  # [16, 16]
-    assert (changed[:, :8] > 0).all()
-    assert (changed[:, 8:] == 0).all()
+        mapped.face.who_shifts.normal_()
+        own = mapped(told).place
+    assert ((own - told.control[:, :3])[..., :32].abs().amax((0, 1)) > 0).all()
+    assert (own[..., 32:] == 0).all()
+    again = base.make_encoder(maps=4).eval()
+    again.take_over(mapped)
+    torch.testing.assert_close(again(told).place, mapped(told).place)
+
+
+def test_a_look_is_read_where_the_surface_is_known_to_lie() -> None:
+    """Told true places, an encoder expects there what the looks have there, wherever it would look itself."""
+    torch.manual_seed(0)
+    encoder, told = base.make_encoder(maps=4).eval(), conditions(2)
+    control = torch.cat([torch.rand(2, 3, 64, 64) * 0.2 + 0.1, told.control[:, 3:]], 1)
+    told = replace(told, control=control)
+    with torch.no_grad():
+        encoder.face.who_shifts.normal_(std=0.05)
+        for parameter in encoder.face.colour.parameters():
+            parameter.normal_(std=0.3)
+        itself = encoder(told)
+        again = encoder(replace(told, place=itself.place))
+        elsewhere = encoder(replace(told, place=control[:, :3] + 0.1))
+        lost = encoder(replace(told, place=control[:, :3] + 1.0))
+        untold = encoder(replace(told, place=torch.zeros_like(control[:, :3])))
+    torch.testing.assert_close(again.expected, itself.expected)
+    torch.testing.assert_close(untold.expected, itself.expected)
+    torch.testing.assert_close(lost.expected, itself.expected)  # what is far away is another surface
+    assert (elsewhere.expected - itself.expected).abs().mean() > 1e-3
+    torch.testing.assert_close(elsewhere.place, itself.place)  # where things should be does not change
+
+
+def test_a_vector_of_a_look_is_turned_as_cameras_turn() -> None:
+    cameras = [Camera(yaw=0.7, pitch=-0.2), Camera(yaw=-2.0, pitch=0.4)]
+    features = torch.from_numpy(np.stack([camera_features(camera) for camera in cameras]))
+    turned = head_to_camera(features).double().numpy()
+    np.testing.assert_allclose(turned, np.stack([camera.rotation() for camera in cameras]), atol=1e-6)
 
 
 def test_an_embedding_of_another_recogniser_is_refused() -> None:

@@ -39,7 +39,7 @@ def short_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """No samples, and few pictures to read a held-out loss on."""
     monkeypatch.setattr(module, "_draw", lambda *_: None)
     monkeypatch.setattr(module, "HELD_OUT_ROWS", 4)
-    monkeypatch.setattr(recipe, "identity_gain", lambda *_: {})
+    monkeypatch.setattr(recipe, "identity_gain", lambda *_, **__: {})
 
 
 def test_the_tiny_base_becomes_a_prior_in_a_folder_of_its_own(

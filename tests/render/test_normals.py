@@ -57,7 +57,7 @@ def test_several_cameras_equal_one_at_a_time() -> None:
     """A batch of views is bit by bit the single views."""
     vertices, faces = (torch.from_numpy(x) for x in sphere(70.0, 20))
     other = Camera(yaw=-0.5, distance=900.0, fovy=0.2, target=(0.0, 0.0, 0.0), resolution=48)
-    normals, masks = render_normal_views(vertices, faces, [CAMERA, other])
+    normals, masks, _ = render_normal_views(vertices, faces, [CAMERA, other])
     for index, camera in enumerate((CAMERA, other)):
         alone, mask = render_normals(vertices, faces, camera)
         assert torch.equal(normals[index], alone)

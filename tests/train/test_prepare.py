@@ -337,7 +337,7 @@ def test_what_was_prepared_trains_a_prior(
 ) -> None:
     """Both commands in turn, as a user gives them, on the tiny base's format."""
     monkeypatch.setattr("idto3d.train.prior._draw", lambda *_: None)
-    monkeypatch.setattr("idto3d.train.guidance.identity_gain", lambda *_: {})
+    monkeypatch.setattr("idto3d.train.guidance.identity_gain", lambda *_, **__: {})
     out, folder = tmp_path / "out", tmp_path / "base"
     command = ["data", "prepare", "csv", str(write_list(tmp_path, listed)), "--out", str(out)]
     runner = CliRunner()

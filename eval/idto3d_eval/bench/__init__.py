@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import typer
 
-from idto3d_eval.bench import ablation, determinism, generator, interpolation, rasterisers, text
+from idto3d_eval.bench import ablation, determinism, generator, interpolation, rasterisers, strength, text
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "ablation": ablation.command,
+    "strength": strength.command,
     "generator": generator.command,
     "rasterisers": rasterisers.command,
     "text": text.command,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from torch import Tensor, nn
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from idto3d.attributes import Attributes
@@ -124,7 +124,7 @@ def random_setup(
         subject=_somebody(512),
         mean_head=mean_head,
         control=ControlView(mean_head),
-        grid=lambda: _moved(start_grid(mean_head, grid_resolution), device),
+        grid=lambda: start_grid(mean_head, grid_resolution).to(device),
         settings=settings,
         guidance=lambda _: random_guidance(sizes, device, dtype),
         device=device,
@@ -150,19 +150,7 @@ def random_guidance(
     scheduler = DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="epsilon"
     )
-    return Guidance(unet, scheduler, _HalfCodec(vae, dtype), _AnyWords(text))
-
-
-class _HalfCodec(AutoencoderCodec):
-    """An autoencoder in another precision than the pictures'."""
-
-    def __init__(self, vae: AutoencoderKL, dtype: torch.dtype) -> None:
-        super().__init__(vae)
-        self._dtype = dtype
-
-    def encode(self, images: Tensor) -> Tensor:
-        """[B, 3, R, R] to [B, C, R/f, R/f], float32."""
-        return super().encode(images.to(self._dtype)).float()
+    return Guidance(unet, scheduler, AutoencoderCodec(vae), _AnyWords(text))
 
 
 class _AnyWords(nn.Module):
@@ -201,11 +189,3 @@ def _somebody(dimension: int) -> Subject:
     direction = np.random.default_rng(0).normal(size=dimension)
     words = Attributes.from_indices(np.zeros(len(Attributes.GROUPS), np.int64))
     return Subject((direction / np.linalg.norm(direction)).astype(np.float32), words)
-
-
-def _moved(grid: TetGrid, device: torch.device) -> TetGrid:
-    tensors = {field.name: getattr(grid, field.name) for field in fields(grid)}
-    moved: dict[str, Any] = {
-        name: value.to(device) for name, value in tensors.items() if isinstance(value, Tensor)
-    }
-    return replace(grid, **moved)
