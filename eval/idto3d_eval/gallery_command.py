@@ -1,0 +1,34 @@
+"""`gallery`: a run's heads as pictures to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    out: Annotated[Path, typer.Option(help="The folder that heads.jpg and turntable.webp go to.")],
+    method: Annotated[str, typer.Option(help="The row of the run whose heads are shown.")] = "id_to_3d",
+    people: Annotated[int, typer.Option(min=1, help="How many people, the first ones of the run.")] = 4,
+    runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 2,
+) -> None:
+    """Draw a finished run's heads: a sheet beside photos and true heads, with normals, and a turntable."""
+    from rich.console import Console
+
+    from idto3d_eval.gallery import Shelf, write_gallery
+
+    folder = Path(run) if Path(run).is_dir() else runs / run
+    with Console(stderr=True).status("Drawing …") as status:
+        paths = write_gallery(
+            Shelf(folder, method),
+            out,
+            people,
+            workers,
+            lambda done, total: status.update(f"Turntable: {done} of {total} heads"),
+        )
+    for path in paths:
+        typer.echo(str(path))
