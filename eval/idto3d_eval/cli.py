@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from idto3d.errors import UserError
-from idto3d_eval import bench, generate_command, models_commands
+from idto3d_eval import bench, gallery_command, generate_command, models_commands
 from idto3d_eval.catalogue import NOUNS, Noun
 from idto3d_eval.data_commands import prepare
 from idto3d_eval.export_command import export
@@ -112,6 +112,7 @@ def report(
 
 
 app.command("generate")(generate_command.command)
+app.command("gallery")(gallery_command.command)
 
 
 @app.command()
