@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idto3d.errors import UserError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 Picture = NDArray[np.uint8]
 CELL, GAP = 104, 2  # pixels
@@ -156,7 +152,7 @@ def _row(pictures: Sequence[Picture]) -> Picture:
 def _cell(picture: Picture) -> Picture:
     from PIL import Image, ImageOps
 
-    square: Image = ImageOps.fit(Image.fromarray(picture), (CELL, CELL), Image.Resampling.LANCZOS)
+    square = ImageOps.fit(Image.fromarray(picture), (CELL, CELL), Image.Resampling.LANCZOS)
     padded = np.full((CELL + GAP, CELL + GAP, 3), PAPER, np.uint8)
     padded[:CELL, :CELL] = np.asarray(square)
     return padded
