@@ -27,7 +27,7 @@ from idto3d.guidance.control import UNIT, ControlView
 from idto3d.guidance.reference_views import ReferenceViews
 from idto3d.population.people import draw_person
 from idto3d.population.photos import draw_photo
-from idto3d.population.surface import Surface, mean_vertices
+from idto3d.population.surface import Surface, place_on_mean
 from idto3d.population.truth import outer_skin
 
 WEIGHTS = Path(idto3d.__file__).parent / "weights"
@@ -122,8 +122,7 @@ def test_distillation_under_a_denoiser_that_knows_finds_the_head(
             shown = np.zeros((len(cameras), 64, 64, 3), np.float32)
             for image, camera in zip(shown, cameras, strict=True):
                 seen = truth[expression].look(replace(camera, resolution=64))  # type: ignore[type-var]
-                corners = mean_vertices()[truth[expression].model.faces[seen.triangle]]
-                image[seen.mask] = np.einsum("pk,pkc->pc", seen.weight, corners) / UNIT
+                image[seen.mask] = place_on_mean(seen) / UNIT
             return torch.from_numpy(shown).permute(0, 3, 1, 2)
 
     monkeypatch.setattr(generate, "condition_of", remember)

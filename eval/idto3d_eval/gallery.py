@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d.errors import UserError
+from idto3d_eval.picture_grid import normal_colours
+from idto3d_eval.store import Store
 
 Picture = NDArray[np.uint8]
 CELL, GAP = 104, 2  # pixels
@@ -47,20 +49,21 @@ class Shelf:
 
     def head(self, person: str) -> Path:
         """The HeadAsset folder of a person."""
-        return self.run / "heads" / self.method / person / f"seed-{self.seed}"
+        return Store(self.run).artefact(f"heads/{self.method}/{person}/seed-{self.seed}")
 
     def views(self, person: str) -> Path:
         """The canonical pictures of a person's head."""
-        return self.run / "views" / self.method / person / f"seed-{self.seed}"
+        return Store(self.run).artefact(f"views/{self.method}/{person}/seed-{self.seed}")
 
     def photos(self, person: str) -> list[Path]:
         """The photos that a person's head was made from."""
-        return sorted((self.run / "identities" / person / "conditioning").iterdir())
+        return sorted((Store(self.run).artefact(f"identities/{person}") / "conditioning").iterdir())
 
 
 def sheet(shelf: Shelf, people: int) -> bytes:
     """A JPEG: for each person photos on the left, expressions in columns; the true heads (where the run has
     them), the method's heads, and their normals below each other."""
+    from idto3d.identity.photo import read_photo
     from idto3d_eval.views import read_views
 
     rows = []
@@ -69,10 +72,10 @@ def sheet(shelf: Shelf, people: int) -> bytes:
         view = next(spec.name for spec in drawn.views if spec.frontal)
         true = Shelf(shelf.run, TRUTH, shelf.seed).views(person)
         strips = [[drawn.colour(expression, view) for expression in drawn.expressions]]
-        strips.append([_normals(*drawn.normals(expression, view)) for expression in drawn.expressions])
+        strips.append([normal_colours(*drawn.normals(expression, view)) for expression in drawn.expressions])
         if true.is_dir():
             strips.insert(0, [read_views(true).colour(expression, view) for expression in drawn.expressions])
-        photos = [_read(path) for path in shelf.photos(person)]
+        photos = [read_photo(path) for path in shelf.photos(person)]
         rows += [_row([photos[number % len(photos)], *strip]) for number, strip in enumerate(strips)]
         rows.append(np.full((3 * GAP, rows[-1].shape[1], 3), PAPER, np.uint8))
     return _jpeg(np.concatenate(rows[:-1]))
@@ -130,18 +133,6 @@ def _swing(head: Path, expression: str) -> list[Picture]:
     yaws = np.linspace(-SWING, SWING, FRAMES)
     cameras = [Camera(float(yaw), 0.0, 0.0, 1000.0, CLOSE, resolution=CELL) for yaw in yaws]
     return [render_view(mesh, camera, light).colour for camera in cameras]
-
-
-def _normals(normals: NDArray[np.float32], mask: NDArray[np.bool_]) -> Picture:
-    """Camera-space normals as colours, on grey."""
-    return np.asarray(np.where(mask[..., None], 127.5 + 127.5 * normals, 127.5).round(), np.uint8)
-
-
-def _read(path: Path) -> Picture:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"), np.uint8)
 
 
 def _row(pictures: Sequence[Picture]) -> Picture:

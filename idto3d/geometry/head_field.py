@@ -62,7 +62,6 @@ class HeadField(nn.Module):
         self._surface: Surface | None = None
         self._bases: tuple[SplineBasis, SplineBasis] | None = None  # of likeness and of expressions
         self._bases_of: tuple[int, int] | None = None
-        self._neutral: tuple[tuple[int, ...], Tensor] | None = None
         with torch.no_grad():
             start = crossings(self.surface(), grid.points, self.signed_distance()).cpu().numpy()
         self.likeness_lattices = [SplineLattice(start, cell, REACH) for cell in cells]
@@ -113,17 +112,8 @@ class HeadField(nn.Module):
             same for all expressions.
         """
         code = expression if isinstance(expression, Tensor) else self.code(expression)
-        return self.neutral() + self.displaced(code), self.surface().faces
-
-    def neutral(self) -> Tensor:
-        """The person's head [N, 3] mm without an expression; computed once while nothing of it is learned."""
-        of_it = [self.sdf, self.deformation, *self.likeness]
-        if any(parameter.requires_grad for parameter in of_it):
-            return self.start() + self.moved(self.likeness)
-        state = tuple(parameter._version for parameter in of_it)
-        if self._neutral is None or self._neutral[0] != state:
-            self._neutral = state, self.start() + self.moved(self.likeness)
-        return self._neutral[1]
+        neutral = self.start() + self.moved(self.likeness)
+        return neutral + self.displaced(code), self.surface().faces
 
     def start(self) -> Tensor:
         """The surface [N, 3] mm before it is displaced."""

@@ -21,7 +21,7 @@ from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.reference_views import ReferenceViews, row_blocks
 
 BEND = 0.02  # in the control's unit: from where a distance counts by its length
-FEATURES = 4.0  # what a place at eyes, nose and mouth counts
+FEATURES = 4.0  # what an error at eyes, nose and mouth counts
 FEATURES_SIDE, FEATURES_LOW, FEATURES_HIGH, FEATURES_BACK = 0.5, -0.95, 0.3, -0.5
 
 
@@ -53,14 +53,18 @@ def asked_places(
     return torch.cat(found)
 
 
+def at_features(place: Tensor) -> Tensor:
+    """Which of places [B, 3, R, R] lie at eyes, nose and mouth, [B, R, R]."""
+    x, y, z = place.unbind(1)
+    return (x.abs() < FEATURES_SIDE) & (y > FEATURES_LOW) & (y < FEATURES_HIGH) & (z > FEATURES_BACK)
+
+
 def place_loss(place: Tensor, wanted: Tensor) -> Tensor:
     """Mean Huber distance of places [B, 3, R, R] to the wanted ones, over `BEND`, where both are known (not
     0) and near each other; a scalar, differentiable in `place`."""
     known = (wanted.abs().sum(1) > 0) & (place.detach().abs().sum(1) > 0)
     known &= (wanted - place.detach()).norm(dim=1) < LOST
-    x, y, z = wanted.unbind(1)
-    features = (x.abs() < FEATURES_SIDE) & (y > FEATURES_LOW) & (y < FEATURES_HIGH) & (z > FEATURES_BACK)
-    weight = known * (1.0 + (FEATURES - 1.0) * features)
+    weight = known * (1.0 + (FEATURES - 1.0) * at_features(wanted))
     distance = functional.huber_loss(place, wanted, reduction="none", delta=BEND).sum(1) / BEND
     loss: Tensor = (weight * distance).sum() / weight.sum().clamp_min(1.0)
     return loss

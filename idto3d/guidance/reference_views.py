@@ -54,7 +54,7 @@ class StillViews:
             generator: of timesteps and noise.
         """
         t = draw_timesteps(guidance, bounds, len(self.cameras), generator)
-        noise = torch.randn(self.known.shape, generator=generator).to(self.known)  # devices agree
+        noise = torch.randn(self.known.shape, generator=generator).to(self.known)
         fitting = self.fitting
         if fitting is None:
             nothing = torch.zeros_like(self.known)

@@ -25,7 +25,7 @@ from idto3d.population.appearance import paint
 from idto3d.population.head_model import load_head_model
 from idto3d.population.people import Person, draw_person, person_generator
 from idto3d.population.photos import draw_actions, draw_background, take_photo
-from idto3d.population.surface import GBuffer, Surface, eye_centres, mean_vertices, to_srgb
+from idto3d.population.surface import GBuffer, Surface, eye_centres, place_on_mean, to_srgb
 from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
 
@@ -273,9 +273,8 @@ def _own_place(seen: GBuffer) -> NDArray[np.float16]:
     """Every second pixel's place on the mean head that generation starts from, in `UNIT`; [3, 64, 64]."""
     from idto3d.guidance.control import UNIT
 
-    corners = mean_vertices()[load_head_model().faces[seen.triangle]]
     place = np.zeros((*seen.mask.shape, 3), np.float32)
-    place[seen.mask] = np.einsum("pk,pkc->pc", seen.weight, corners) / UNIT
+    place[seen.mask] = place_on_mean(seen) / UNIT
     return place[1::2, 1::2].transpose(2, 0, 1).astype(np.float16)
 
 

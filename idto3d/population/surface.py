@@ -83,6 +83,13 @@ class GBuffer:
     weight: Floats
 
 
+def place_on_mean(seen: GBuffer) -> NDArray[np.float64]:
+    """Where on the mean head that generation starts from the hit pixels lie; [P, 3] mm."""
+    return np.asarray(
+        np.einsum("pk,pkc->pc", seen.weight, mean_vertices()[load_head_model().faces[seen.triangle]])
+    )
+
+
 class Surface:
     """A person's surface with one expression, ready to be seen from many cameras."""
 

@@ -17,14 +17,13 @@ from torch.nn import functional
 
 from idto3d.expressions import EXPRESSIONS
 from idto3d.guidance.condition import Condition
-from idto3d.guidance.control import UNIT
 from idto3d.guidance.guidance import Guidance
-from idto3d.guidance.places import place_loss
+from idto3d.guidance.places import FEATURES, at_features, place_loss
 from idto3d.train.guidance_data import GuidanceData, drop_conditions
 from idto3d.train.loops import keep_freed_memory
 
 REPORTED_T = (300, 500, 700, 900)
-BACKDROP, FEATURES = 0.1, 4.0  # what an error off the head counts, and one at eyes, nose and mouth
+BACKDROP = 0.1  # what an error off the head counts; one at eyes, nose and mouth counts `FEATURES`
 PLACE_TOLD = 0.6  # share of rows whose places are told
 PLACE_WEIGHT = 1.0  # of `place_loss` beside the pictures' errors
 
@@ -143,10 +142,9 @@ def head_weight(condition: Condition, side: int) -> Tensor | float:
     """
     if condition.control is None:
         return 1.0
-    place = condition.control[:, :3] * UNIT  # mm on the mean head
+    place = condition.control[:, :3]
     head = (place.abs().sum(1, keepdim=True) > 0).float()
-    x, y, z = place.split(1, 1)
-    features = head * ((x.abs() < 50) & (y > -95) & (y < 30) & (z > -50)).float()
+    features = head * at_features(place)[:, None].float()
     near = functional.max_pool2d(functional.adaptive_max_pool2d(head, side), 3, 1, 1)[:, 0]
     inside = functional.adaptive_avg_pool2d(features, side)[:, 0]
     return BACKDROP + (1.0 - BACKDROP) * near + (FEATURES - 1.0) * inside
@@ -250,13 +248,13 @@ def identity_gain(
     z0 = guidance.encode(images)
     noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32)).to(guidance.device)
     weight, result, own = head_weight(right, z0.shape[-1]), {}, data.own_places(rows)
+    own = own if own is None else own.to(guidance.device)
     for name, told in (("right", right), ("wrong", wrong), ("unlike", unlike)):
         encoded = guidance.encoder(told)
         answers = {"expected": encoded.expected}
         if encoded.place is not None and own is not None:
             result[f"place_{name}"] = float(place_loss(encoded.place, own))
-            placed = guidance.encoder(replace(told, place=own)).expected
-            answers["placed"] = placed
+            answers["placed"] = guidance.encoder(replace(told, place=own)).expected
         for level in levels:
             t = torch.full((count,), level, device=guidance.device)
             answers[f"t{level}"] = guidance.denoise(guidance.add_noise(z0, noise, t), t, told)

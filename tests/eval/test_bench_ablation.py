@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from idto3d_eval.bench.ablation_bars import bars_of, table_of
+from idto3d_eval.bench.ablation_bars import bars_of
+from idto3d_eval.bench.protocol_bars import table_of
 
 
 def _row(label: str, identity: float | None, expression: float, rank1: float = 1.0) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import loads
 from pathlib import Path
 from typing import Annotated
 
@@ -23,21 +22,12 @@ def command(
     The same command again goes on where it was, and a finished run is read.
     """
     from idto3d.errors import UserError
-    from idto3d_eval.bench.ablation_bars import bars_of, table_of
-    from idto3d_eval.bench.bars import write_figures
-    from idto3d_eval.run import run_protocol
-    from idto3d_eval.show import print_rows
+    from idto3d_eval.bench.ablation_bars import bars_of
+    from idto3d_eval.bench.protocol_bars import hold_against_bars
     from idto3d_protocols.loader import load_protocol
 
     if protocol not in PROTOCOLS:
         raise UserError(f"Found protocol {protocol!r}, expected one of {', '.join(PROTOCOLS)}.")
-    folder = runs / protocol
-    run_protocol(load_protocol(protocol), folder, progress=progress)
-    summary = loads((folder / "summary.json").read_text(encoding="utf-8"))
-    bars = bars_of(summary) if protocol == "ablation" else []
-    write_figures(folder / "bars.json", bars)
-    print_rows(table_of(summary), json)
-    if bars:
-        print_rows([bar.row() for bar in bars], json)
-    if not all(bar.passed for bar in bars):
+    asked = bars_of if protocol == "ablation" else lambda _: []
+    if not hold_against_bars(load_protocol(protocol), runs / protocol, asked, progress=progress, json=json):
         raise typer.Exit(EXIT_FAILED_CHECK)

@@ -3,7 +3,6 @@ the issue's bars: the held-out twelve, a fresh draw, or people unlike any that a
 
 from __future__ import annotations
 
-from json import loads
 from pathlib import Path
 from typing import Annotated
 
@@ -28,20 +27,17 @@ def command(
     """
     import polars
 
-    from idto3d_eval.bench.ablation_bars import table_of
-    from idto3d_eval.bench.bars import write_figures
+    from idto3d_eval.bench.protocol_bars import hold_against_bars
     from idto3d_eval.bench.strength_bars import bars_of, of_people
-    from idto3d_eval.run import run_protocol
-    from idto3d_eval.show import print_rows
     from idto3d_protocols.loader import load_protocol
 
     protocol = of_people(load_protocol(PROTOCOL), people, population_seed)
     folder = runs / protocol.name
-    run_protocol(protocol, folder, progress=progress)
-    summary = loads((folder / "summary.json").read_text(encoding="utf-8"))
-    bars = bars_of(summary, polars.read_parquet(folder / "scores.parquet"))
-    write_figures(folder / "bars.json", bars)
-    print_rows(table_of(summary), json)
-    print_rows([bar.row() for bar in bars], json)
-    if not all(bar.passed for bar in bars):
+    if not hold_against_bars(
+        protocol,
+        folder,
+        lambda summary: bars_of(summary, polars.read_parquet(folder / "scores.parquet")),
+        progress=progress,
+        json=json,
+    ):
         raise typer.Exit(EXIT_FAILED_CHECK)

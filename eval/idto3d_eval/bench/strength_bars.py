@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from idto3d.errors import UserError
 from idto3d_eval.bench.bars import Bar
+from idto3d_eval.bench.protocol_bars import Summary, figure_of
 
 if TYPE_CHECKING:
     import polars
@@ -54,33 +54,33 @@ def of_people(protocol: Protocol, people: str, population_seed: int) -> Protocol
     return protocol.model_copy(update={"name": name, "population": changed})
 
 
-def bars_of(summary: Mapping[str, Any], scores: polars.DataFrame) -> list[Bar]:
+def bars_of(summary: Summary, scores: polars.DataFrame) -> list[Bar]:
     """The issue's bars that one run of 13 expressions can show.
 
     Args:
         summary: the run's `summary.json`.
         scores: its measurements.
     """
-    cells = {row["label"]: row["cells"] for row in summary["rows"]}
-
-    def value(label: str, metric: str, part: str = "value") -> float:
-        found = cells.get(label, {}).get(metric, {}).get(part)
-        return math.nan if found is None else float(found)
-
-    drift = value(METHOD, "identity_drift") / value(TRUTH, "identity_drift")
+    drift = figure_of(summary, METHOD, "identity_drift") / figure_of(summary, TRUTH, "identity_drift")
     ratios = now_ratios(scores)
     return [
-        Bar("calibrated identity", value(METHOD, "calibrated_identity"), IDENTITY, least=True),
-        Bar("its lower end", value(METHOD, "calibrated_identity", "low"), LOWER_END, least=True),
-        Bar("rank-1", value(METHOD, "rank1"), RANK1, least=True),
+        Bar("calibrated identity", figure_of(summary, METHOD, "calibrated_identity"), IDENTITY, least=True),
+        Bar("its lower end", figure_of(summary, METHOD, "calibrated_identity", "low"), LOWER_END, least=True),
+        Bar("rank-1", figure_of(summary, METHOD, "rank1"), RANK1, least=True),
         Bar(
             "expression accuracy",
-            value(METHOD, "expression_accuracy"),
+            figure_of(summary, METHOD, "expression_accuracy"),
             EXPRESSION,
             least=True,
-            note=f"true heads {value(TRUTH, 'expression_accuracy'):.3f}",
+            note=f"true heads {figure_of(summary, TRUTH, 'expression_accuracy'):.3f}",
         ),
-        Bar("joint", value(METHOD, "joint"), JOINT, least=True, note=f"true {value(TRUTH, 'joint'):.3f}"),
+        Bar(
+            "joint",
+            figure_of(summary, METHOD, "joint"),
+            JOINT,
+            least=True,
+            note=f"true {figure_of(summary, TRUTH, 'joint'):.3f}",
+        ),
         Bar("drift, of the true heads'", drift, DRIFT),
         Bar(
             "NoW median, of the mean head's",
