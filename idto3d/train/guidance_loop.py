@@ -20,7 +20,7 @@ from idto3d.guidance.condition import Condition
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.places import FEATURES, at_features, place_loss
 from idto3d.train.guidance_data import GuidanceData, drop_conditions
-from idto3d.train.loops import keep_freed_memory
+from idto3d.train.loops import bfloat16_pays, keep_freed_memory
 
 REPORTED_T = (300, 500, 700, 900)
 BACKDROP = 0.1  # what an error off the head counts; one at eyes, nose and mouth counts `FEATURES`
@@ -106,6 +106,7 @@ def denoising_loss(
         and it is told in a share `PLACE_TOLD` of the rows.
     """
     device = guidance.device
+    half = options.half and (device.type != "cpu" or bfloat16_pays())
     if own_place is not None:
         told = torch.from_numpy(random.random(len(images)) < PLACE_TOLD)
         condition = replace(condition, place=own_place * told.view(-1, 1, 1, 1))
@@ -114,13 +115,12 @@ def denoising_loss(
     weight = head_weight(condition, z0.shape[-1])
     loss = z0.new_zeros(())
     if options.expectation:
-        with torch.autocast(device.type, half_type(device), enabled=options.half):
+        with torch.autocast(device.type, half_type(device), enabled=half):
             encoded = guidance.encoder(drop_conditions(condition, random))
     else:
         t = draw_timesteps(len(z0), random, guidance.timesteps, options.quiet_share, options.quiet).to(device)
         noise = torch.from_numpy(random.standard_normal(z0.shape, np.float32)).to(device)
-        # Half the time of single precision where the processor multiplies bfloat16 (AVX-512 BF16, AMX).
-        with torch.autocast(device.type, half_type(device), enabled=options.half):
+        with torch.autocast(device.type, half_type(device), enabled=half):
             encoded = guidance.encoder(drop_conditions(condition, random))
             x0_hat = guidance.denoise_encoded(guidance.add_noise(z0, noise, t), t, encoded)
         error = (x0_hat.float() - z0).square().mean(1) * weight
