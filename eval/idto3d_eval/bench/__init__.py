@@ -9,7 +9,16 @@ from collections.abc import Callable
 
 import typer
 
-from idto3d_eval.bench import ablation, determinism, generator, interpolation, rasterisers, strength, text
+from idto3d_eval.bench import (
+    ablation,
+    determinism,
+    generator,
+    interpolation,
+    rasterisers,
+    sensitivity,
+    strength,
+    text,
+)
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "ablation": ablation.command,
@@ -19,6 +28,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "text": text.command,
     "interpolation": interpolation.command,
     "determinism": determinism.command,
+    "sensitivity": sensitivity.command,
 }
 
 app = typer.Typer(
