@@ -183,7 +183,7 @@ def fit(
 
 def bfloat16_pays() -> bool:
     """Whether this processor multiplies bfloat16 (AVX-512, AMX): twice as fast then; emulated on AVX2, a step
-    of recogniser A took 17 s in place of 2."""
+    of a network as large as recogniser A took 17 s in place of 2."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
