@@ -16,7 +16,7 @@ import numpy as np
 
 from idto3d.errors import UserError
 from idto3d.whole_file import write_whole
-from idto3d_eval.statistics import paired_difference
+from idto3d_eval.statistics import LEVEL, RESAMPLES, paired_difference
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +27,6 @@ KINDS = ("photograph", "normals", "shaded")
 OWN = {"geometry": "normals", "texture": "shaded"}
 """The kind of picture that each adapter was trained on."""
 ROWS = 225  # one of each held-out person of the shipped recipe: about a minute on one core
-RESAMPLES, LEVEL = 2000, 0.95
 RESULT = "denoising.json"
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+RESAMPLES, LEVEL = 2000, 0.95  # of benchmarks' intervals; protocols name their own
 EXACT_FLIPS = 14  # up to 2^14 sign patterns are all visited; above, they are drawn
 _CHUNK = 1_000_000  # numbers held at once while resampling
 

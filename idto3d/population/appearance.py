@@ -30,6 +30,7 @@ HAIR_COLOURS = {
 IRIS_COLOURS = np.array(
     [[0.24, 0.13, 0.07], [0.42, 0.28, 0.14], [0.33, 0.43, 0.52], [0.35, 0.45, 0.28]], np.float32
 )
+LIP_HUE = np.array([0.95, 0.72, 0.72])  # of lips over the skin's colour
 _BROW = np.array([[12, 17], [22, 23], [33, 25], [43, 22], [49, 15]], np.float32)  # mm, person's left, x and y
 _LIPS = np.array(
     [[-25, -74], [-16, -68], [-6, -65.5], [0, -66.5], [6, -65.5], [16, -68], [25, -74], [14, -82.5], [8, -86],
@@ -70,7 +71,7 @@ def draw_appearance(attributes: Attributes, generator: np.random.Generator) -> A
     skin_bin = Attributes.GROUPS["skin"].index(attributes.skin)
     skin = SKIN_TONES[skin_bin] * uniform(0.93, 1.07) * (1 + 0.03 * generator.normal(size=3))
     redness = uniform(0.0, 1.0)
-    lips = skin * np.array([0.95, 0.72, 0.72]) * uniform(0.85, 1.05) + np.array([0.10, 0.0, 0.02]) * redness
+    lips = skin * LIP_HUE * uniform(0.85, 1.05) + np.array([0.10, 0.0, 0.02]) * redness
     if attributes.sex == "female" and uniform() < 0.4:  # lipstick
         lips = 0.45 * lips + 0.55 * np.array([0.70, 0.12, 0.20]) * uniform(0.7, 1.1)
     hair_rgb = np.array(HAIR_COLOURS[attributes.hair_colour]) * uniform(0.8, 1.25) + 0.02 * generator.normal(

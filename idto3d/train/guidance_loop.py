@@ -77,6 +77,11 @@ def half_type(device: torch.device) -> torch.dtype:
     return torch.bfloat16
 
 
+def halves(device: torch.device, wanted: bool) -> bool:
+    """Whether mixed precision is used where it is wanted: on CPUs only where it pays."""
+    return wanted and (device.type != "cpu" or bfloat16_pays())
+
+
 def draw_timesteps(
     count: int,
     random: np.random.Generator,
@@ -106,7 +111,7 @@ def denoising_loss(
         and it is told in a share `PLACE_TOLD` of the rows.
     """
     device = guidance.device
-    half = options.half and (device.type != "cpu" or bfloat16_pays())
+    half = halves(device, options.half)
     if own_place is not None:
         told = torch.from_numpy(random.random(len(images)) < PLACE_TOLD)
         condition = replace(condition, place=own_place * told.view(-1, 1, 1, 1))

@@ -4,6 +4,7 @@ Randomness is derived from (seed, step), so a resumed run draws the same batches
 """
 
 import ctypes
+import functools
 import json
 import os
 import sys
@@ -181,6 +182,7 @@ def fit(
     return fitted
 
 
+@functools.cache
 def bfloat16_pays() -> bool:
     """Whether this processor multiplies bfloat16 (AVX-512, AMX): twice as fast then; emulated on AVX2, a step
     of a network as large as recogniser A took 17 s in place of 2."""

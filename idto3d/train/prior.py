@@ -44,7 +44,7 @@ from idto3d.train.guidance import (
     write_samples,
 )
 from idto3d.train.guidance_data import GuidanceData
-from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, half_type
+from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, half_type, halves
 from idto3d.whole_file import write_whole
 
 CARD = "card.json"
@@ -372,7 +372,7 @@ def _ended(state: LoopState, spent: float, options: PriorOptions) -> dict[str, A
 
 def _precision(guidance: Guidance, half: bool) -> str:
     kind = str(half_type(guidance.device)).removeprefix("torch.")
-    return f"mixed, {kind}" if half else "float32"
+    return f"mixed, {kind}" if halves(guidance.device, half) else "float32"
 
 
 def _people(data_folder: Path, data: GuidanceData) -> dict[str, Any]:

@@ -36,10 +36,11 @@ def narrow_data(data_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def short_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No samples, and few pictures to read a held-out loss on."""
+    """No samples, few pictures to read a held-out loss on, and half precision on any processor."""
     monkeypatch.setattr(module, "_draw", lambda *_: None)
     monkeypatch.setattr(module, "HELD_OUT_ROWS", 4)
     monkeypatch.setattr(recipe, "identity_gain", lambda *_, **__: {})
+    monkeypatch.setattr("idto3d.train.guidance_loop.bfloat16_pays", lambda: True)
 
 
 def test_the_tiny_base_becomes_a_prior_in_a_folder_of_its_own(

@@ -18,20 +18,21 @@ from idto3d_eval.bench.bars import write_json
 from idto3d_eval.bench.made_heads import sitter
 from idto3d_eval.bench.measured_heads import count_identity, draw, fixed_views, person_reference
 from idto3d_eval.features import ScoringModels, load_scoring_models
-from idto3d_eval.statistics import ratio_of_sums
+from idto3d_eval.statistics import LEVEL, RESAMPLES, ratio_of_sums
 
 if TYPE_CHECKING:
     from idto3d.population.people import Person
 
 Told = Callable[[str, int, int], None]
 Colour = NDArray[np.float32]
-RESAMPLES, LEVEL = 2000, 0.95
 DARKER, BRIGHTER, PALER, FLATTER = 0.85, 1.15, 0.7, 0.8
 CODES_BEFORE_AXES = 4  # sex, age and ancestry come first in a shape
 
 
 def changes(person: Person) -> dict[str, Person]:
-    """The person with one thing changed at a time; values are the middles of `draw_appearance`'s ranges."""
+    """The person with one thing changed at a time, to the middle of what `draw_appearance` draws."""
+    from idto3d.population.appearance import IRIS_COLOURS, LIP_HUE
+
     look = person.appearance
 
     def painted(**parts: Any) -> Person:
@@ -52,8 +53,8 @@ def changes(person: Person) -> dict[str, Person]:
             brow_thickness=2.8, brow_lift=0.0, brow_tilt=0.0, brow_density=0.65, brow_gap=0.0
         ),
         "mean hair line": painted(hair_line=0.0, hair_temple=6.0),
-        "lips in the skin's hue": recoloured(lambda _: look.skin * np.array([0.95, 0.72, 0.72]), "lips"),
-        "brown eyes": painted(iris=np.array([0.42, 0.28, 0.14], np.float32)),
+        "lips without lipstick or redness": recoloured(lambda _: look.skin * LIP_HUE, "lips"),
+        "brown eyes": painted(iris=IRIS_COLOURS[1]),
         "no wrinkles": painted(wrinkles=0.0),
         "skin alone 0.85 as bright": recoloured(lambda c: c * DARKER, "skin"),
         "skin alone 1.15 as bright": recoloured(lambda c: c * BRIGHTER, "skin"),

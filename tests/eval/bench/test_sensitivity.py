@@ -1,4 +1,4 @@
-"""What identity loses by one change: nothing changed is the true head, and a stranger's shape costs most."""
+"""What identity loses by one change: nothing changed is the true head, and nobody's shape costs something."""
 
 from __future__ import annotations
 
