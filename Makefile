@@ -13,7 +13,7 @@ PACKAGES := idto3d eval baselines dashboard protocols tests
 WEIGHTS := weights
 VALIDATOR := tests/gltf/node_modules/.installed
 # In the order in which they need each other.
-NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base geometry texture
+NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words geometry texture
 
 .PHONY: help install system demo unseen test lint format types pytest test-slow kill-test train clean
 

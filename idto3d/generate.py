@@ -46,7 +46,7 @@ from idto3d.guidance.sample import Scales, to_uint8
 from idto3d.guidance.sds import TIMESTEP_RANGES, blurred, pull_loss
 from idto3d.guidance.shown import Shown
 from idto3d.profile import Stage, load_profile
-from idto3d.prompt import LOUDNESS, Prompt
+from idto3d.prompt import Prompt
 from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
 from idto3d.render.normals import render_normal_views
@@ -59,7 +59,7 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 OpenPrior = Callable[[Path, Stage], Guidance]
-GENERATOR_VERSION = "6"
+GENERATOR_VERSION = "7"
 # Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
@@ -117,7 +117,10 @@ class GeneratorSettings:
     texture_guidance_scale: float = 1.25  # of the neutral head; 3 saturated the colours
     layout_rate: float = 0.6  # mm a step, of the coarsest lattice while features find their places
     likeness_rate: float = 0.3  # mm a step, of the coarsest lattice that moves the mean head to the person
-    prompt_loudness: float = LOUDNESS  # how far a prompt pushes away from the words read from the photos
+    prompt_move: float = 1.0  # of the embedding along a prompt's words (`WordDirections.moved`)
+    # How far a prompt pushes away from the words read from the photos; None is not at all where the embedding
+    # moves, and `LOUDNESS` where it does not.
+    prompt_loudness: float | None = None
     geometry_rate: float = 0.5  # mm a step, at the place that moves most
     displacement_rate: float = 0.8  # mm; an expression is drawn in few steps, and a jaw drops 20 mm
     texture_rate: float = 0.05
@@ -207,6 +210,16 @@ def condition_of(
         control=shown,
         prompt=subject.prompt,
     ).to(shown.device)
+
+
+def as_asked(subject: Subject, guidance: Guidance, settings: GeneratorSettings) -> Subject:
+    """The subject with an embedding that agrees with the prompt, where the model knows how to move one."""
+    prompt = subject.prompt
+    if prompt is None or subject.embedding is None or guidance.words is None:
+        return subject
+    embedding = guidance.words.moved(subject.embedding, subject.attributes, prompt, settings.prompt_move)
+    quiet = replace(prompt, loudness=0.0) if prompt.loudness is None else prompt
+    return replace(subject, embedding=embedding, prompt=quiet)
 
 
 def placed(condition: Condition, shown: Shown | None, settings: GeneratorSettings) -> Condition:
@@ -830,6 +843,7 @@ def generate_head(
     checkpoints = None if kept is None else Checkpoints(kept, manifest.model_dump_json())
     mean_head = load_mean_head(weights / load_profile(weights).mean_head)
     colour_prior, shape_prior = opened(weights, "texture"), opened(weights, "geometry")
+    subject = as_asked(subject, colour_prior, settings)
     grid = start_grid(mean_head, settings.grid_resolution).to(shape_prior.device)
     control = ControlView(mean_head)
     field = start_field(grid, len(expressions), mean_head.landmarks)

@@ -29,13 +29,14 @@ class Prompt:
         words: group -> word of `Attributes.GROUPS` that it asks for.
         unknown: what no group has a word for.
         loudness: how far its words push away from those read from the photos, times the words' guidance
-            scale; 0 tells them as quietly as the read ones (`idto3d.guidance.sample.guided_denoise`).
+            scale; 0 tells them as quietly as the read ones (`idto3d.guidance.sample.guided_denoise`). None
+            leaves it to the generator, and is `LOUDNESS` to a denoiser.
     """
 
     text: str
     words: Mapping[str, str]
     unknown: tuple[str, ...] = ()
-    loudness: float = LOUDNESS
+    loudness: float | None = None
 
     def replacing(self, indices: Sequence[int]) -> list[int]:
         """Attribute indices (`Attributes.indices`, -1 = not told) with the asked words in place of theirs."""
@@ -46,7 +47,7 @@ class Prompt:
         ]
 
 
-def parse_prompt(text: str, loudness: float = LOUDNESS) -> Prompt | None:
+def parse_prompt(text: str, loudness: float | None = None) -> Prompt | None:
     """The prompt that a text is; None where it says nothing.
 
     Raises:

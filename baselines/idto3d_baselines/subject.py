@@ -19,7 +19,7 @@ from idto3d.identity.embedding import IdentityEmbedding, embed_photos
 from idto3d.identity.reader import Reader, load_reader
 from idto3d.identity.recogniser import load_recogniser
 from idto3d.profile import load_profile, weight_files
-from idto3d.prompt import LOUDNESS, Prompt, check_understood, parse_prompt
+from idto3d.prompt import Prompt, check_understood, parse_prompt
 from idto3d_baselines.specs import GenerateRequest
 
 READER = "reader_methods.onnx"
@@ -58,7 +58,7 @@ def subject_of(found: Found, prompt: Prompt | None = None) -> Subject:
     return Subject(found.vector, found.attributes, prompt)
 
 
-def prompt_of(text: str, weights: Path, loudness: float = LOUDNESS) -> Prompt | None:
+def prompt_of(text: str, weights: Path, loudness: float | None = None) -> Prompt | None:
     """A prompt, as far as the base model in `weights` can follow it; None for an empty one.
 
     Raises:

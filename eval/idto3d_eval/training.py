@@ -71,6 +71,7 @@ TRAININGS: dict[str, TrainingRecipe] = {
     "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 14),
     "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 60),
     "base": TrainingRecipe("the diffusion base, on photographs", "guidance", VIEWS, 60, 0),
+    "words": TrainingRecipe("which way a prompt's words move an identity (seconds)", "guidance", VIEWS, 0),
     "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 40, 0),
     "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 40, 0),
 }
@@ -196,7 +197,7 @@ def _train_guidance(
     """The base, or one of its adapters, in `out`; recogniser A embeds its people first."""
     import torch
 
-    from idto3d.train.guidance import train_base, train_lora
+    from idto3d.train.guidance import fit_words, train_base, train_lora
 
     if name != "base" and not (out / "model_index.json").is_file():
         raise UserError(f"Found no base model in {out}, expected one to adapt; train it first: train base.")
@@ -206,7 +207,9 @@ def _train_guidance(
     out.mkdir(parents=True, exist_ok=True)
     seed = recipe.seed or 0
     begun = None if start is None else start / "guidance"
-    if name == "base":
+    if name == "words":
+        fit_words(data, out)
+    elif name == "base":
         train_base(data, out, minutes=minutes, seed=seed, resume=not fresh, start=begun)
     else:
         train_lora(name, data, out, minutes=minutes, seed=seed, resume=not fresh, start=begun)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idto3d.attributes import Attributes
-from idto3d.prompt import Prompt
+from idto3d.prompt import LOUDNESS, Prompt
 from idto3d.render.camera import HEAD_CENTRE, Camera
 
 CAMERA_FEATURES = 8
@@ -74,6 +74,7 @@ class Condition:
         )
         read = [-1] * len(Attributes.GROUPS) if attributes is None else attributes.indices().tolist()
         words = read if prompt is None else prompt.replacing(read)
+        loudness = None if prompt is None else LOUDNESS if prompt.loudness is None else prompt.loudness
         return cls(
             identity=vector.expand(count, -1).clone(),
             expression=torch.full((count,), -1 if expression is None else expression),
@@ -81,7 +82,7 @@ class Condition:
             attributes=torch.tensor(words).expand(count, -1).clone(),
             control=control,
             unprompted=None if prompt is None else torch.tensor(read).expand(count, -1).clone(),
-            loudness=None if prompt is None else torch.full((count,), prompt.loudness),
+            loudness=None if loudness is None else torch.full((count,), loudness),
             verbatim=None if prompt is None else (prompt.text,) * count,
         )
 

@@ -20,6 +20,7 @@ from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import ConditionEncoder, Encoded
 from idto3d.guidance.lora import fuse_lora, lora_folder
 from idto3d.guidance.text_encoder import TextConditionEncoder
+from idto3d.guidance.word_directions import WordDirections
 
 PREDICTIONS = ("sample", "epsilon", "v_prediction")
 
@@ -40,7 +41,8 @@ def reads_text(folder: Path) -> bool:
 class Guidance:
     """A denoiser with its noise schedule, its latent space and its condition encoder.
 
-    `calls` counts images × network evaluations, the unit of a method's budget.
+    `calls` counts images × network evaluations, the unit of a method's budget. `words` is which way a word
+    moves an identity, where the model folder says so.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class Guidance:
         scheduler: DDIMScheduler,
         codec: Codec,
         encoder: Encoder,
+        words: WordDirections | None = None,
     ) -> None:
         self.unet = unet
         self.codec = codec
         self.encoder = encoder
+        self.words = words
         self.scheduler = scheduler
         self.prediction = str(scheduler.config["prediction_type"])
         if self.prediction not in PREDICTIONS:
@@ -114,7 +118,7 @@ class Guidance:
         else:
             source = part("text_encoder").parent
             encoder = TextConditionEncoder.from_pretrained(source, device=device, dtype=dtype)
-        return cls(unet, scheduler, codec, encoder)
+        return cls(unet, scheduler, codec, encoder, WordDirections.read(whole))
 
     @property
     def device(self) -> torch.device:

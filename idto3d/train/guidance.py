@@ -28,6 +28,7 @@ from idto3d.guidance.condition_encoder import ConditionEncoder
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.lora import add_lora, copy_lora, lora_folder, save_lora, trainable_share
 from idto3d.guidance.sample import Scales, sample_ddim, to_uint8, write_contact_sheet
+from idto3d.guidance.word_directions import WordDirections
 from idto3d.train.guidance_data import GuidanceData
 from idto3d.train.guidance_loop import LoopOptions, LoopState, fit, identity_gain
 
@@ -143,6 +144,20 @@ def train_lora(
     summary = {**_finish(state, sheets / f"{kind}.json"), "trainable_share": share}
     (folder / "trainable_share.json").write_text(json.dumps({"trainable_share": share}) + "\n")
     return summary
+
+
+def fit_words(data_folder: Path, out_folder: Path) -> WordDirections:
+    """Write which way a word moves an identity beside a model's parts, from the training people's photos.
+
+    Raises `UserError` where the data are not there.
+    """
+    data = GuidanceData.open(data_folder, PICTURES["base"])
+    people, row = np.unique(data.person[data.train], return_index=True)
+    identities = data.embeddings[people].mean(1)
+    identities /= np.linalg.norm(identities, axis=1, keepdims=True)
+    words = WordDirections.fit(identities, data.attributes[data.train[row]])
+    words.save(out_folder)
+    return words
 
 
 def adapter_encoder(guidance: Guidance, identity_dimension: int) -> ConditionEncoder:

@@ -1,0 +1,103 @@
+"""Which way words move an identity: found on people whose directions are known, and followed by a prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from idto3d.attributes import Attributes
+from idto3d.errors import UserError
+from idto3d.generate import GeneratorSettings, Subject, as_asked
+from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.word_directions import FILE, WordDirections, one_hot
+from idto3d.prompt import Prompt, parse_prompt
+
+SIZES = [len(words) for words in Attributes.GROUPS.values()]
+
+
+def people(count: int = 4000, dimension: int = 64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit embeddings that words shift by known directions, with hair and its colour drawn together."""
+    random = np.random.default_rng(0)
+    attributes = np.stack([random.integers(0, size, count) for size in SIZES], 1)
+    attributes[:, 4] = np.where(random.random(count) < 0.7, attributes[:, 3], attributes[:, 4])
+    true = random.normal(0.0, 0.05, (Attributes.dimension, dimension))
+    embeddings = one_hot(attributes) @ true + random.normal(0.0, 1.0 / dimension**0.5, (count, dimension))
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), attributes, true
+
+
+def asked(text: str, loudness: float | None = None) -> Prompt:
+    prompt = parse_prompt(text, loudness)
+    assert prompt is not None
+    return prompt
+
+
+def test_what_goes_with_a_word_is_not_taken_for_it() -> None:
+    """The step from short to long hair, though hair and its colour go together among the people."""
+    embeddings, attributes, true = people()
+    directions = WordDirections.fit(embeddings, attributes).directions
+    start = SIZES[0] + SIZES[1] + SIZES[2]
+    step, found = (table[start + 3] - table[start + 2] for table in (true, directions))
+    assert found @ step / np.linalg.norm(found) / np.linalg.norm(step) > 0.9
+
+
+def test_a_prompt_moves_an_identity_to_what_it_asks_and_no_farther() -> None:
+    embeddings, attributes, _ = people()
+    words = WordDirections.fit(embeddings, attributes)
+    person, read = embeddings[0], Attributes("male", "old", "light", "short", "grey", "no beard")
+    moved = words.moved(person, read, asked("with a beard"))
+    assert np.linalg.norm(moved) == pytest.approx(1.0, abs=1e-6)
+    beards = words.directions[-3:]
+    assert moved @ beards[2] > person @ beards[2] + 0.5 * beards[2] @ (beards[2] - beards[0])
+    np.testing.assert_allclose(words.moved(person, read, asked("old")), person, atol=1e-6)
+    np.testing.assert_allclose(words.moved(person, read, asked("bald"), strength=0.0), person, atol=1e-6)
+
+
+def test_where_nothing_was_read_the_way_is_from_the_average_person() -> None:
+    embeddings, attributes, _ = people()
+    words = WordDirections.fit(embeddings, attributes)
+    weights = np.bincount(attributes[:, 1], minlength=3) / len(attributes)
+    ages = words.directions[SIZES[0] : SIZES[0] + 3]
+    assert np.abs(weights @ ages).max() < 1e-3  # a group's words weigh each other out
+    moved = words.moved(embeddings[0], None, asked("young"))
+    expected = embeddings[0] + ages[0]
+    np.testing.assert_allclose(moved, expected / np.linalg.norm(expected), atol=1e-6)
+
+
+def test_the_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    assert WordDirections.read(tmp_path) is None
+    embeddings, attributes, _ = people(200)
+    words = WordDirections.fit(embeddings, attributes)
+    words.save(tmp_path)
+    again = WordDirections.read(tmp_path)
+    assert again is not None
+    np.testing.assert_array_equal(again.directions, words.directions)
+    with pytest.raises(UserError, match="Found an embedding of 9 numbers, expected 64"):
+        words.moved(np.ones(9, np.float32), None, asked("old"))
+    WordDirections(words.directions[:5]).save(tmp_path)
+    with pytest.raises(UserError, match=r"directions of shape \(5, 64\)"):
+        WordDirections.read(tmp_path)
+    (tmp_path / FILE).write_bytes(b"no tensors")
+    with pytest.raises(UserError, match="Found no directions in"):
+        WordDirections.read(tmp_path)
+
+
+def test_the_generator_moves_the_identity_and_then_asks_quietly(tiny_folder: Path) -> None:
+    """Where the model has no directions, or nobody is told, a prompt is loud instead."""
+    guidance, settings = Guidance.from_folder(tiny_folder), GeneratorSettings()
+    embeddings, attributes, _ = people(500, 128)
+    subject = Subject(embeddings[0].astype(np.float32), None, asked("bald"))
+    assert as_asked(subject, guidance, settings) is subject
+    guidance.words = WordDirections.fit(embeddings, attributes)
+    moved = as_asked(subject, guidance, settings)
+    assert moved.embedding is not None
+    assert subject.embedding is not None
+    assert 0.3 < moved.embedding @ subject.embedding < 0.999
+    assert moved.prompt is not None
+    assert moved.prompt.loudness == 0.0
+    loud = as_asked(Subject(subject.embedding, None, asked("bald", 1.5)), guidance, settings)
+    assert loud.prompt is not None
+    assert loud.prompt.loudness == 1.5
+    nobody = Subject(None, None, asked("bald"))
+    assert as_asked(nobody, guidance, settings) is nobody
