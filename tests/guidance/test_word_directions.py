@@ -13,6 +13,8 @@ from idto3d.generate import GeneratorSettings, Subject, as_asked
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.word_directions import FILE, WordDirections, one_hot
 from idto3d.prompt import Prompt, parse_prompt
+from idto3d.train.guidance import fit_words
+from idto3d.train.guidance_data import GuidanceData
 
 SIZES = [len(words) for words in Attributes.GROUPS.values()]
 
@@ -101,3 +103,22 @@ def test_the_generator_moves_the_identity_and_then_asks_quietly(tiny_folder: Pat
     assert loud.prompt.loudness == 1.5
     nobody = Subject(None, None, asked("bald"))
     assert as_asked(nobody, guidance, settings) is nobody
+
+
+def test_held_out_people_have_no_say_in_the_directions(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, seen = GuidanceData.open(data_folder, "photograph"), []
+    monkeypatch.setattr(
+        WordDirections,
+        "fit",
+        lambda *told: seen.append(told) or WordDirections(np.zeros((23, 128), np.float32)),
+    )
+    fit_words(data_folder, tmp_path)
+    people = np.unique(data.person[data.train])
+    [(embeddings, attributes)] = seen
+    assert len(embeddings) == len(attributes) == len(people) < 20
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1.0, atol=1e-5)
+    first = np.flatnonzero(data.person == people[3])[0]
+    np.testing.assert_array_equal(attributes[3], data.attributes[first])
+    assert WordDirections.read(tmp_path) is not None
