@@ -41,15 +41,6 @@ class Attributes:
         """Class index in each group, in the order of `GROUPS`; [6] int64."""
         return np.array([words.index(getattr(self, group)) for group, words in self.GROUPS.items()], np.int64)
 
-    def vector(self) -> NDArray[np.float32]:
-        """One-hot over all groups, concatenated; [dimension] float32."""
-        return np.concatenate(
-            [
-                np.eye(len(words), dtype=np.float32)[words.index(getattr(self, g))]
-                for g, words in self.GROUPS.items()
-            ]
-        )
-
     def prompt(self) -> str:
         """The attributes as an English phrase for a text encoder."""
         noun = "woman" if self.sex == "female" else "man"
@@ -60,3 +51,11 @@ class Attributes:
     def from_indices(cls, indices: NDArray[np.int64]) -> Attributes:
         """The inverse of `indices`."""
         return cls(**{g: words[int(i)] for (g, words), i in zip(cls.GROUPS.items(), indices, strict=True)})
+
+
+def one_hot(attributes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """[P, W] of class indices [P, G]; nothing where an index is -1."""
+    sizes = [len(words) for words in Attributes.GROUPS.values()]
+    return np.concatenate(
+        [np.eye(size + 1)[column][:, :size] for column, size in zip(attributes.T, sizes, strict=True)], 1
+    )

@@ -71,7 +71,7 @@ TRAININGS: dict[str, TrainingRecipe] = {
     "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 14),
     "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 60),
     "base": TrainingRecipe("the diffusion base, on photographs", "guidance", VIEWS, 60, 0),
-    "words": TrainingRecipe("which way a prompt's words move an identity (seconds)", "guidance", VIEWS, 0),
+    "words": TrainingRecipe("which way a prompt's words move an identity", "guidance", VIEWS, 0),
     "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 40, 0),
     "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 40, 0),
 }

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from idto3d.attributes import Attributes
+from idto3d.attributes import Attributes, one_hot
 from idto3d.errors import UserError
 from idto3d.prompt import Prompt
 
@@ -101,11 +101,3 @@ class WordDirections:
                 f"[{Attributes.dimension}, D]; train it again."
             )
         return cls(directions.astype(np.float32))
-
-
-def one_hot(attributes: NDArray[np.integer]) -> NDArray[np.float64]:
-    """[P, W] of class indices [P, G]; nothing where an index is -1."""
-    sizes = [len(words) for words in Attributes.GROUPS.values()]
-    return np.concatenate(
-        [np.eye(size + 1)[column][:, :size] for column, size in zip(attributes.T, sizes, strict=True)], 1
-    )

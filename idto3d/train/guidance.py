@@ -153,9 +153,7 @@ def fit_words(data_folder: Path, out_folder: Path) -> WordDirections:
     """
     data = GuidanceData.open(data_folder, PICTURES["base"])
     people, row = np.unique(data.person[data.train], return_index=True)
-    identities = data.embeddings[people].mean(1)
-    identities /= np.linalg.norm(identities, axis=1, keepdims=True)
-    words = WordDirections.fit(identities, data.attributes[data.train[row]])
+    words = WordDirections.fit(data.identities(people, None), data.attributes[data.train[row]])
     words.save(out_folder)
     return words
 

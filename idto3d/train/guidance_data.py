@@ -97,25 +97,29 @@ class GuidanceData:
             return None
         return torch.from_numpy(np.stack([self.own_place[row] for row in rows]).astype(np.float32))
 
-    def batch(self, rows: NDArray[np.int64], random: np.random.Generator | None) -> tuple[Tensor, Condition]:
-        """Images [B, 3, R, R] in [-1, 1] and their conditions.
-
-        The identity is the normalised mean of a random subset of the person's own photos, with a little noise
-        (all of them and none where `random` is None), as one to many casual photos will be given later.
+    def identities(
+        self, people: NDArray[np.int64], random: np.random.Generator | None
+    ) -> NDArray[np.float32]:
+        """Unit rows [B, D]: the normalised mean of a random subset of each person's own photos, with a little
+        noise (all of them and none where `random` is None), as one to many casual photos will be given later.
         """
-        images = torch.from_numpy(np.stack([self.images[row] for row in rows])).permute(0, 3, 1, 2)
-        photos = self.embeddings[self.person[rows]]  # [B, M, D]
+        photos = self.embeddings[people]  # [B, M, D]
         keep = np.ones(photos.shape[:2], bool)
         if random is not None:
             order = random.random(photos.shape[:2]).argsort(1)
-            keep = order < random.integers(1, photos.shape[1] + 1, (len(rows), 1))
+            keep = order < random.integers(1, photos.shape[1] + 1, (len(people), 1))
         mean = (photos * keep[..., None]).sum(1)
         mean /= np.linalg.norm(mean, axis=1, keepdims=True) + 1e-8
         if random is not None:
             mean += JITTER / mean.shape[1] ** 0.5 * random.standard_normal(mean.shape)
             mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+        return np.asarray(mean, np.float32)
+
+    def batch(self, rows: NDArray[np.int64], random: np.random.Generator | None) -> tuple[Tensor, Condition]:
+        """Images [B, 3, R, R] in [-1, 1] and their conditions, with identities as `identities` has them."""
+        images = torch.from_numpy(np.stack([self.images[row] for row in rows])).permute(0, 3, 1, 2)
         condition = Condition(
-            identity=torch.from_numpy(mean.astype(np.float32)),
+            identity=torch.from_numpy(self.identities(self.person[rows], random)),
             expression=torch.from_numpy(self.expression[rows]),
             camera=torch.from_numpy(self.camera[rows]),
             attributes=torch.from_numpy(self.attributes[rows]),

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idto3d.attributes import Attributes
+from idto3d.attributes import Attributes, one_hot
 from idto3d.errors import UserError
 from idto3d.generate import GeneratorSettings, Subject, as_asked
 from idto3d.guidance.guidance import Guidance
-from idto3d.guidance.word_directions import FILE, WordDirections, one_hot
+from idto3d.guidance.word_directions import FILE, WordDirections
 from idto3d.prompt import Prompt, parse_prompt
 from idto3d.train.guidance import fit_words
 from idto3d.train.guidance_data import GuidanceData
