@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from idto3d.errors import UserError
 from idto3d_eval.single import shipped_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
 Told = Callable[[str, int, int], None]
 """Called with (what is being drawn, people done, people in all)."""
@@ -202,17 +207,22 @@ def _train_guidance(
     if name != "base" and not (out / "model_index.json").is_file():
         raise UserError(f"Found no base model in {out}, expected one to adapt; train it first: train base.")
     data = draw_data(recipe.data, threads, told)
-    _embed_people(data, draw_data(GUIDANCE_FACES, threads, told), out.parent)
+    faces = draw_data(GUIDANCE_FACES, threads, told)
+    _embed_people(data, faces, out.parent)
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     seed = recipe.seed or 0
     begun = None if start is None else start / "guidance"
     if name == "words":
         fit_words(data, out)
-    elif name == "base":
-        train_base(data, out, minutes=minutes, seed=seed, resume=not fresh, start=begun)
+        return out
+    asked: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": not fresh, "start": begun}
+    if start is not None:
+        asked["translation"] = _translation(data, faces, start)
+    if name == "base":
+        train_base(data, out, **asked)
     else:
-        train_lora(name, data, out, minutes=minutes, seed=seed, resume=not fresh, start=begun)
+        train_lora(name, data, out, **asked)
     return out
 
 
@@ -220,12 +230,28 @@ def _embed_people(views: Path, faces: Path, weights: Path) -> None:
     """Writes `embeddings.npy` [people, photos, D] beside the views: their people's photos, read by A."""
     import numpy as np
 
+    embedded = _embedded(faces, weights)
+    people = len(np.unique(np.load(faces / "person.npy", allow_pickle=False)))  # in runs of one person
+    np.save(views / "embeddings.npy", embedded.reshape(people, -1, embedded.shape[1]).astype(np.float32))
+
+
+def _translation(views: Path, faces: Path, start: Path) -> Tensor:
+    """What turns the embeddings beside the views into those of the recogniser among `start`'s weights."""
+    import numpy as np
+
+    from idto3d.train.guidance import translation_between
+
+    own = np.load(views / "embeddings.npy", allow_pickle=False)  # [people, photos, D]
+    return translation_between(own.reshape(-1, own.shape[2]), _embedded(faces, start))
+
+
+def _embedded(faces: Path, weights: Path) -> NDArray[np.float32]:
+    """Embeddings [N, D] of photos by the recogniser A among `weights`, or else by the shipped one."""
+    import numpy as np
+
     from idto3d.identity.recogniser import load_recogniser
 
     own = weights / "recogniser_a.onnx"
     recogniser = load_recogniser(own if own.is_file() else shipped_weights() / "recogniser_a.onnx")
     aligned = np.load(faces / "aligned.npy", mmap_mode="r", allow_pickle=False)  # [N, 112, 112, 3] uint8
-    person = np.load(faces / "person.npy", allow_pickle=False)  # [N], in runs of one person
-    embedded = np.concatenate([recogniser.embed(np.asarray(rows)) for rows in np.array_split(aligned, 64)])
-    people = len(np.unique(person))
-    np.save(views / "embeddings.npy", embedded.reshape(people, -1, embedded.shape[1]).astype(np.float32))
+    return np.concatenate([recogniser.embed(np.asarray(rows)) for rows in np.array_split(aligned, 64)])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ from idto3d.guidance.face_maps import FaceMaps
 
 # Waves tell positions apart that coordinates in decimetres blur (Tancik et al. 2020); lengths in that unit.
 WAVES = (1.2, 0.6, 0.3)
+HEARS_IDENTITY = ("identity.0.", "mixes.", "face.shares.0.", "face.linear_shares.")  # layers
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,19 @@ class ConditionEncoder(nn.Module):
                 continue
             taken[name] = own[name]
         self.load_state_dict({**own, **taken})
+
+    def translated(self, matrix: Tensor) -> ConditionEncoder:
+        """The same encoder for another recogniser's embeddings, which `matrix` [D, E] turns into those that
+        this one is told; nobody stays nobody."""
+        own, other = self.config.identity_dimension, matrix.shape[1]
+        found = ConditionEncoder(replace(self.config, identity_dimension=other))
+        state = dict(self.state_dict())
+        for name in [n for n in state if n.startswith(HEARS_IDENTITY) and n.endswith("weight")]:
+            # [out, D (+ P)], and `forward` scales what it reads by the root of its length.
+            heard = state[name][:, :own] @ matrix.to(state[name]) * (own / other) ** 0.5
+            state[name] = torch.cat([heard, state[name][:, own:]], 1)
+        found.load_state_dict(state)
+        return found.to(next(self.parameters()).device)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` (half precision) into `folder`."""

@@ -15,8 +15,9 @@ def to_input(faces: np.ndarray) -> torch.Tensor:
     return tensor.to(torch.float32).sub_(127.5).div_(127.5)
 
 
-def augment(faces: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Shift, scale, turn, mirror, light and cut out, one draw a face; uint8 [N, 112, 112, 3] in and out."""
+def augment(faces: np.ndarray, random: np.random.Generator, whole: bool = False) -> np.ndarray:
+    """Shift, scale, turn, light and, unless they stay `whole`, mirror and cut out, one draw a face; uint8
+    [N, 112, 112, 3] in and out."""
     count, size = len(faces), faces.shape[1]
     out = np.empty_like(faces)
     matrices = _small_similarities(count, size, random)
@@ -30,10 +31,10 @@ def augment(faces: np.ndarray, random: np.random.Generator) -> np.ndarray:
         if warped[i]:
             face = cv2.warpAffine(face, matrices[i], (size, size), borderMode=cv2.BORDER_REPLICATE)
         face = cv2.LUT(face, tables[i])
-        if cut[i]:
+        if cut[i] and not whole:
             (y, x), (height, width) = corners[i], extents[i]
             face[y : y + height, x : x + width] = fills[i]
-        out[i] = face[:, ::-1] if mirrored[i] else face
+        out[i] = face[:, ::-1] if mirrored[i] and not whole else face
     return out
 
 

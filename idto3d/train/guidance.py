@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from idto3d.errors import UserError
 from idto3d.expressions import EXPRESSIONS
@@ -52,6 +54,7 @@ EXPECTATION_SHARE = 0.5  # of a training's minutes
 EXPECTATION_OPTIONS: dict[str, Any] = {"learning_rate": 2e-3, "batch": 32, "warm_up": 50, "ema_decay": 0.99}
 SHEET_EXPRESSIONS = ("neutral", "smile", "surprise", "anger", "kiss")
 SHEET_SCALES = Scales(1.25, 1.25)
+RIDGE = 1e-3  # of a regression, as a share of the mean square of what it reads
 FRONTAL = 0.85  # the least cosine of the yaw in a sheet
 
 
@@ -63,12 +66,13 @@ def train_base(
     seed: int = 0,
     resume: bool = False,
     start: Path | None = None,
+    translation: Tensor | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Train the base model on `photograph.npy` and write it to `out_folder`; returns the last report.
 
     From another base, `start`, the denoiser is taken as it is, and only the condition encoder learns: what a
-    new recogniser asks for.
+    new recogniser asks for, whose embeddings `translation` turns into those that the other base was told.
     """
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES["base"])
@@ -79,7 +83,7 @@ def train_base(
     if start is not None:
         other = Guidance.from_folder(start)
         unet.load_state_dict(other.unet.state_dict())
-        _take_over(encoder, other)
+        _take_over(encoder, other, translation)
         parameters = list(encoder.parameters())
     print(f"base: {sum(p.numel() for p in unet.parameters()):,} parameters, {len(data.train):,} pictures")
     sheets = out_folder / "training"
@@ -106,12 +110,13 @@ def train_lora(
     seed: int = 0,
     resume: bool = False,
     start: Path | None = None,
+    translation: Tensor | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Train the adapter `kind` (geometry on normals, texture on shaded colour) of the base in
     `out_folder`: a LoRA of the denoiser, and the condition encoder, as IP-Adapter (Ye et al. 2023) trains its
     projection; what a photograph hears of a face is mostly colour. It goes on from the same adapter of
-    another model folder, `start`, where one is given."""
+    another model folder, `start`, where one is given, and `translation` as in `train_base`."""
     folder = lora_folder(out_folder, kind)
     torch.manual_seed(seed)
     data = GuidanceData.open(data_folder, PICTURES[kind])
@@ -121,7 +126,7 @@ def train_lora(
     parameters = add_lora(guidance.unet, rank=int(options.pop("rank", RANK)))
     if start is not None:
         copy_lora(guidance.unet, start, kind)
-        _take_over(encoder, Guidance.from_folder(start, kind))
+        _take_over(encoder, Guidance.from_folder(start, kind), translation)
     encoder.train().requires_grad_(True)
     share = trainable_share(guidance.unet, encoder)
     print(f"{kind}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
@@ -165,10 +170,20 @@ def adapter_encoder(guidance: Guidance, identity_dimension: int) -> ConditionEnc
     return encoder.to(guidance.device)
 
 
-def _take_over(encoder: ConditionEncoder, other: Guidance) -> None:
+def translation_between(own: NDArray[np.float32], theirs: NDArray[np.float32]) -> Tensor:
+    """The matrix [D, E] that turns one recogniser's embeddings, `own` [N, E], into another's of the same
+    photos, `theirs` [N, D], by ridge regression."""
+    mine = own.astype(np.float64)
+    gram = mine.T @ mine
+    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    return torch.from_numpy(np.linalg.solve(gram, mine.T @ theirs).T.astype(np.float32))
+
+
+def _take_over(encoder: ConditionEncoder, other: Guidance, translation: Tensor | None = None) -> None:
     if not isinstance(other.encoder, ConditionEncoder):
         raise UserError("Found a model with a text encoder, expected a tiny base to start from.")
-    encoder.take_over(other.encoder)
+    known = other.encoder
+    encoder.take_over(known if translation is None else known.translated(translation))
 
 
 def fit_expectation(

@@ -34,11 +34,12 @@ class ResidualRecogniser(Recogniser112):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *convolution(3, 48, 7, 4),  # 28 x 28
-            *convolution(48, 96, 3, 2),  # 14 x 14
-            Residual(96),
-            Residual(96),
-            *convolution(96, 192, 3, 2),  # 7 x 7
+            *convolution(3, 32, 3, 2),  # 56 x 56
+            *convolution(32, 64, 3, 2),  # 28 x 28
+            *convolution(64, 128, 3, 2),  # 14 x 14
+            Residual(128),
+            Residual(128),
+            *convolution(128, 192, 3, 2),  # 7 x 7
             Residual(192),
             Residual(192),
             *convolution(192, 64, 1, 1),

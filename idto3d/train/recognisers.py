@@ -135,7 +135,9 @@ def train_recogniser(
 
     def batch_of(step: int) -> tuple[torch.Tensor, torch.Tensor]:
         index = epoch_batch(seed, step, len(labels), batch)
-        faces = augment(np.asarray(train.aligned[index]), generator(seed, 2, step))
+        faces = augment(
+            np.asarray(train.aligned[index]), generator(seed, 2, step), whole=likeness is not None
+        )
         return to_input(faces), torch.from_numpy(labels[index])
 
     def step_loss(batch: tuple[torch.Tensor, torch.Tensor], progress: float) -> torch.Tensor:

@@ -121,6 +121,25 @@ def test_face_maps_change_the_front_alone_and_are_taken_over() -> None:
     torch.testing.assert_close(again(told).place, mapped(told).place)
 
 
+def test_a_translated_encoder_hears_another_recogniser() -> None:
+    """Embeddings of 40 numbers that a matrix turns into ones of 128 are heard as those, nobody as nobody."""
+    torch.manual_seed(0)
+    encoder, told = base.make_encoder(maps=4).eval(), conditions(3)
+    with torch.no_grad():
+        encoder.face.who_shifts.normal_()
+    other = torch.linalg.qr(torch.randn(40, 40))[0][:3]  # three of its embeddings
+    matrix = told.identity.T @ other
+    heard = encoder.translated(matrix).eval()
+    assert heard.config.identity_dimension == 40
+    for before, after in (
+        (encoder(told), heard(replace(told, identity=other))),
+        (encoder(told.without_identity()), heard(replace(told, identity=torch.zeros(3, 40)))),
+    ):
+        torch.testing.assert_close(after.tokens, before.tokens, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(after.beside, before.beside, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(after.place, before.place, rtol=1e-4, atol=1e-4)
+
+
 def test_a_look_is_read_where_the_surface_is_known_to_lie() -> None:
     """Told true places, an encoder expects there what the looks have there, wherever it would look itself."""
     torch.manual_seed(0)

@@ -63,8 +63,11 @@ def test_nothing_read_is_no_share_and_a_fit_is_nearly_all(folder: Path) -> None:
         optimiser.step()
     unit = embedded / np.linalg.norm(embedded, axis=1, keepdims=True)
     explained = likeness.explained(unit, people, folder)
+    shares = {name: explained.pop(f"components_{name}") for name in COMPONENTS}
     assert set(explained) == {f"explained_{name}" for name in COMPONENTS}
     assert min(explained.values()) > 0.85
+    # Components of next to no variance count as much, and four numbers say little of fifty.
+    assert all(shares[name] < explained[f"explained_{name}"] for name in ("normal", "albedo"))
 
 
 def test_a_person_without_a_likeness_is_one_sentence(folder: Path) -> None:

@@ -116,11 +116,11 @@ def test_resumed_run_equals_an_undisturbed_one(faces: Path, tmp_path: Path) -> N
     whole = train_recogniser("recogniser_b", faces, tmp_path / "whole", minutes=1, steps=6, threads=1)
     calls, real = [], recognisers.augment
 
-    def stop_later(some: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def stop_later(some: np.ndarray, random: np.random.Generator, whole: bool) -> np.ndarray:
         calls.append(1)
         if len(calls) > 4:
             raise Stopped
-        return real(some, random)
+        return real(some, random, whole)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("idto3d.train.loops.CHECKPOINT_SECONDS", 0.0)
