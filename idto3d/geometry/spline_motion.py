@@ -40,8 +40,8 @@ class SplineLattice:
         for offset in itertools.product(range(-margin, 3 + margin), repeat=3):
             x, y, z = (base + np.array(offset)).T
             near[x, y, z] = True
-        self._rows = np.full(near.size, -1, np.int64)
-        self._rows[near.ravel()] = np.arange(int(near.sum()))
+        self._rows = np.full(near.size, -1, np.int32)
+        self._rows[near.ravel()] = np.arange(int(near.sum()), dtype=np.int32)
         self.count = int(near.sum())
 
     def places(self) -> NDArray[np.float64]:
@@ -53,14 +53,13 @@ class SplineLattice:
         """[N, count]: how much of each control point's value a place [N, 3] mm takes; rows sum to one."""
         base, along = self._base(points)  # [N, 3], [N, 3 axes, 3 taps]
         _, height, depth = self._shape
-        rows = np.empty((len(points), len(TAPS)), np.int64)
-        weights = np.empty((len(points), len(TAPS)), np.float32)
-        for tap, (x, y, z) in enumerate(TAPS):
-            rows[:, tap] = ((base[:, 0] + x) * height + base[:, 1] + y) * depth + base[:, 2] + z
-            weights[:, tap] = along[:, 0, x] * along[:, 1, y] * along[:, 2, z]
-        found = self._rows[np.clip(rows, 0, len(self._rows) - 1)]
+        first = (base[:, 0] * height + base[:, 1]) * depth + base[:, 2]
+        steps = np.array([(x * height + y) * depth + z for x, y, z in TAPS])
+        found = self._rows.take(first[:, None] + steps, mode="clip")  # [N, 27]
+        x, y, z = along.transpose(1, 0, 2)
+        weights = ((x[:, :, None] * y[:, None, :])[..., None] * z[:, None, None, :]).reshape(found.shape)
         weights[found < 0] = 0.0
-        starts = np.arange(len(points) + 1) * len(TAPS)
+        starts = np.arange(len(points) + 1, dtype=found.dtype) * len(TAPS)
         return scipy.sparse.csr_matrix(
             (weights.ravel(), np.maximum(found, 0).ravel(), starts), (len(points), self.count)
         )
