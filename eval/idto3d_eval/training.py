@@ -5,12 +5,15 @@ The pictures are drawn once into the cache folder and used by every later traini
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from idto3d.errors import UserError
+from idto3d.whole_file import write_whole
+from idto3d_eval.keys import file_sha256
 from idto3d_eval.single import shipped_weights
 
 if TYPE_CHECKING:
@@ -184,8 +187,7 @@ def draw_data(recipe: DataRecipe, workers: int, told: Told | None = None) -> Pat
 def draw_guidance_data(weights: Path, workers: int, told: Told | None = None) -> Path:
     """The folder of guidance's own pictures; embeds their people by recogniser A where that is to be done."""
     data = draw_data(VIEWS, workers, told)
-    if not (data / "embeddings.npy").is_file():
-        _embed_people(data, draw_data(GUIDANCE_FACES, workers, told), weights)
+    _embed_people(data, weights, workers, told)
     return data
 
 
@@ -207,8 +209,7 @@ def _train_guidance(
     if name != "base" and not (out / "model_index.json").is_file():
         raise UserError(f"Found no base model in {out}, expected one to adapt; train it first: train base.")
     data = draw_data(recipe.data, threads, told)
-    faces = draw_data(GUIDANCE_FACES, threads, told)
-    _embed_people(data, faces, out.parent)
+    _embed_people(data, out.parent, threads, told)
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     seed = recipe.seed or 0
@@ -218,6 +219,7 @@ def _train_guidance(
         return out
     asked: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": not fresh, "start": begun}
     if start is not None:
+        faces = draw_data(GUIDANCE_FACES, threads, told)
         asked["translation"] = _translation(data, faces, start)
     if name == "base":
         train_base(data, out, **asked)
@@ -226,13 +228,28 @@ def _train_guidance(
     return out
 
 
-def _embed_people(views: Path, faces: Path, weights: Path) -> None:
-    """Writes `embeddings.npy` [people, photos, D] beside the views: their people's photos, read by A."""
+def _embed_people(views: Path, weights: Path, workers: int, told: Told | None) -> None:
+    """Writes `embeddings.npy` [people, photos, D] beside the views: their people's photos, read by A; where
+    this very recogniser wrote them before, they stay."""
     import numpy as np
 
+    by, recogniser = views / "embedded_by", file_sha256(_recogniser_a(weights))
+    if by.is_file() and by.read_text() == recogniser and (views / "embeddings.npy").is_file():
+        return
+    faces = draw_data(GUIDANCE_FACES, workers, told)
     embedded = _embedded(faces, weights)
     people = len(np.unique(np.load(faces / "person.npy", allow_pickle=False)))  # in runs of one person
-    np.save(views / "embeddings.npy", embedded.reshape(people, -1, embedded.shape[1]).astype(np.float32))
+    content = io.BytesIO()
+    np.save(content, embedded.reshape(people, -1, embedded.shape[1]).astype(np.float32))
+    by.unlink(missing_ok=True)
+    write_whole(views / "embeddings.npy", content.getvalue())
+    write_whole(by, recogniser)
+
+
+def _recogniser_a(weights: Path) -> Path:
+    """The recogniser A among `weights`, or else the shipped one."""
+    own = weights / "recogniser_a.onnx"
+    return own if own.is_file() else shipped_weights() / "recogniser_a.onnx"
 
 
 def _translation(views: Path, faces: Path, start: Path) -> Tensor:
@@ -251,7 +268,6 @@ def _embedded(faces: Path, weights: Path) -> NDArray[np.float32]:
 
     from idto3d.identity.recogniser import load_recogniser
 
-    own = weights / "recogniser_a.onnx"
-    recogniser = load_recogniser(own if own.is_file() else shipped_weights() / "recogniser_a.onnx")
+    recogniser = load_recogniser(_recogniser_a(weights))
     aligned = np.load(faces / "aligned.npy", mmap_mode="r", allow_pickle=False)  # [N, 112, 112, 3] uint8
     return np.concatenate([recogniser.embed(np.asarray(rows)) for rows in np.array_split(aligned, 64)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from idto3d.errors import UserError
+from idto3d_eval import training
 from idto3d_eval.training import HELD_OUT, TRAININGS, measure_network, train_network
 
 
@@ -29,3 +31,28 @@ def test_unknown_and_missing_networks_are_one_sentence(tmp_path: Path) -> None:
         measure_network("recogniser_b", tmp_path)
     with pytest.raises(UserError, match="Found no base model"):
         train_network("geometry", tmp_path)
+
+
+def test_people_are_embedded_again_for_another_recogniser_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views, faces, weights = tmp_path / "views", tmp_path / "faces", tmp_path / "weights"
+    for folder in (views, faces, weights):
+        folder.mkdir()
+    np.save(faces / "person.npy", np.repeat([3, 5], 2))
+    (weights / "recogniser_a.onnx").write_bytes(b"one")
+    asked: list[Path] = []
+
+    def embedded(_: Path, weights: Path) -> np.ndarray:
+        asked.append(weights)
+        return np.full((4, 8), len(asked), np.float32)
+
+    monkeypatch.setattr(training, "draw_data", lambda *_: faces)
+    monkeypatch.setattr(training, "_embedded", embedded)
+    for _ in range(2):
+        training._embed_people(views, weights, 1, None)
+    assert len(asked) == 1
+    assert np.load(views / "embeddings.npy").shape == (2, 2, 8)
+    (weights / "recogniser_a.onnx").write_bytes(b"another")
+    training._embed_people(views, weights, 1, None)
+    assert np.load(views / "embeddings.npy").max() == 2.0
