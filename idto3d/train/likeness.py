@@ -44,13 +44,16 @@ class Likeness(nn.Module):
         dimension: D of the embedding.
         targets: [people, K], blocks side by side, each component divided by its standard deviation.
         bases: per block the mean [M * C], the components [K_b, M * C] and those deviations [K_b].
+        onto: [M, 3] mm, `mean_shape` of the training people, whom others are brought onto.
     """
 
-    def __init__(self, dimension: int, targets: Tensor, bases: dict[str, Basis]) -> None:
+    def __init__(
+        self, dimension: int, targets: Tensor, bases: dict[str, Basis], onto: NDArray[np.float32]
+    ) -> None:
         super().__init__()
         self.read = nn.Linear(dimension, targets.shape[1])
         self._targets = targets
-        self._bases = bases
+        self._bases, self._onto = bases, onto
         share = sum(WEIGHTS[name] for name in bases)
         self._weight = torch.cat(
             [
@@ -63,7 +66,8 @@ class Likeness(nn.Module):
     def learned(cls, folder: Path, people: NDArray[np.integer], dimension: int) -> Likeness:
         """With components and targets of the named people of a folder of likenesses."""
         bases, targets = {}, []
-        for name, values in read_likenesses(folder, people).items():
+        onto = mean_shape(folder, people)
+        for name, values in read_likenesses(folder, people, onto).items():
             mean = values.mean(0)
             centred = values - mean
             components = _principal(centred, min(COMPONENTS[name], len(values) - 1))
@@ -72,7 +76,7 @@ class Likeness(nn.Module):
             deviation = codes.std(0)[varies]
             bases[name] = (mean, components[varies], deviation)
             targets.append(codes[:, varies] / deviation)
-        return cls(dimension, torch.from_numpy(np.concatenate(targets, 1)).float(), bases)
+        return cls(dimension, torch.from_numpy(np.concatenate(targets, 1)).float(), bases, onto)
 
     def forward(self, embedding: Tensor, person: Tensor) -> Tensor:
         """Mean unexplained share of components' variance, blocks by `WEIGHTS`; 1 where nothing is read."""
@@ -97,7 +101,7 @@ class Likeness(nn.Module):
         means = np.stack([embedded[person == name].mean(0) for name in names])
         read = self._reading(functional.normalize(torch.from_numpy(means))).numpy()
         found, at = {}, 0
-        for name, values in read_likenesses(folder, names).items():
+        for name, values in read_likenesses(folder, names, self._onto).items():
             mean, components, deviation = self._bases[name]
             said = read[:, at : at + len(components)]
             at += len(components)
@@ -114,37 +118,60 @@ class Likeness(nn.Module):
         return cast(Tensor, self.read(unit * unit.shape[1] ** 0.5))
 
 
-def read_likenesses(folder: Path, people: NDArray[np.integer]) -> Blocks:
-    """Blocks [people, M * 3] of the named people of a folder, positions brought onto their mean.
+def read_likenesses(
+    folder: Path, people: NDArray[np.integer], onto: NDArray[np.float32] | None = None
+) -> Blocks:
+    """Blocks [people, M * C] of the named people of a folder.
+
+    Args:
+        folder: of a data set of likenesses.
+        people: whose.
+        onto: points [M, 3] that positions are brought onto; the mean of these people where None.
 
     Raises:
         UserError: no such folder, or a person whom it lacks.
     """
+    rows = _rows(folder, people)
+    blocks = {}
+    for name in COMPONENTS:
+        values = np.load(folder / f"{name}.npy", allow_pickle=False)[rows].astype(np.float32)
+        blocks[name] = values
+    blocks["albedo"] = np.log(np.maximum(blocks["albedo"], DARKEST))
+    onto = _centred(blocks["position"]).mean(0) if onto is None else onto
+    blocks["position"], turned = _aligned(blocks["position"], onto)
+    nose = onto[onto[:, 2].argmax()]
+    far = np.linalg.norm(onto - nose, axis=1) > FACE_RADIUS
+    blocks["position"][:, far] *= BESIDE_FACE
+    blocks["normal"] = np.einsum("nmc,ncd->nmd", blocks["normal"], turned)
+    return {name: values.reshape(len(values), -1) for name, values in blocks.items()}
+
+
+def mean_shape(folder: Path, people: NDArray[np.integer]) -> NDArray[np.float32]:
+    """The mean [M, 3] mm of the named people's centred faces; errors as `read_likenesses`."""
+    points = np.load(folder / "position.npy", allow_pickle=False)[_rows(folder, people)]
+    return np.asarray(_centred(points.astype(np.float32)).mean(0))
+
+
+def _rows(folder: Path, people: NDArray[np.integer]) -> NDArray[np.intp]:
     if not (folder / "position.npy").is_file():
         raise UserError(f"Found no likenesses in '{folder}', expected position.npy; draw the data first.")
     known = np.load(folder / "person.npy", allow_pickle=False)
     rows = np.searchsorted(known, people)
     if len(known) == 0 or rows.max() >= len(known) or (known[rows] != people).any():
         raise UserError(f"Found people without a likeness in '{folder}', expected all; draw the data again.")
-    blocks = {}
-    for name in COMPONENTS:
-        values = np.load(folder / f"{name}.npy", allow_pickle=False)[rows].astype(np.float32)
-        blocks[name] = values
-    blocks["albedo"] = np.log(np.maximum(blocks["albedo"], DARKEST))
-    blocks["position"], turned = _aligned(blocks["position"])
-    mean = blocks["position"].mean(0)
-    nose = mean[mean[:, 2].argmax()]
-    far = np.linalg.norm(mean - nose, axis=1) > FACE_RADIUS
-    blocks["position"][:, far] *= BESIDE_FACE
-    blocks["normal"] = np.einsum("nmc,ncd->nmd", blocks["normal"], turned)
-    return {name: values.reshape(len(values), -1) for name, values in blocks.items()}
+    return rows
 
 
-def _aligned(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Points [N, M, 3] after the similarity onto their mean (Umeyama 1991), and the rotations [N, 3, 3]."""
-    centred = points - points.mean(1, keepdims=True)
-    mean = centred.mean(0)
-    left, size, right = np.linalg.svd(np.einsum("nmc,md->ncd", centred, mean))
+def _centred(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(points - points.mean(1, keepdims=True))
+
+
+def _aligned(
+    points: NDArray[np.float32], onto: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points [N, M, 3] after the similarity onto [M, 3] (Umeyama 1991), and the rotations [N, 3, 3]."""
+    centred = _centred(points)
+    left, size, right = np.linalg.svd(np.einsum("nmc,md->ncd", centred, onto))
     mirrored = np.linalg.det(left @ right) < 0
     left[mirrored, :, -1] *= -1
     size[mirrored, -1] *= -1
