@@ -5,8 +5,9 @@ the face's points lie (after the best similarity, which no photo shows), how its
 colour, and where moles and freckles are. MICA (Zielonka 2022) reads FLAME's shape off ArcFace features in the
 same way, after training.
 
-Each component counts alike, whatever its variance: skin's tone holds nine tenths of the variance of colour,
-and another recogniser tells people apart by the rest as well.
+A component of colour counts alike, whatever its variance: skin's tone holds nine tenths of the variance, and
+another recogniser tells people apart by the rest as well. One of shape counts by its deviation, in between:
+counted alike, what moves a face by hundredths of a millimetre, and cannot be seen, took from what can.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from idto3d.errors import UserError
 # Components of each block. Sixty-four of colour hold all that recogniser B sees of it: painted with them
 # alone, a true head scores 0.994 of itself.
 COMPONENTS = {"position": 48, "normal": 64, "albedo": 64, "marks": 96}
-WEIGHTS = {"position": 1.0, "normal": 1.0, "albedo": 2.0, "marks": 0.5}
+WEIGHTS = {"position": 1.5, "normal": 1.5, "albedo": 2.0, "marks": 0.5}
+BY_DEVIATION = ("position", "normal")
 LEAST = 1e-3  # of the first component's deviation, below which one is none
 DARKEST = 0.02  # of a colour, below which its logarithm goes no further
 
@@ -54,13 +56,12 @@ class Likeness(nn.Module):
         self.read = nn.Linear(dimension, targets.shape[1])
         self._targets = targets
         self._bases, self._onto = bases, onto
-        share = sum(WEIGHTS[name] for name in bases)
-        self._weight = torch.cat(
-            [
-                torch.full((len(deviation),), WEIGHTS[name] / share / len(deviation))
-                for name, (_, _, deviation) in bases.items()
-            ]
-        )
+        parts = []
+        for name, (_, _, deviation) in bases.items():
+            counts = deviation if name in BY_DEVIATION else np.ones_like(deviation)
+            parts.append(WEIGHTS[name] * counts / counts.sum())
+        weight = np.concatenate(parts)
+        self._weight = torch.from_numpy(weight / weight.sum()).float()
 
     @classmethod
     def learned(cls, folder: Path, people: NDArray[np.integer], dimension: int) -> Likeness:
@@ -79,7 +80,7 @@ class Likeness(nn.Module):
         return cls(dimension, torch.from_numpy(np.concatenate(targets, 1)).float(), bases, onto)
 
     def forward(self, embedding: Tensor, person: Tensor) -> Tensor:
-        """Mean unexplained share of components' variance, blocks by `WEIGHTS`; 1 where nothing is read."""
+        """Weighted mean of the components' unexplained shares; 1 where nothing is read, a scalar."""
         with torch.autocast("cpu", enabled=False):
             read = self._reading(functional.normalize(embedding.float()))
             error: Tensor = ((read - self._targets[person]).square() * self._weight).sum(1).mean()
