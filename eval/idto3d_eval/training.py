@@ -74,7 +74,7 @@ HELD_OUT = {
 }
 
 TRAININGS: dict[str, TrainingRecipe] = {
-    "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 60),
+    "recogniser_a": TrainingRecipe("ArcFace, conditions the methods", "recognisers", FACES_A, 74),
     "recogniser_b": TrainingRecipe("CosFace, scores", "recognisers", FACES_B, 16),
     "reader_methods": TrainingRecipe("landmarks, expression, attributes for methods", "readers", CROPS, 14),
     "reader_scoring": TrainingRecipe("the same for scoring, on other people", "readers", CROPS, 60),

@@ -202,7 +202,7 @@ def train_recogniser(
         },
         measured={
             "validation": recogniser_accuracy(embed(network, held.aligned, recipe.mirrored_sum), held.person)
-            | {key: value for key, value in validate().items() if key.startswith("explained")}
+            | {key: value for key, value in validate().items() if key.startswith(("explained", "components"))}
         },
         log=fitted.log,
     )
