@@ -218,7 +218,7 @@ def _train_guidance(
         fit_words(data, out)
         return out
     asked: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": not fresh, "start": begun}
-    if start is not None:
+    if start is not None and file_sha256(_recogniser_a(start)) != file_sha256(_recogniser_a(out.parent)):
         faces = draw_data(GUIDANCE_FACES, threads, told)
         asked["translation"] = _translation(data, faces, start)
     if name == "base":

@@ -26,7 +26,9 @@ from idto3d.guidance.face_maps import FaceMaps
 
 # Waves tell positions apart that coordinates in decimetres blur (Tancik et al. 2020); lengths in that unit.
 WAVES = (1.2, 0.6, 0.3)
-HEARS_IDENTITY = ("identity.0.", "mixes.", "face.shares.0.", "face.linear_shares.")  # layers
+# Layers that hear an identity's numbers before the pooled ones, and all that hear them.
+HEARS_BOTH = ("mixes.", "face.shares.0.", "face.linear_shares.")
+HEARS_IDENTITY = ("identity.0.", *HEARS_BOTH)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class ConditionEncoder(nn.Module):
         pooled = self.config.pooled
         for name in theirs.keys() - taken.keys():
             value = theirs[name]
-            if name.startswith(("mixes", "face.shares.0", "face.linear_shares")) and name in own:
+            if name.startswith(HEARS_BOTH) and name in own:
                 # [fields, D + P]: the P pooled columns.
                 own[name][:, -pooled:] = value[:, -pooled:]
                 own[name][:, :-pooled] = 0.0

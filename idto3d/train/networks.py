@@ -1,8 +1,8 @@
-"""The recognisers' architectures, small enough for two CPU cores: at most 90 M multiply-adds.
+"""The recognisers' architectures, small enough for two CPU cores: at most 140 M multiply-adds.
 
-Both shrink the image fourfold in the first layer. B pools with a global depthwise convolution (MobileFaceNet,
-Chen 2018, sec. 3.2); A reads all of its last map at once, as ArcFace's own network does (Deng 2019, sec.
-3.1), since what it is to give away, such as moles, has a place.
+B shrinks the image fourfold in its first layer, A in its first two. B pools with a global depthwise
+convolution (MobileFaceNet, Chen 2018, sec. 3.2); A reads all of its last map at once, as ArcFace's own
+network does (Deng 2019, sec. 3.1), since what it is to give away, such as moles, has a place.
 """
 
 import warnings
