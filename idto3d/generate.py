@@ -28,7 +28,8 @@ from idto3d.geometry.cleanup import Reduced, largest_component, reduce_faces
 from idto3d.geometry.head_field import NEUTRAL, HeadField, smooth_gradients
 from idto3d.geometry.mean_head import MeanHead, load_mean_head
 from idto3d.geometry.mesh import Mesh
-from idto3d.geometry.mouth import jaw_dropped, lip_heights, parted, unfolded
+from idto3d.geometry.mouth import jaw_dropped, lip_heights, near_mouth, parted, unfolded
+from idto3d.geometry.place_fit import fit_places
 from idto3d.geometry.preconditioning import UniformAdam
 from idto3d.geometry.regularisers import eikonal_loss, laplacian_loss, sign_change_loss
 from idto3d.geometry.sdf import mesh_sdf
@@ -39,7 +40,7 @@ from idto3d.guidance.cameras import AROUND, draw_view
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import UNIT, ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
-from idto3d.guidance.places import asked_places, place_loss
+from idto3d.guidance.places import asked_places, place_loss, place_weight
 from idto3d.guidance.priors import open_prior
 from idto3d.guidance.reference_views import ReferenceViews, StillViews, ViewOrder, plain_views, still_views
 from idto3d.guidance.sample import Scales, to_uint8
@@ -59,7 +60,7 @@ from idto3d.texture.unwrap import unwrap
 
 Progress = Callable[[int, int, str], None]
 OpenPrior = Callable[[Path, Stage], Guidance]
-GENERATOR_VERSION = "7"
+GENERATOR_VERSION = "8"
 # Shares of the noise schedule that distillation looks at, at its first and at its last step: the priors are
 # trained from 0.55 on, where the condition and not the noisy picture says what is there.
 FIRST_NOISE, LAST_NOISE = (0.7, 0.98), (0.55, 0.75)
@@ -135,6 +136,7 @@ class GeneratorSettings:
     # The slope of true on expected shifts was 0.8 to 1.7 over the expressions (texture prior's held-out
     # people, by a script that was not kept); 1.2 was not tuned further.
     place_scale: float = 1.2  # of an expression's, away from neutral
+    begin_at_places: bool = True  # an expression, by one solve (`fit_places`)
     faces: int = 16_000
     texture_size: int = 512
 
@@ -522,7 +524,14 @@ def sculpt(
         if not neutral:
             if block.share[0] == 0.0:
                 chosen = range(min(JAW_VIEWS, len(seen)))
-                drop_jaw(field, index, control.landmarks, lambda: pull(chosen, mesh(index)))  # noqa: B023
+                dropped = drop_jaw(field, index, control.landmarks, lambda: pull(chosen, mesh(index)))  # noqa: B023
+                if settings.begin_at_places and body is not None and by_place(guidance, settings):
+                    every = views[neutral].every(block.phase)
+                    places = wanted_places(guidance, every, told, settings, neutral)
+                    assert places is not None
+                    begin_at_places(
+                        body, index, every.cameras, places, control.landmarks if dropped else None
+                    )
             for level, lattice in enumerate(field.displacement[index - 1]):
                 lattice.requires_grad_(level <= block.phase)
         order = ViewOrder(len(seen), np.random.default_rng([seed, 1, block.number]))
@@ -566,8 +575,8 @@ def sculpt(
 @torch.no_grad()
 def drop_jaw(
     field: HeadField, expression: int, landmarks: NDArray[np.floating], loss: Callable[[], Tensor]
-) -> None:
-    """Begin an expression with the jaw as far down as fits best, of `JAW_DROPS`.
+) -> float:
+    """Begin an expression with the jaw as far down as fits best, of `JAW_DROPS`; says how far, mm.
 
     landmarks: [68, 3] mm, of the mean head.
     """
@@ -577,7 +586,41 @@ def drop_jaw(
     for drop in JAW_DROPS:
         finest.copy_(drop * motion)
         losses.append(float(loss()))
-    finest.copy_(JAW_DROPS[int(np.argmin(losses))] * motion)
+    drop = JAW_DROPS[int(np.argmin(losses))]
+    finest.copy_(drop * motion)
+    return drop
+
+
+@torch.no_grad()
+def begin_at_places(
+    body: Geometry,
+    expression: int,
+    cameras: Sequence[Camera],
+    wanted: Tensor,
+    open_mouth: NDArray[np.floating] | None,
+) -> None:
+    """Move an expression at once to where the prior's places [N, 3, R, R] in N views would have it.
+
+    open_mouth: landmarks [68, 3] mm of the mean head where a jaw has dropped. What is then seen between the
+    lips is nowhere on the mean head, and its places draw the lips together: those at a mouth are left out.
+    """
+    pixels = UNIT * wanted.permute(0, 2, 3, 1).cpu().double().numpy()
+    weight = place_weight(wanted).cpu().double().numpy()
+    if open_mouth is not None:
+        weight[near_mouth(pixels, open_mouth)] = 0.0
+    values = fit_places(
+        body.basis.matrix(),
+        body.posed(expression).cpu().double().numpy(),
+        body.faces.cpu().numpy(),
+        body.on_mean.cpu().double().numpy(),
+        cameras,
+        pixels,
+        weight,
+    )
+    first = 0
+    for lattice in body.field.displacement[expression - 1]:
+        lattice.add_(torch.from_numpy(values[first : first + len(lattice)]).to(lattice))
+        first += len(lattice)
 
 
 def motion_groups(motions: Iterable[nn.ParameterList], rate: float) -> list[dict[str, Any]]:

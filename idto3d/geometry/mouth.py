@@ -18,6 +18,7 @@ HALF_ROOM = 2.5  # mm, behind them
 DEPTH = 18.0  # mm, of the mouth behind the lips
 LIPS = 5.0  # mm that the lips are deep
 UNFOLDED, FADING = 10.0, 25.0  # mm that each side is moved, and over which distance that fades
+MOUTH = 25.0  # mm about the lips, what a dropping jaw stretches
 SHORT = 2.0  # mm that the cut ends before the corners
 # What a dropping jaw takes along, mm: beside the lips it fades from their height down, and towards the neck.
 JAW_RISE, JAW_SIDE, NECK_DEPTH, NECK_FADING = 14.0, 62.0, 45.0, 20.0
@@ -55,6 +56,15 @@ def unfolded(points: NDArray[np.floating], landmarks: NDArray[np.floating]) -> F
     fading = np.exp(-np.square(above / FADING))
     places[:, 1] += np.sign(above) * UNFOLDED * across * along * fading
     return places
+
+
+def near_mouth(points: NDArray[np.floating], landmarks: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which points [..., 3] mm lie within `MOUTH` of the line between the lips, seen from the front."""
+    line = _line(landmarks)
+    x, y = points[..., 0], points[..., 1]
+    bend = np.polyfit(line[:, 0], line[:, 1], 2)
+    within = np.clip(x, line[0, 0], line[-1, 0])
+    return np.asarray(np.hypot(x - within, y - np.polyval(bend, within)) < MOUTH)
 
 
 def lip_heights(landmarks: NDArray[np.floating]) -> tuple[float, float]:

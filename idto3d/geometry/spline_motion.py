@@ -80,6 +80,10 @@ class SplineBasis:
         self._forward = [lattice.basis(points) for lattice in lattices]
         self._backward = [basis.T.tocsr() for basis in self._forward]
 
+    def matrix(self) -> scipy.sparse.csr_matrix:
+        """[N, C]: all lattices' bases beside each other."""
+        return scipy.sparse.hstack(self._forward, format="csr")
+
     def __call__(self, values: Sequence[Tensor]) -> Tensor:
         """Displacements [N, 3] mm from the control values [count, 3] of each lattice; differentiable."""
         parts = [

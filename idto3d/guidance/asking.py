@@ -100,12 +100,16 @@ class BlockViews:
         self._looks = looks
         self._noised: tuple[int, ReferenceViews] | None = None  # of a phase
 
+    def every(self, phase: int) -> ReferenceViews:
+        """All views, under a phase's noise."""
+        if self._noised is None or self._noised[0] != phase:
+            noise, bounds = random_of(*self._key, phase), self._bounds(phase)
+            self._noised = phase, self._pool.noised(self._guidance, bounds, noise)
+        return self._noised[1]
+
     def of(self, block: Block, batch: int) -> ReferenceViews:
         """As many views as the block's steps, of `batch` views each, look at."""
-        if self._noised is None or self._noised[0] != block.phase:
-            noise, bounds = random_of(*self._key, block.phase), self._bounds(block.phase)
-            self._noised = block.phase, self._pool.noised(self._guidance, bounds, noise)
-        views = self._noised[1]
+        views = self.every(block.phase)
         wanted = -(-(block.last - block.first) * batch // self._looks)
         order = np.random.default_rng([*self._key, self._phases + block.number]).permutation(len(views))
         return views.pick(order[: min(max(wanted, batch), len(views))].tolist())

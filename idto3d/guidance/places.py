@@ -59,12 +59,16 @@ def at_features(place: Tensor) -> Tensor:
     return (x.abs() < FEATURES_SIDE) & (y > FEATURES_LOW) & (y < FEATURES_HIGH) & (z > FEATURES_BACK)
 
 
+def place_weight(wanted: Tensor) -> Tensor:
+    """What an error counts at each pixel of wanted places [B, 3, R, R], 0 where none is; [B, R, R]."""
+    return (wanted.abs().sum(1) > 0) * (1.0 + (FEATURES - 1.0) * at_features(wanted))
+
+
 def place_loss(place: Tensor, wanted: Tensor) -> Tensor:
     """Mean Huber distance of places [B, 3, R, R] to the wanted ones, over `BEND`, where both are known (not
     0) and near each other; a scalar, differentiable in `place`."""
-    known = (wanted.abs().sum(1) > 0) & (place.detach().abs().sum(1) > 0)
-    known &= (wanted - place.detach()).norm(dim=1) < LOST
-    weight = known * (1.0 + (FEATURES - 1.0) * at_features(wanted))
+    known = (place.detach().abs().sum(1) > 0) & ((wanted - place.detach()).norm(dim=1) < LOST)
+    weight = known * place_weight(wanted)
     distance = functional.huber_loss(place, wanted, reduction="none", delta=BEND).sum(1) / BEND
     loss: Tensor = (weight * distance).sum() / weight.sum().clamp_min(1.0)
     return loss
