@@ -65,8 +65,8 @@ def test_the_generator_runs_where_no_answer_can_be_imported(tmp_path: Path) -> N
     # One view a step: half a step of layout, one and one of each stage, in which expressions and the neutral
     # head's colours are pushed; and the references of an expression's one phase a stage, of four views each.
     # Places cost as much as an answer: an expression asks for its own and those at rest, a neutral head's
-    # shape for its own.
-    shape, colours = (1 + 1) + (2 + 2), 2 + (2 + 2)
+    # shape for its own. An expression's shape begins with those of all four views.
+    shape, colours = (1 + 1) + (2 + 2) + (4 + 4), 2 + (2 + 2)
     assert manifest.guidance_calls == shape + colours + 2 * 4
     neutral, smile = (read_expression(out, name) for name in ("neutral", "smile"))
     assert np.array_equal(neutral.faces, smile.faces)
