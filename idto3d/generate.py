@@ -134,7 +134,7 @@ class GeneratorSettings:
     texture_regularity: float = 0.1
     place_weight: float = 300.0  # of where things are, beside how they look; 0 asks for no places
     # Of an expression's, away from neutral: the slope of true on expected shifts was 0.8 to 1.7 over the
-    # expressions. On validation people 0, 1, 3, 4 and 5, with seven expressions, identity drifted 1.25 times as
+    # expressions. On validation people 0, 1, 3, 4 and 5 and seven expressions, identity drifted 1.25 times as
     # far as the true heads' at 1.2 and 1.45 times at 1.6; of 28 faces of the first four the reader named 18
     # right at 1.2 and 21 at 1.6 (by scripts that were not kept).
     place_scale: float = 1.3
