@@ -26,7 +26,7 @@ def head() -> MeanHead:
 
 
 def shown_places(head: MeanHead, moved: np.ndarray) -> np.ndarray:
-    """[N, R, R, 3] mm: the place of the mean head that each pixel shows of it, when its vertices are moved."""
+    """[N, R, R, 3] mm: which place of the mean head each pixel shows when its vertices are moved."""
     vertices, faces = (torch.from_numpy(np.asarray(a)) for a in (head.mesh.vertices + moved, head.mesh.faces))
     places = torch.from_numpy(head.mesh.vertices.astype(np.float32))
     seen = carried_views(vertices.float(), faces.long(), places, CAMERAS)
