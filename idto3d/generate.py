@@ -527,13 +527,11 @@ def sculpt(
             if block.share[0] == 0.0:
                 chosen = range(min(JAW_VIEWS, len(seen)))
                 dropped = drop_jaw(field, index, control.landmarks, lambda: pull(chosen, mesh(index)))  # noqa: B023
-                if settings.begin_at_places and body is not None and by_place(guidance, settings):
+                if settings.begin_at_places and wanted is not None and body is not None:
                     every = views[neutral].every(block.phase)
-                    places = wanted_places(guidance, every, told, settings, neutral)
-                    assert places is not None
-                    begin_at_places(
-                        body, index, every.cameras, places, control.landmarks if dropped else None
-                    )
+                    places = asked_places(guidance, every, told, settings.place_scale, NEUTRAL)
+                    open_mouth = control.landmarks if dropped else None
+                    begin_at_places(body, index, every.cameras, places, open_mouth)
             for level, lattice in enumerate(field.displacement[index - 1]):
                 lattice.requires_grad_(level <= block.phase)
         order = ViewOrder(len(seen), np.random.default_rng([seed, 1, block.number]))

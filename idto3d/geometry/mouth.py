@@ -47,9 +47,9 @@ def unfolded(points: NDArray[np.floating], landmarks: NDArray[np.floating]) -> F
     places = np.array(points, np.float64)
     line = _line(landmarks)
     x, y, z = places.T
-    bend, front = np.polyfit(line[:, 0], line[:, 1], 2), np.polyfit(line[:, 0], line[:, 2], 2)
+    front = np.polyfit(line[:, 0], line[:, 2], 2)
     middle, half = 0.5 * (line[0, 0] + line[-1, 0]), 0.5 * (line[-1, 0] - line[0, 0])
-    above = y - np.polyval(bend, np.clip(x, line[0, 0], line[-1, 0]))
+    above = _above(x, y, line)
     depth = np.polyval(front, np.clip(x, line[0, 0], line[-1, 0])) - z
     across = np.clip(1.0 - np.square((x - middle) / half), 0.0, 1.0) ** 0.5
     along = np.clip(1.0 - np.maximum(depth, 0.0) / DEPTH, 0.0, 1.0)
@@ -61,10 +61,9 @@ def unfolded(points: NDArray[np.floating], landmarks: NDArray[np.floating]) -> F
 def near_mouth(points: NDArray[np.floating], landmarks: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Which points [..., 3] mm lie within `MOUTH` of the line between the lips, seen from the front."""
     line = _line(landmarks)
-    x, y = points[..., 0], points[..., 1]
-    bend = np.polyfit(line[:, 0], line[:, 1], 2)
-    within = np.clip(x, line[0, 0], line[-1, 0])
-    return np.asarray(np.hypot(x - within, y - np.polyval(bend, within)) < MOUTH)
+    x, y, _ = np.moveaxis(np.asarray(points, np.float64), -1, 0)
+    beside = x - np.clip(x, line[0, 0], line[-1, 0])
+    return np.asarray(np.hypot(beside, _above(x, y, line)) < MOUTH)
 
 
 def lip_heights(landmarks: NDArray[np.floating]) -> tuple[float, float]:
@@ -80,9 +79,8 @@ def jaw_dropped(places: NDArray[np.floating], landmarks: NDArray[np.floating]) -
     """
     line = _line(landmarks)
     x, y, z = np.asarray(places, np.float64).T
-    bend = np.polyfit(line[:, 0], line[:, 1], 2)
     middle, half = 0.5 * (line[0, 0] + line[-1, 0]), 0.5 * (line[-1, 0] - line[0, 0])
-    below = np.polyval(bend, np.clip(x, line[0, 0], line[-1, 0])) - y
+    below = -_above(x, y, line)
     beside = np.clip((np.abs(x - middle) / half) ** 2, 0.0, 1.0)
     share = _ramp(below / np.maximum(JAW_RISE * beside, 2.0))  # at once at the lips, slowly beside them
     share = share * (1.0 - _ramp((np.abs(x - middle) - JAW_SIDE) / 20.0))
@@ -107,7 +105,6 @@ def _room(points: FloatArray, landmarks: NDArray[np.floating]) -> FloatArray:
     """About the signed distance [N] to the mouth's inside, mm."""
     line = _line(landmarks)
     x, y, z = points.T
-    bend = np.polyfit(line[:, 0], line[:, 1], 2)
     front = np.polyfit(line[:, 0], line[:, 2], 2)
     middle, half = 0.5 * (line[0, 0] + line[-1, 0]), 0.5 * (line[-1, 0] - line[0, 0]) - SHORT
     depth = np.polyval(front, x) - z  # behind the lips' front; negative in front of it
@@ -118,7 +115,13 @@ def _room(points: FloatArray, landmarks: NDArray[np.floating]) -> FloatArray:
     grown = np.clip((depth - LIPS) / LIPS, 0.0, 1.0)
     height = (HALF_GAP + (HALF_ROOM - HALF_GAP) * grown * np.sqrt(1.0 - share**2)) * np.minimum(side * 4, 1.0)
     height = np.where(depth > DEPTH, DEPTH - depth, height)
-    return np.asarray(np.abs(y - np.polyval(bend, np.clip(x, line[0, 0], line[-1, 0]))) - height)
+    return np.asarray(np.abs(_above(x, y, line)) - height)
+
+
+def _above(x: FloatArray, y: FloatArray, line: FloatArray) -> FloatArray:
+    """How far above the bent line [5, 3] between the lips, level beyond its ends; mm."""
+    bend = np.polyfit(line[:, 0], line[:, 1], 2)
+    return np.asarray(y - np.polyval(bend, np.clip(x, line[0, 0], line[-1, 0])))
 
 
 def _line(landmarks: NDArray[np.floating]) -> FloatArray:

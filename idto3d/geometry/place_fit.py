@@ -8,12 +8,11 @@ ray: two equations, linear in a displacement that is linear in its control value
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
 import numpy as np
 import open3d as o3d
-import scipy.sparse
 from numpy.typing import NDArray
+from scipy.sparse import bsr_matrix, csr_matrix
 from scipy.sparse.linalg import LinearOperator, cg
 
 from idto3d.render.camera import Camera
@@ -24,12 +23,11 @@ HUBER = 2.0  # mm: larger errors count by their length, in the second round
 ROUNDS, ITERATIONS = 2, 40  # of reweighting; of conjugate gradients in each
 REST = 1e-7  # what holds control points that nothing sees, per mm^2
 
-Sparse: TypeAlias = Any  # scipy.sparse.csr_matrix, which has no stubs
 Floats = NDArray[np.floating]
 
 
 def fit_places(
-    basis: Sparse,
+    basis: csr_matrix,
     vertices: Floats,
     faces: NDArray[np.integer],
     places: Floats,
@@ -58,9 +56,8 @@ def fit_places(
     counts = weight[known][near] / weight[known][near].sum()
     rays = np.stack([camera.rays() for camera in cameras])[known][near].astype(np.float64)
     along = rays[:, 3:] / np.linalg.norm(rays[:, 3:], axis=1, keepdims=True)
-    aside = (
-        np.eye(3) - along[:, :, None] * along[:, None, :]
-    )  # [P, 3, 3]: of an error, what lies beside the ray
+    # [P, 3, 3]: what of an error lies beside the ray.
+    aside = np.eye(3) - along[:, :, None] * along[:, None, :]
     missing = np.einsum("pij,pj->pi", aside, rays[:, :3] - at @ vertices)
 
     stiffness = _Stiffness(at, STRAIN * _springs(vertices, faces))
@@ -77,7 +74,7 @@ def fit_places(
 
 def _places_on(
     faces: NDArray[np.integer], places: Floats, wanted: Floats
-) -> tuple[Sparse, NDArray[np.bool_]]:
+) -> tuple[csr_matrix, NDArray[np.bool_]]:
     """[P, V] shares of the vertices at those of [Q, 3] wanted places that lie on the surface, and which."""
     scene = o3d.t.geometry.RaycastingScene(nthreads=1)
     scene.add_triangles(np.asarray(places, np.float32), faces.astype(np.uint32))
@@ -87,17 +84,15 @@ def _places_on(
     u, v = found["primitive_uvs"].numpy()[near].T
     shares = np.stack([1.0 - u - v, u, v], 1)
     starts = np.arange(len(corners) + 1) * 3
-    return scipy.sparse.csr_matrix(
-        (shares.ravel(), corners.ravel(), starts), (len(corners), len(places))
-    ), near
+    return csr_matrix((shares.ravel(), corners.ravel(), starts), (len(corners), len(places))), near
 
 
-def _springs(vertices: Floats, faces: NDArray[np.integer]) -> Sparse:
+def _springs(vertices: Floats, faces: NDArray[np.integer]) -> csr_matrix:
     """[V, V]: the mean over faces of an edge's squared strain, a quadratic form of each coordinate."""
     first, second = faces[:, 0], faces[:, 1]
     stiffness = 1.0 / np.linalg.norm(vertices[first] - vertices[second], axis=1).clip(1e-3)
     rows = np.tile(np.arange(len(faces)), 2)
-    ends = scipy.sparse.csr_matrix(
+    ends = csr_matrix(
         (np.concatenate([stiffness, -stiffness]), (rows, np.concatenate([first, second]))),
         (len(faces), len(vertices)),
     )
@@ -108,15 +103,13 @@ class _Stiffness:
     """Quadratic forms [3V, 3V] of displacements [V, 3], of points `at` [P, V] (three vertices each) that are
     held with any blocks [P, 3, 3], and of springs [V, V]."""
 
-    def __init__(self, at: Sparse, springs: Sparse) -> None:
+    def __init__(self, at: csr_matrix, springs: csr_matrix) -> None:
         count = springs.shape[0]
         corners, shares = at.indices.reshape(-1, 3).astype(np.int64), at.data.reshape(-1, 3)
-        rows, columns = (
-            np.repeat(corners, 3, 1).ravel(),
-            np.tile(corners, (1, 3)).ravel(),
-        )  # 9 pairs a point
+        # Nine pairs of vertices a point.
+        rows, columns = np.repeat(corners, 3, 1).ravel(), np.tile(corners, (1, 3)).ravel()
         self._products = (shares[:, :, None] * shares[:, None, :]).ravel()
-        points = scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), springs.shape)
+        points = csr_matrix((np.ones(len(rows)), (rows, columns)), springs.shape)
         pairs = (points + abs(springs)).tocsr()
         pairs.sort_indices()
         self._columns, self._starts = pairs.indices, pairs.indptr
@@ -126,7 +119,7 @@ class _Stiffness:
         self._springs = np.zeros(len(keys), np.float32)
         self._springs[np.searchsorted(keys, spring.row.astype(np.int64) * count + spring.col)] = spring.data
 
-    def __call__(self, blocks: Floats) -> Sparse:
+    def __call__(self, blocks: Floats) -> bsr_matrix:
         """With these blocks."""
         held = self._springs[:, None, None] * np.eye(3, dtype=np.float32)
         for i in range(3):
@@ -134,11 +127,11 @@ class _Stiffness:
                 part = self._products * np.repeat(blocks[:, i, j], 9)
                 held[:, i, j] += np.bincount(self._slots, part, len(held))
         side = 3 * (len(self._starts) - 1)
-        return scipy.sparse.bsr_matrix((held, self._columns, self._starts), (side, side))
+        return bsr_matrix((held, self._columns, self._starts), (side, side))
 
 
 def _solved(
-    spread: Sparse, gather: Sparse, stiff: Sparse, pulls: Floats, start: NDArray[np.float32]
+    spread: csr_matrix, gather: csr_matrix, stiff: bsr_matrix, pulls: Floats, start: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Control values [C, 3] whose displacements balance the pulls [C, 3], from `start`."""
     diagonal = np.repeat(gather.power(2) @ stiff.diagonal().reshape(-1, 3).mean(1) + REST, 3)
