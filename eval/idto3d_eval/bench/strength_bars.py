@@ -10,11 +10,11 @@ import numpy as np
 from idto3d.errors import UserError
 from idto3d_eval.bench.bars import Bar
 from idto3d_eval.bench.protocol_bars import Summary, figure_of
+from idto3d_protocols.schema import Protocol
 
 if TYPE_CHECKING:
     import polars
 
-    from idto3d_protocols.schema import Protocol
 
 METHOD, MEAN, TRUTH = "id_to_3d", "template_mean", "oracle"
 IDENTITY, LOWER_END, RANK1, EXPRESSION, JOINT, DRIFT, NOW_RATIO = 0.75, 0.6, 0.9, 0.85, 0.75, 1.5, 0.5
@@ -39,9 +39,9 @@ def of_people(protocol: Protocol, people: str, population_seed: int) -> Protocol
             raise UserError(
                 f"Found population seed {population_seed}, expected another than the held-out people's."
             )
-        split, name = population.split, f"{protocol.name}-fresh-{population_seed}"
+        split, name = population.split, f"{protocol.name}_fresh_{population_seed}"
     elif people == "shifted":
-        split, name, population_seed = "shifted", f"{protocol.name}-shifted", population.population_seed
+        split, name, population_seed = "shifted", f"{protocol.name}_shifted", population.population_seed
     else:
         raise UserError(f"Found people {people!r}, expected heldout, fresh or shifted.")
     changed = population.model_copy(
@@ -51,7 +51,8 @@ def of_people(protocol: Protocol, people: str, population_seed: int) -> Protocol
             "identities": tuple(f"{split}-{index:04d}" for index in range(count)),
         }
     )
-    return protocol.model_copy(update={"name": name, "population": changed})
+    renamed = protocol.model_copy(update={"name": name, "population": changed})
+    return Protocol.model_validate_json(renamed.model_dump_json())  # workers read it so
 
 
 def bars_of(summary: Summary, scores: polars.DataFrame) -> list[Bar]:

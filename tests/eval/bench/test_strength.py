@@ -9,6 +9,7 @@ from idto3d.errors import UserError
 from idto3d.expressions import EXPRESSIONS
 from idto3d_eval.bench.strength_bars import bars_of, now_ratios, of_people
 from idto3d_protocols.loader import load_protocol
+from idto3d_protocols.schema import Protocol
 
 
 def cell(value: float, low: float | None = None) -> dict[str, float | None]:
@@ -42,6 +43,8 @@ def test_other_people_are_as_many_in_a_run_of_their_own() -> None:
     assert (shifted.population.split, shifted.population.population_seed) == ("shifted", 0)
     assert len(shifted.population.identities) == 12
     assert len({heldout.name, fresh.name, shifted.name}) == 3
+    for other in (fresh, shifted):  # workers read a protocol as JSON
+        assert Protocol.model_validate_json(other.model_dump_json()) == other
     with pytest.raises(UserError, match="another than the held-out"):
         of_people(heldout, "fresh", 0)
     with pytest.raises(UserError, match="expected heldout, fresh or shifted"):
