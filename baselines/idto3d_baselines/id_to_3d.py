@@ -7,8 +7,22 @@ from dataclasses import replace
 from idto3d.generate import GeneratorSettings, OpenPrior, Subject, generate_head
 from idto3d.guidance.priors import open_prior
 from idto3d.profile import load_profile
-from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import Found, manifest_of, prompt_of, read_photos, subject_of
+
+SPEC = MethodSpec(
+    name="id_to_3d",
+    kind="native",
+    summary="ID-to-3D: SDS under geometry and texture priors conditioned on the identity embedding",
+    conditioned_on=("identity embedding", "text attributes read from the photos", "expression name"),
+    knows_population=False,
+    licence="Apache-2.0",
+    commit=None,
+    reproduction="approximated",
+    source="arXiv 2405.16570, re-implemented; its own weights and schedules are not public",
+    needs_sds=True,
+    takes_prompt=True,
+)
 
 
 def settings_of(request: GenerateRequest) -> GeneratorSettings:

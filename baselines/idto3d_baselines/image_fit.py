@@ -23,8 +23,20 @@ from idto3d_baselines.face_warp import StartHead, load_start_head
 from idto3d_baselines.photo_crop import head_crop
 from idto3d_baselines.photo_fit import Fitted, fit_head
 from idto3d_baselines.photo_texture import layout_of, textured_head
-from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import READER
+
+SPEC = MethodSpec(
+    name="image_fit",
+    kind="native",
+    summary="differentiable fitting of geometry and colour to one photo",
+    conditioned_on=("one photo", "landmarks read from it", "expression name"),
+    knows_population=False,
+    licence="Apache-2.0",
+    commit=None,
+    reproduction="own",
+    source="analysis by synthesis, this package's renderer",
+)
 
 MEAN_HEAD = "mean_head.npz"
 

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from idto3d.population.people import matched_impostors
 from idto3d.population.truth import true_meshes
-from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.truth_asset import person_of, write_meshes
+
+SPEC = MethodSpec(
+    name="impostor",
+    kind="bracket",
+    summary="the true head of another person with the same attributes",
+    conditioned_on=("truth", "expression name"),
+    knows_population=True,
+    licence="Apache-2.0",
+    commit=None,
+    reproduction="own",
+    source="the population",
+    profiles=("embedded",),
+)
 
 # Beyond the impostors that the floor is measured on, so that this row is not its own floor.
 INDEX = 40

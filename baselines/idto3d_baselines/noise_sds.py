@@ -15,8 +15,21 @@ from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
 from idto3d.profile import Stage
 from idto3d_baselines.id_to_3d import distil
-from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import read_photos, subject_of
+
+SPEC = MethodSpec(
+    name="noise_sds",
+    kind="native",
+    summary="a control: the same pipeline under a denoiser that answers noise",
+    conditioned_on=("nothing: the answers are noise",),
+    knows_population=False,
+    licence="Apache-2.0",
+    commit=None,
+    reproduction="own",
+    source="this project",
+    needs_sds=True,
+)
 
 
 def generate(request: GenerateRequest) -> None:
@@ -45,5 +58,5 @@ class NoiseGuidance(Guidance):
 
     def denoise(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:  # noqa: ARG002
         """[B, C, h, w] that neither the picture nor the condition has to do with."""
-        self.calls += len(z)
+        self.count(len(z))
         return torch.randn(z.shape, generator=self.answers)

@@ -1,7 +1,11 @@
-"""The table of methods, readable without importing any: what each is, was given, and how it came here."""
+"""The table of methods, readable without importing any: what each is, was given, and how it came here.
+
+Each stands as `SPEC` in the file that makes its heads.
+"""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -57,8 +61,6 @@ class MethodSpec:
     name: str
     kind: Kind
     summary: str
-    entry: str
-    """`module:function`, where the function takes a GenerateRequest; imported only when heads are made."""
     conditioned_on: tuple[str, ...]
     """What it receives of the person; "truth" is the person's own parameters."""
     knows_population: bool
@@ -69,8 +71,16 @@ class MethodSpec:
     reproduction: Reproduction
     source: str
     needs_sds: bool = False
+    """Whether it asks the diffusion model, and so spends exactly a protocol's guidance calls."""
     takes_prompt: bool = False
     profiles: tuple[str, ...] = ("embedded", "paper")
+    entry: str = ""
+    """`module:function`, where the function takes a GenerateRequest; imported only when heads are made. By
+    default `generate` in the file of the method's name."""
+
+    def __post_init__(self) -> None:
+        if not self.entry:
+            object.__setattr__(self, "entry", f"idto3d_baselines.{self.name}:generate")
 
     @property
     def needs_truth(self) -> bool:
@@ -94,99 +104,32 @@ def method_spec(name: str) -> MethodSpec:
     return METHODS[name]
 
 
-_SPECS = (
-    MethodSpec(
-        name="id_to_3d",
-        kind="native",
-        summary="ID-to-3D: SDS under geometry and texture priors conditioned on the identity embedding",
-        entry="idto3d_baselines.id_to_3d:generate",
-        conditioned_on=("identity embedding", "text attributes read from the photos", "expression name"),
-        knows_population=False,
-        licence="Apache-2.0",
-        commit=None,
-        reproduction="approximated",
-        source="arXiv 2405.16570, re-implemented; its own weights and schedules are not public",
-        needs_sds=True,
-        takes_prompt=True,
-    ),
-    MethodSpec(
-        name="text_sds",
-        kind="native",
-        summary="the same pipeline with text attributes and no identity embedding",
-        entry="idto3d_baselines.text_sds:generate",
-        conditioned_on=("text attributes read from the photos", "expression name"),
-        knows_population=False,
-        licence="Apache-2.0",
-        commit=None,
-        reproduction="own",
-        source="DreamFusion, arXiv 2209.14988, in this pipeline",
-        needs_sds=True,
-        takes_prompt=True,
-    ),
-    MethodSpec(
-        name="noise_sds",
-        kind="native",
-        summary="a control: the same pipeline under a denoiser that answers noise",
-        entry="idto3d_baselines.noise_sds:generate",
-        conditioned_on=("nothing: the answers are noise",),
-        knows_population=False,
-        licence="Apache-2.0",
-        commit=None,
-        reproduction="own",
-        source="this project",
-        needs_sds=True,
-    ),
-    MethodSpec(
-        name="image_fit",
-        kind="native",
-        summary="differentiable fitting of geometry and colour to one photo",
-        entry="idto3d_baselines.image_fit:generate",
-        conditioned_on=("one photo", "landmarks read from it", "expression name"),
-        knows_population=False,
-        licence="Apache-2.0",
-        commit=None,
-        reproduction="own",
-        source="analysis by synthesis, this package's renderer",
-    ),
-    MethodSpec(
-        name="template_mean",
-        kind="floor",
-        summary="the mean head, with every expression as a preset: what knowing nobody scores",
-        entry="idto3d_baselines.template_mean:generate",
-        conditioned_on=("expression name",),
-        knows_population=True,
-        licence="Apache-2.0",
-        commit=None,
-        reproduction="own",
-        source="the population's mean",
-        profiles=("embedded",),
-    ),
-    MethodSpec(
-        name="impostor",
-        kind="bracket",
-        summary="the true head of another person with the same attributes",
-        entry="idto3d_baselines.impostor:generate",
-        conditioned_on=("truth", "expression name"),
-        knows_population=True,
-        licence="Apache-2.0",
-        commit=None,
-        reproduction="own",
-        source="the population",
-        profiles=("embedded",),
-    ),
-    MethodSpec(
-        name="oracle",
-        kind="ceiling",
-        summary="the person's own true head: what the measuring itself allows",
-        entry="idto3d_baselines.oracle:generate",
-        conditioned_on=("truth", "expression name"),
-        knows_population=True,
-        licence="Apache-2.0",
-        commit=None,
-        reproduction="own",
-        source="the population",
-        profiles=("embedded",),
-    ),
+def _spec_in(name: str) -> MethodSpec:
+    """The `SPEC = MethodSpec(...)` of a method's file, from its syntax tree: nothing is imported.
+
+    Raises:
+        UserError: the file has none, or one that is not written out in plain values.
+    """
+    path = Path(__file__).with_name(f"{name}.py")
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "SPEC":
+            assert isinstance(statement.value, ast.Call)
+            try:
+                return MethodSpec(**{str(k.arg): ast.literal_eval(k.value) for k in statement.value.keywords})
+            except ValueError:
+                break
+    raise UserError(f"Found no SPEC of plain values in {path.name}, expected `SPEC = MethodSpec(name=…, …)`.")
+
+
+# The order is that of the tables. A new method is a file with a SPEC and a `generate`, and a line here.
+NAMES = (
+    "id_to_3d",
+    "text_sds",
+    "noise_sds",
+    "image_fit",
+    "template_mean",
+    "impostor",
+    "oracle",
 )
 
-METHODS: dict[str, MethodSpec] = {spec.name: spec for spec in _SPECS}
+METHODS: dict[str, MethodSpec] = {name: _spec_in(name) for name in NAMES}

@@ -8,8 +8,22 @@ from __future__ import annotations
 
 from idto3d.generate import without_identity
 from idto3d_baselines.id_to_3d import distil, settings_of
-from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import prompt_of, read_photos, subject_of
+
+SPEC = MethodSpec(
+    name="text_sds",
+    kind="adapted",
+    summary="the same pipeline with text attributes and no identity embedding",
+    conditioned_on=("text attributes read from the photos", "expression name"),
+    knows_population=False,
+    licence="Apache-2.0",
+    commit=None,
+    reproduction="own",
+    source="DreamFusion, arXiv 2209.14988, in this pipeline",
+    needs_sds=True,
+    takes_prompt=True,
+)
 
 
 def generate(request: GenerateRequest) -> None:

@@ -222,7 +222,7 @@ def protocol_fields(protocol: Protocol, fields: Iterable[str]) -> dict[str, Any]
 def _method_fields(spec: MethodSpec) -> dict[str, Any]:
     """What of a spec can change a head: not its summary nor where it is cited from."""
     fields = asdict(spec)
-    return {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on")}
+    return {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on", "needs_sds")}
 
 
 def _require_weights(weights: Path, stages: Mapping[str, Stage]) -> None:

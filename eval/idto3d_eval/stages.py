@@ -68,6 +68,7 @@ def make_identity(call: StageCall) -> Facts | None:
 def generate_head(call: StageCall) -> Facts | None:
     """Lets a method make one identity's head from the conditioning photos; what it writes is not trusted."""
     from idto3d.asset import read_manifest
+    from idto3d.guidance import meter
     from idto3d_baselines.specs import GenerateRequest, PersonReference
     from idto3d_protocols.schema import Budget
 
@@ -79,13 +80,15 @@ def generate_head(call: StageCall) -> Facts | None:
     generate = getattr(import_module(module), function)
     _seed_global_generators(call)
     call.out.rmdir()
+    budget = Budget.model_validate(call.parameters["budget"])
+    before = meter.spent()
     generate(
         GenerateRequest(
             identity=call.identity,
             photos=tuple(sorted((identity / CONDITIONING).iterdir())),
             expressions=tuple(call.protocol.expressions),
             seed=call.seed,
-            budget=Budget.model_validate(call.parameters["budget"]),
+            budget=budget,
             weights=call.weights,
             out=call.out,
             parameters=call.parameters["parameters"],
@@ -100,7 +103,33 @@ def generate_head(call: StageCall) -> Facts | None:
             f"Found a head with the expressions {', '.join(manifest.expressions)}, expected {missing[0]} "
             "among them; mend the method."
         )
-    return {"guidance_calls": int(getattr(manifest, "guidance_calls", 0) or 0)}
+    spent = meter.spent() - before
+    check_budget(spent, manifest.guidance_calls, budget.guidance_calls, exactly=call.method["needs_sds"])
+    return {"guidance_calls": spent}
+
+
+def check_budget(spent: int, told: int, declared: int | None, *, exactly: bool) -> None:
+    """Hold a method to its budget.
+
+    Args:
+        spent: guidance calls as measured in the denoiser.
+        told: as the method's manifest says.
+        declared: in the protocol; None allows any number.
+        exactly: whether the method must spend all that is declared.
+
+    Raises:
+        UserError: the three do not agree.
+    """
+    if told != spent:
+        raise UserError(
+            f"Found a manifest that tells of {told} guidance calls where {spent} were measured, expected the "
+            "same; mend the method."
+        )
+    if declared is not None and (spent > declared or (exactly and spent < declared)):
+        raise UserError(
+            f"Found {spent} guidance calls, expected {'exactly' if exactly else 'at most'} the {declared} of "
+            "the protocol's budget; mend the method, or declare another budget."
+        )
 
 
 def render_views(call: StageCall) -> Facts | None:

@@ -15,6 +15,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from idto3d.errors import UserError
+from idto3d.guidance import meter
 from idto3d.guidance.codec import AutoencoderCodec, Codec, PatchCodec
 from idto3d.guidance.condition import Condition
 from idto3d.guidance.condition_encoder import ConditionEncoder, Encoded
@@ -182,8 +183,13 @@ class Guidance:
         place = self.encoder(condition).place
         if place is None:
             raise ValueError("Found a model without face maps, expected one that `knows_places`.")
-        self.calls += len(condition)
+        self.count(len(condition))
         return place
+
+    def count(self, images: int) -> None:
+        """Note guidance calls: images that the network has looked at, in training too."""
+        self.calls += images
+        meter.count(images)
 
     def denoise_encoded(self, z: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
         """As `denoise`, of a condition that was encoded already."""
@@ -197,7 +203,7 @@ class Guidance:
         )
         output = self.unet(seen.to(dtype), t, encoded.tokens.to(dtype), class_labels=pooled, **face).sample
         predicted: Tensor = output.to(z.dtype)
-        self.calls += len(z)
+        self.count(len(z))
         if self.prediction == "sample":
             return predicted if encoded.expected is None else encoded.expected + predicted
         if self.prediction == "epsilon":

@@ -43,6 +43,7 @@ class BudgetChange(Model):
     geometry_steps: Annotated[int, Field(ge=0)] | None = None
     texture_steps: Annotated[int, Field(ge=0)] | None = None
     fit_steps: Annotated[int, Field(ge=0)] | None = None
+    guidance_calls: Annotated[int, Field(ge=0)] | None = None
 
 
 class Budget(Model):
@@ -60,6 +61,9 @@ class Budget(Model):
     """Views a step of stage 2."""
     threads: Annotated[int, Field(ge=1)]
     """CPU threads that generation pins itself to, since their number moves the last bits."""
+    guidance_calls: Annotated[int, Field(ge=0)] | None = None
+    """Images × network evaluations a head: methods by distillation spend exactly these, others at most, as
+    measured in the denoiser. None where a protocol compares no methods, and declares none."""
 
     def changed(self, change: BudgetChange) -> Budget:
         """This budget with the numbers that `change` names."""
