@@ -125,6 +125,7 @@ def _spec_in(name: str) -> MethodSpec:
 NAMES = (
     "id_to_3d",
     "text_sds",
+    "fantasia3d",
     "noise_sds",
     "image_fit",
     "template_mean",
