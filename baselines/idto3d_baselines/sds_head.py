@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -49,6 +50,29 @@ REGULARISED_POINTS = 1000  # of the surface, a step
 GEOMETRY, TEXTURE = "geometry", "texture"
 
 
+class Pull(Protocol):
+    """Brings what is learned to where a prior would have its pictures: `plain_sds.distil`, or another road
+    that takes the same arguments."""
+
+    def __call__(
+        self,
+        guidance: Guidance,
+        control: ControlView,
+        draw: Callable[[np.random.Generator, int], Views],
+        pictures: Callable[[Sequence[Camera], Sequence[Drawn]], Tensor],
+        told: Callable[[Sequence[Camera], Tensor], Condition],
+        groups: Sequence[dict[str, Any]],
+        calls: int,
+        how: Distillation,
+        seed: Sequence[int],
+        *,
+        besides: Callable[[float], Tensor] | None = None,
+        before_step: Callable[[], None] | None = None,
+        report: Callable[[int], None] | None = None,
+    ) -> None:
+        """See `distil`."""
+
+
 @dataclass(frozen=True)
 class Workshop:
     """What a head is made with.
@@ -61,6 +85,7 @@ class Workshop:
         settings: learning rates and regularisers, which are the generator's.
         seed: of all that is drawn.
         report: called with the guidance calls of each step and the stage.
+        pull: how pictures pull; score distillation unless a method says otherwise.
     """
 
     subject: Subject
@@ -71,13 +96,14 @@ class Workshop:
     settings: GeneratorSettings
     seed: int
     report: Callable[[int, str], None]
+    pull: Pull = distil
 
     def told(self, expression: str) -> Callable[[Sequence[Camera], Tensor], Condition]:
         """What the denoiser hears of an expression in some views."""
         return lambda cameras, shown: condition_of(self.subject, expression, cameras, shown)
 
 
-def open_workshop(request: GenerateRequest, subject: Subject, calls: int) -> Workshop:
+def open_workshop(request: GenerateRequest, subject: Subject, calls: int, pull: Pull = distil) -> Workshop:
     """The workshop of a request; its report says how many of the calls are spent."""
     mean_head = load_mean_head(request.weights / load_profile(request.weights).mean_head)
     done = 0
@@ -97,6 +123,7 @@ def open_workshop(request: GenerateRequest, subject: Subject, calls: int) -> Wor
         GeneratorSettings(),
         request.seed,
         report,
+        pull,
     )
 
 
@@ -137,7 +164,7 @@ def carve(shop: Workshop, expressions: Sequence[str], calls: int, how: Distillat
         loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)
         return loss + settings.displacement_regularity * strain_loss(vertices - start, start, faces)
 
-    distil(
+    shop.pull(
         shop.shape,
         shop.control,
         lambda numbers, count: drawn_views(numbers, shop.shape.resolution, count, AROUND),
@@ -179,7 +206,7 @@ def express(shop: Workshop, body: Geometry, calls: Sequence[int], how: Distillat
             moved = body.displaced(index)  # noqa: B023
             return shop.settings.displacement_regularity * strain_loss(moved, neutral, faces)
 
-        distil(
+        shop.pull(
             shop.shape,
             shop.control,
             lambda numbers, count: drawn_views(numbers, shop.shape.resolution, count, 0.0),
@@ -225,7 +252,7 @@ def colour(
         smooth = material_smoothness(material, chosen, no_code, noise)
         return settings.texture_regularity * smooth
 
-    distil(
+    shop.pull(
         shop.colour,
         shop.control,
         lit(shop.colour, AROUND),

@@ -126,6 +126,8 @@ NAMES = (
     "id_to_3d",
     "text_sds",
     "fantasia3d",
+    "humannorm",
+    "sample_and_fit",
     "noise_sds",
     "image_fit",
     "template_mean",
