@@ -126,6 +126,7 @@ NAMES = (
     "id_to_3d",
     "text_sds",
     "fantasia3d",
+    "dreamfusion",
     "humannorm",
     "sample_and_fit",
     "noise_sds",
