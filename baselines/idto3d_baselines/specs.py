@@ -127,6 +127,8 @@ NAMES = (
     "text_sds",
     "noise_sds",
     "image_fit",
+    "morphable_fit",
+    "feed_forward",
     "template_mean",
     "impostor",
     "oracle",

@@ -100,9 +100,7 @@ def cropped(albedo: Floats, mean: Floats, weight: Floats, part: NDArray[np.int64
     return skin + weight[:, None] * (albedo - skin)
 
 
-def train_head_basis(
-    out: Path, people: int = PEOPLE, told: Callable[[int, int], None] | None = None
-) -> Path:
+def train_head_basis(out: Path, people: int = PEOPLE, told: Callable[[int, int], None] | None = None) -> Path:
     """Learn the basis, write `head_basis.npz` and its card into a folder.
 
     Args:
