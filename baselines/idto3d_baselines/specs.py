@@ -131,6 +131,8 @@ NAMES = (
     "sample_and_fit",
     "noise_sds",
     "image_fit",
+    "morphable_fit",
+    "feed_forward",
     "template_mean",
     "impostor",
     "oracle",
