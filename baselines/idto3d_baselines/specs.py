@@ -128,6 +128,7 @@ NAMES = (
     "fantasia3d",
     "dreamfusion",
     "humannorm",
+    "tada",
     "sample_and_fit",
     "noise_sds",
     "image_fit",
