@@ -40,7 +40,7 @@ from idto3d_baselines.plain_sds import Distillation, budget_of, distil, shares_o
 from idto3d_baselines.sds_head import Workshop, lit, open_workshop
 from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import manifest_of, read_photos, subject_of
-from idto3d_baselines.voxel_radiance import VoxelRadiance
+from idto3d_baselines.voxel_radiance import FACES, VoxelRadiance
 
 SPEC = MethodSpec(
     name="dreamfusion",
@@ -77,7 +77,7 @@ def generate(request: GenerateRequest) -> None:
     for index, expression in enumerate(request.expressions):
         own = field if index == 0 else deepcopy(field)
         learn(shop, own, expression, spend[index], how, EXPRESSION_RATE if index else RATE, index)
-        meshes[expression] = textured(own, shop.settings.texture_size)
+        meshes[expression] = textured(own, shop.settings.faces, shop.settings.texture_size)
     manifest = manifest_of(request, SPEC.name, found).model_copy(update={"guidance_calls": shop.colour.calls})
     write_head_asset(request.out, meshes, manifest)
 
@@ -118,9 +118,9 @@ def learn(
     )
 
 
-def textured(field: VoxelRadiance, size: int) -> TexturedMesh:
-    """The field's surface with its albedo baked."""
-    mesh = field.mesh()
+def textured(field: VoxelRadiance, faces: int, size: int) -> TexturedMesh:
+    """The field's surface, with at most so many faces, and its albedo baked."""
+    mesh = field.mesh(min(faces, FACES))
     layout = unwrap(mesh, size)
     texels = rasterise_atlas(layout, size)
     points = mesh.vertices[layout.source]

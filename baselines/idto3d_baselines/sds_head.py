@@ -7,7 +7,7 @@ as both papers start human heads from a head or an ellipsoid that is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,7 +82,7 @@ class Workshop:
         shape, colour: the priors of the two stages.
         control: the mean head, as denoisers are shown it.
         mean_head: where the head starts.
-        settings: learning rates and regularisers, which are the generator's.
+        settings: learning rates and regularisers, which are the generator's but for the row's parameters.
         seed: of all that is drawn.
         report: called with the guidance calls of each step and the stage.
         pull: how pictures pull; score distillation unless a method says otherwise.
@@ -120,7 +120,7 @@ def open_workshop(request: GenerateRequest, subject: Subject, calls: int, pull: 
         open_prior(request.weights, "texture"),
         ControlView(mean_head),
         mean_head,
-        GeneratorSettings(),
+        replace(GeneratorSettings(), **request.parameters),  # type: ignore[arg-type]
         request.seed,
         report,
         pull,

@@ -33,7 +33,7 @@ DENSITY = 0.25  # 1/mm per unit of softplus
 SHARPNESS = 4.0  # mm of signed distance for one unit at the start
 LIMIT = 6.0  # units, at the start
 FINER = 2  # times that the grid is refined before it is cut
-FACES = 12_000
+FACES = 12_000  # at most: unwrapping takes seconds, and each expression has a mesh of its own
 
 
 class Rendered(NamedTuple):
@@ -86,7 +86,7 @@ class VoxelRadiance(nn.Module):
         return total
 
     @torch.no_grad()
-    def mesh(self, faces: int = FACES) -> Mesh:
+    def mesh(self, faces: int) -> Mesh:
         """The largest body of the surface, with a bounded number of faces."""
         fine = functional.interpolate(
             self.density,
