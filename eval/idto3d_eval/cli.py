@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from idto3d.errors import UserError
-from idto3d_eval import bench, gallery_command, generate_command, models_commands
+from idto3d_eval import bench, gallery_command, generate_command, models_commands, protocol_commands
 from idto3d_eval.catalogue import NOUNS, Noun
 from idto3d_eval.data_commands import prepare
 from idto3d_eval.export_command import export
@@ -187,7 +187,10 @@ def main() -> None:
 
 
 # What a noun can do beyond `ls` and `show`.
-MORE: dict[str, Callable[[typer.Typer], None]] = {"models": models_commands.mount}
+MORE: dict[str, Callable[[typer.Typer], None]] = {
+    "models": models_commands.mount,
+    "protocols": protocol_commands.mount,
+}
 
 
 def _mount_nouns() -> None:

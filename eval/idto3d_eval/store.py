@@ -43,6 +43,8 @@ class Record:
     guidance_calls: int = 0
     threads: int = 0
     facts: dict[str, Any] = field(default_factory=dict)  # what else the stage reported
+    archived: str = ""  # sha256 of the archive that it was taken from; "" for what this folder made
+    fileless: bool = False  # known by its digest only: its files were not kept
 
     @property
     def done(self) -> bool:
@@ -71,7 +73,7 @@ class Store:
             found = Record(**json.loads(self._record_path(job).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-        if found.done and not self.artefact(job).exists():
+        if found.done and not found.fileless and not self.artefact(job).exists():
             return None
         return found
 
