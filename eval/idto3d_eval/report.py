@@ -42,6 +42,10 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "## Again",
         f"    {summary['provenance']['command']}",
         f"scores.parquet has the sha256 `{summary['provenance']['scores_sha256']}`.",
+        *(
+            f"Taken from the archive of sha256 `{sha}`: {', '.join(rows)}."
+            for sha, rows in summary["provenance"]["archives"].items()
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 

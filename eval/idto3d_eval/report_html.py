@@ -268,6 +268,7 @@ def _provenance(summary: Mapping[str, Any]) -> str:
     facts = summary["provenance"]
     shown = {
         "scores.parquet, sha256": facts["scores_sha256"],
+        "from archives": "; ".join(f"{sha}: {', '.join(rows)}" for sha, rows in facts["archives"].items()),
         "version": f"idto3d {facts['version']}, Python {facts['python']}",
         "machine": f"{facts['platform']}, {facts['cores']} cores, {facts['threads']} threads a worker",
         "libraries": ", ".join(f"{name} {version}" for name, version in facts["libraries"].items()),

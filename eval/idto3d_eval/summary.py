@@ -76,7 +76,7 @@ def summarise(
         "comparisons": figures.comparisons,
         "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
         "failures": _failures(plan, settled),
-        "provenance": _provenance(plan, scores_file),
+        "provenance": {**_provenance(plan, scores_file), "archives": _archives(plan, settled)},
     }
     result: dict[str, Any] = plain(summary)
     return result
@@ -164,6 +164,15 @@ def _provenance(plan: Plan, scores_file: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": plan.protocol.budget.threads,
     }
+
+
+def _archives(plan: Plan, settled: Mapping[str, Record]) -> dict[str, list[str]]:
+    """Archive's sha256 -> the rows that were taken from it."""
+    found: dict[str, list[str]] = {}
+    for label in plan.rows:
+        if archive := settled[f"scores/{label}"].archived:
+            found.setdefault(archive, []).append(label)
+    return found
 
 
 def _headline_rank(name: str) -> tuple[int, int]:
