@@ -24,6 +24,7 @@ from idto3d_eval.archive_file import (
 )
 from idto3d_eval.archive_members import halved
 from idto3d_eval.plan import scored_rows
+from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Record, Store
 from idto3d_protocols.schema import MethodRow, Protocol
 
@@ -52,7 +53,7 @@ def write_archive(run: Path, out: Path) -> Packed:
         UserError: the folder holds no run, or no row of it is scored.
     """
     store = Store(run)
-    protocol = _protocol_of(store)
+    protocol = protocol_of(store)
     rows = scored_rows(protocol)
     jobs = {label: _jobs_of(protocol, label, row) for label, row in rows.items()}
     found = {job: store.record(job) for label in rows for job in jobs[label]}
@@ -153,14 +154,3 @@ def _check_whole(record: ArchivedRecord, files: Mapping[str, bytes], path: Path)
 
 def _kind(job: str) -> str:
     return job.partition("/")[0]
-
-
-def _protocol_of(store: Store) -> Protocol:
-    from idto3d_eval.run import PROTOCOL_FILE
-
-    try:
-        return Protocol.model_validate_json((store.root / PROTOCOL_FILE).read_bytes(), strict=True)
-    except (OSError, ValueError):
-        raise UserError(
-            f"Found no run at {store.root}, expected its {PROTOCOL_FILE}; run its protocol first."
-        ) from None

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from idto3d_eval.plan import Plan
 from idto3d_eval.store import Record, Store
+from idto3d_protocols.schema import Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,9 +58,8 @@ class PersonSheet:
     strips: tuple[Strip, ...]
 
 
-def person_sheets(plan: Plan, store: Store, settled: Mapping[str, Record]) -> list[PersonSheet]:
+def person_sheets(protocol: Protocol, store: Store, settled: Mapping[str, Record]) -> list[PersonSheet]:
     """What there is to show, in the protocol's order; the first seed, the first frontal view."""
-    protocol = plan.protocol
     view = next(view.name for view in protocol.views if view.frontal)
     sheets = []
     for identity in protocol.population.identities:
@@ -86,17 +85,17 @@ def thumbnail(path: Path, side: int = CELL) -> bytes:
     return buffer.getvalue()
 
 
-def contact_sheet_png(plan: Plan, store: Store, settled: Mapping[str, Record]) -> bytes:
+def contact_sheet_png(protocol: Protocol, store: Store, settled: Mapping[str, Record]) -> bytes:
     """One PNG of all people: photos on the left, methods in columns, expressions in rows."""
     from PIL import Image, ImageDraw, ImageFont
 
-    sheets = person_sheets(plan, store, settled)
-    expressions = plan.protocol.expressions
-    cell = _cell_that_fits(len(sheets) * len(plan.protocol.methods) * len(expressions))
+    sheets = person_sheets(protocol, store, settled)
+    expressions = protocol.expressions
+    cell = _cell_that_fits(len(sheets) * len(protocol.methods) * len(expressions))
     step = cell + _GAP
     left = _PHOTO_COLUMNS * step + _GAP + _SIDE
     height = _HEADER + max(len(expressions), 2) * step + 3 * _GAP
-    canvas = Image.new("RGB", (left + len(plan.protocol.methods) * step, height * len(sheets)), _PAPER)
+    canvas = Image.new("RGB", (left + len(protocol.methods) * step, height * len(sheets)), _PAPER)
     draw = ImageDraw.Draw(canvas)
     large, small = ImageFont.load_default(17), ImageFont.load_default(13)
     for number, sheet in enumerate(sheets):
@@ -128,14 +127,14 @@ def contact_sheet_png(plan: Plan, store: Store, settled: Mapping[str, Record]) -
     return buffer.getvalue()
 
 
-def methods_jpeg(plan: Plan, store: Store, settled: Mapping[str, Record]) -> bytes:
+def methods_jpeg(protocol: Protocol, store: Store, settled: Mapping[str, Record]) -> bytes:
     """One JPEG of methods × people, neutral from the front: photos in the first row, a method a row below."""
-    sheets = person_sheets(plan, store, settled)
-    neutral = plan.protocol.expressions.index("neutral")
+    sheets = person_sheets(protocol, store, settled)
+    neutral = protocol.expressions.index("neutral")
     rows: list[_Row] = [
         ("a photo", [(sheet.photos[0] if sheet.photos else None, "none") for sheet in sheets])
     ]
-    for index, row in enumerate(plan.protocol.methods):
+    for index, row in enumerate(protocol.methods):
         strips = [sheet.strips[index] for sheet in sheets]
         rows.append((row.label, [(strip.images[neutral], strip.absent) for strip in strips]))
     return _table_jpeg([sheet.identity for sheet in sheets], rows)

@@ -7,8 +7,9 @@ ranked row of the first block beats at its cost or less; blocks are not compared
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from idto3d_eval.charts import axis
@@ -24,7 +25,7 @@ WIDTH, HEIGHT = 600.0, 430.0
 TITLE = "Quality against cost"
 NOTE = (
     "Whiskers: the interval of the table. The line joins what no ranked row beats at its cost or less; "
-    "dashed lines are rows that bracket the scale. Rows of one cost stand side by side."
+    "dashed lines are rows that bracket the scale. Rows of one cost may stand side by side."
 )
 KEY = "Discs: from photos alone. Diamonds: know the generating family. Hollow: unranked."
 FEW_COSTS = 3  # different costs up to which each has its tick
@@ -120,7 +121,10 @@ def panel_scene(panel: Panel) -> Scene:
         Words(((_LEFT + right) / 2, HEIGHT - 14), f"{panel.cost}, logarithmic", "faint", 12, "middle")
     )
     shapes += _bracket_lines(panel.brackets, y, right, (_TOP, bottom))
-    places = _side_by_side([(x(point.cost), y(point.value)) for point in panel.points])
+    places = _side_by_side(
+        [(x(point.cost), y(point.value)) for point in panel.points],
+        [_span(point, y) for point in panel.points],
+    )
     steps = _front_line(panel.points, places, right)
     across = [((_LEFT, y(value)), (right, y(value))) for _, value in panel.brackets]
     for line in steps:
@@ -254,20 +258,44 @@ def _apart(places: Sequence[float], gap: float, room: tuple[float, float]) -> li
     return moved
 
 
-def _side_by_side(places: Sequence[Place]) -> list[Place]:
-    """Points of one cost next to each other, the best on the left, so that whiskers can be told apart."""
+def _side_by_side(places: Sequence[Place], spans: Sequence[tuple[float, float]]) -> list[Place]:
+    """Points beside each other where they or their whiskers would lie over each other, and only there: each
+    goes to the place nearest to its own that is free at its height.
+
+    Args:
+        places: of the points.
+        spans: top and bottom of each with its whisker, pixels.
+    """
     moved = list(places)
-    order = sorted(range(len(places)), key=lambda index: places[index])
-    while order:
-        column = [order.pop(0)]
-        while order and places[order[0]][0] - places[column[-1]][0] < 6:
-            column.append(order.pop(0))
-        column.sort(key=lambda index: places[index][1])
-        middle = sum(places[index][0] for index in column) / len(column)
-        for number, index in enumerate(column):
-            shift = (number - (len(column) - 1) / 2) * _SIDE_BY_SIDE
-            moved[index] = (middle + shift, places[index][1]) if len(column) > 1 else places[index]
+    done: list[int] = []
+    for index in sorted(range(len(places)), key=lambda index: places[index][1]):
+        x, y = places[index]
+        free = (x + lane * _SIDE_BY_SIDE for lane in _lanes())
+        moved[index] = (
+            next(at for at in free if all(_clear(at, moved, spans, index, one) for one in done)),
+            y,
+        )
+        done.append(index)
     return moved
+
+
+def _span(point: Point, y: Scale) -> tuple[float, float]:
+    middle = y(point.value)
+    ends = [y(end) for end in (point.high, point.low) if math.isfinite(end)]
+    return min([middle - _RADIUS, *ends]), max([middle + _RADIUS, *ends])
+
+
+def _lanes() -> Iterator[int]:
+    """0, 1, -1, 2, -2, …"""
+    return (step if sign else -step for step in count() for sign in (True, False))
+
+
+def _clear(
+    at: float, moved: Sequence[Place], spans: Sequence[tuple[float, float]], one: int, other: int
+) -> bool:
+    """Whether a point at a horizontal place lies over neither another nor its whisker."""
+    apart = spans[one][1] + 2 < spans[other][0] or spans[other][1] + 2 < spans[one][0]
+    return apart or abs(at - moved[other][0]) >= _SIDE_BY_SIDE - 0.5
 
 
 def _front_line(points: Sequence[Point], places: Sequence[Place], right: float) -> list[Line]:

@@ -59,7 +59,7 @@ def html(
         _header(summary, name),
         _section("Result", _headline(summary) + _reading(summary) + _unmeasured(summary)),
         _section(quality_cost.TITLE, _quality_cost(summary)),
-        _section("Heads", people(person_sheets(plan, store, settled), protocol["expressions"])),
+        _section("Heads", people(person_sheets(plan.protocol, store, settled), protocol["expressions"])),
         _section("Spread", _charts(summary, scores)),
         _section("Compared", _comparisons(summary)),
         _section("Failed", _failures(summary)),

@@ -25,6 +25,7 @@ from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.pool import Pool
 from idto3d_eval.progress import RunProgress
 from idto3d_eval.results import finish
+from idto3d_eval.run_folder import PROTOCOL_FILE
 from idto3d_eval.schedule import Schedule
 from idto3d_eval.stage import Stage
 from idto3d_eval.store import Record, Store
@@ -32,7 +33,6 @@ from idto3d_eval.terminal import ResultTable
 from idto3d_protocols.schema import Protocol
 
 STAGE_TABLE = "idto3d_eval.stages:STAGES"
-PROTOCOL_FILE = "protocol.json"
 
 
 @dataclass(frozen=True)
