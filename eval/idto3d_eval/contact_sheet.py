@@ -71,8 +71,7 @@ def person_sheets(protocol: Protocol, store: Store, settled: Mapping[str, Record
             files = [folder / expression / f"{view}.png" for expression in protocol.expressions]
             made = settled[job].done
             images = tuple(file if made and file.is_file() else None for file in files)
-            kept = not settled[job].fileless
-            strips.append(Strip(row.label, images, settled[job].reason if kept else ARCHIVED))
+            strips.append(Strip(row.label, images, settled[job].reason or ARCHIVED * settled[job].fileless))
         shown = tuple(sorted(photos.iterdir())[:_MAX_PHOTOS]) if photos.is_dir() else ()
         sheets.append(PersonSheet(identity, shown, tuple(strips)))
     return sheets

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idto3d_eval import quality_cost
+from idto3d_eval import quality_cost, quality_cost_chart
 from idto3d_eval.aggregate import ALPHA, COVERAGE
 from idto3d_eval.charts import interval_chart, share_chart
 from idto3d_eval.contact_sheet import person_sheets
@@ -29,7 +29,6 @@ from idto3d_eval.paper_numbers import HEADS, NOTE, TITLE, paper_row
 from idto3d_eval.plan import Plan
 from idto3d_eval.report import population_sentence, titles
 from idto3d_eval.report_heads import breakable, people
-from idto3d_eval.scene import inline_svg
 from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def html(
     sections = [
         _header(summary, name),
         _section("Result", _headline(summary) + _reading(summary) + _unmeasured(summary)),
-        _section(quality_cost.TITLE, _quality_cost(summary)),
+        _section(quality_cost.TITLE, quality_cost_chart.figures(summary)),
         _section("Heads", people(person_sheets(plan.protocol, store, settled), protocol["expressions"])),
         _section("Spread", _charts(summary, scores)),
         _section("Compared", _comparisons(summary)),
@@ -182,15 +181,6 @@ def _charts(summary: Mapping[str, Any], scores: polars.DataFrame) -> str:
         figures.append(share_chart(title, series, colours))
     shown = "".join(f"<figure>{figure}</figure>" for figure in figures if figure)
     return f'<div class="charts">{shown}</div>' if shown else ""
-
-
-def _quality_cost(summary: Mapping[str, Any]) -> str:
-    scenes = [quality_cost.panel_scene(panel) for panel in quality_cost.panels(summary)]
-    if not scenes:
-        return ""
-    figures = "".join(f"<figure>{inline_svg(scene)}</figure>" for scene in scenes)
-    lines = "<br>".join(escape(line) for line in quality_cost.notes(summary))
-    return f"<p class='faint'>{lines}</p><div class=\"charts\">{figures}</div>"
 
 
 def _identity_values(scores: polars.DataFrame, label: str, metric: str) -> list[float]:

@@ -41,7 +41,7 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
     if store.current(SUMMARY, key) and all((store.root / name).exists() for name in FILES):
         return read_summary(store)
     from idto3d_eval.contact_sheet import contact_sheet_png, methods_jpeg
-    from idto3d_eval.quality_cost import sheet
+    from idto3d_eval.quality_cost_chart import sheet
     from idto3d_eval.report import markdown
     from idto3d_eval.report_html import html
     from idto3d_eval.scene import png, standalone_svg
