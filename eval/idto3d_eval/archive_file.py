@@ -14,6 +14,7 @@ import json
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,20 @@ _JOB = re.compile(
 )
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(json|npz)")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say: no member tells when it was made
+
+# What the libraries raise for members that are not what they should be.
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    EOFError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    NotImplementedError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -131,7 +146,7 @@ def read_archive(path: Path) -> Archive:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise _damaged(path, f"field {where or 'of its header'}: {first['msg']}") from None
-    except (ValueError, KeyError, RecursionError, zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, str(error) or type(error).__name__) from None
 
 

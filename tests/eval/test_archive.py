@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import shutil
 import struct
 import zipfile
@@ -333,6 +334,26 @@ def test_a_damaged_or_hostile_archive_is_one_sentence_and_writes_nothing(
     assert "\n" not in sentence
     assert not (tmp_path / "run" / "index").exists()
     assert not list(tmp_path.parent.rglob("evil.json"))
+
+
+def test_random_damage_is_always_one_sentence(tmp_path: Path, packed: Path) -> None:
+    whole, path, rng = packed.read_bytes(), tmp_path / "damaged.zip", random.Random(0)
+    refused = 0
+    for trial in range(400):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data[: rng.randrange(len(data))] if trial % 8 == 0 else data)
+        sentence, found = "", None
+        try:
+            found = read_archive(path)
+        except ArchiveError as error:
+            refused, sentence = refused + 1, str(error)
+        assert "\n" not in sentence
+        if found is not None:  # a bit of a date or of a system's name, on which no content hangs
+            assert found.files == read_archive(packed).files
+            assert found.records == read_archive(packed).records
+    assert refused > 300
 
 
 def test_a_list_of_too_many_members_is_refused_before_it_is_read(tmp_path: Path, packed: Path) -> None:
