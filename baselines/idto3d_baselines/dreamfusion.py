@@ -11,7 +11,8 @@ expression's name; nothing else of the person is heard. Deviations:
 - timesteps reach from 0.5 to 0.98, where the priors are trained;
 - the shading is this project's light in place of one lamp; there is no phase of albedo alone or of
   textureless shading, and smoothness of the field stands for the paper's orientation penalty;
-- each expression goes on from the neutral field with a few calls of its own, and gets a mesh of its own;
+- each expression goes on from the neutral field with a few calls of its own, measured from neutral, and gets
+  a mesh of its own;
 - roughness is a constant: a radiance field has none.
 """
 
@@ -37,7 +38,7 @@ from idto3d.texture.bake import bake, rasterise_atlas
 from idto3d.texture.material_field import START_ROUGHNESS
 from idto3d.texture.unwrap import unwrap
 from idto3d_baselines.plain_sds import Distillation, budget_of, distil, shares_of
-from idto3d_baselines.sds_head import Workshop, lit, open_workshop
+from idto3d_baselines.sds_head import Workshop, from_neutral, lit, open_workshop
 from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import manifest_of, read_photos, subject_of
 from idto3d_baselines.voxel_radiance import FACES, VoxelRadiance
@@ -70,13 +71,14 @@ def generate(request: GenerateRequest) -> None:
     shop = open_workshop(request, without_identity(subject_of(found)), calls)
     scale = float(load_profile(request.weights).settings.get("texture_guidance_scale", TEXT_SCALE))
     how = Distillation(Scales(scale, scale), lambda _: NOISE, batch=request.budget.texture_batch)
+    away = from_neutral(request, lambda _: NOISE)
     spend = shares_of(calls, [NEUTRAL, *[1.0] * (len(request.expressions) - 1)])
     corners = shop.mean_head.mesh.vertices
     field = VoxelRadiance(corners.min(0), corners.max(0))
     meshes = {}
     for index, expression in enumerate(request.expressions):
         own = field if index == 0 else deepcopy(field)
-        learn(shop, own, expression, spend[index], how, EXPRESSION_RATE if index else RATE, index)
+        learn(shop, own, expression, spend[index], away if index else how, index)
         meshes[expression] = textured(own, shop.settings.faces, shop.settings.texture_size)
     manifest = manifest_of(request, SPEC.name, found).model_copy(update={"guidance_calls": shop.colour.calls})
     write_head_asset(request.out, meshes, manifest)
@@ -88,7 +90,6 @@ def learn(
     expression: str,
     calls: int,
     how: Distillation,
-    rate: float,
     number: int,
 ) -> None:
     """SDS on the field's shaded pictures, told one expression."""
@@ -109,7 +110,7 @@ def learn(
         lit(shop.colour, 0.0 if number else AROUND),
         pictures,
         shop.told(expression),
-        [{"params": list(field.parameters()), "rate": rate}],
+        [{"params": list(field.parameters()), "rate": EXPRESSION_RATE if number else RATE}],
         calls,
         how,
         [shop.seed, 21, number],

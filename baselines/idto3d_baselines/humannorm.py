@@ -12,7 +12,7 @@ expression's name; nothing else of the person is heard. Deviations:
 - no prior on depth: none ships, and HumanNorm's is one more download of the paper profile;
 - timesteps stay between 0.55 and 0.98, where the priors are trained, and fall as the generator's do;
 - the refreshed views are followed in latents by squares, without a perceptual network;
-- each expression moves the neutral head by a few calls of its own.
+- each expression moves the neutral head by a few calls of its own, measured from neutral.
 """
 
 from __future__ import annotations
@@ -30,7 +30,16 @@ from idto3d.texture.coloured_head import ColouredHead
 from idto3d.texture.material_field import MaterialField
 from idto3d_baselines.plain_sds import Bounds, Distillation, budget_of, shares_of
 from idto3d_baselines.sampled_views import SampledViews, follow, sampled
-from idto3d_baselines.sds_head import Workshop, carve, colour, express, lit, open_workshop, split_calls
+from idto3d_baselines.sds_head import (
+    Workshop,
+    carve,
+    colour,
+    express,
+    from_neutral,
+    lit,
+    open_workshop,
+    split_calls,
+)
 from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import manifest_of, read_photos, subject_of
 
@@ -66,11 +75,12 @@ def generate(request: GenerateRequest) -> None:
     shape_scale = float(asked.get("guidance_scale", TEXT_SCALE))
     colour_scale = float(asked.get("texture_guidance_scale", TEXT_SCALE))
     on_shape = Distillation(Scales(shape_scale, shape_scale), falling, batch=request.budget.geometry_batch)
+    on_motion = from_neutral(request, falling)
     on_colour = Distillation(Scales(colour_scale, colour_scale), falling, batch=request.budget.texture_batch)
     (neutral, *others), rest = split_calls(request, calls)
     coarse, fine = shares_of(rest, [COARSE, FINE])
     body = carve(shop, request.expressions, neutral, on_shape)
-    body = express(shop, body, others, on_shape)
+    body = express(shop, body, others, on_motion)
     material = colour(shop, body, coarse, on_colour)
     refine(shop, body, material, fine, on_colour)
     manifest = manifest_of(request, SPEC.name, found).model_copy(

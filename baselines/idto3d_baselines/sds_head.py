@@ -29,7 +29,7 @@ from idto3d.generate import (
     start_grid,
     with_expressions,
 )
-from idto3d.geometry.head_field import smooth_gradients
+from idto3d.geometry.head_field import NEUTRAL, smooth_gradients
 from idto3d.geometry.mean_head import MeanHead, load_mean_head
 from idto3d.geometry.regularisers import eikonal_loss, laplacian_loss, sign_change_loss
 from idto3d.geometry.spline_motion import strain_loss
@@ -38,16 +38,18 @@ from idto3d.guidance.condition import Condition
 from idto3d.guidance.control import ControlView, Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.guidance.priors import open_prior
+from idto3d.guidance.sample import Scales
 from idto3d.profile import load_profile
 from idto3d.render.camera import Camera
 from idto3d.render.normals import render_normal_views
 from idto3d.texture.coloured_head import ColouredHead
 from idto3d.texture.material_field import MaterialField, material_smoothness
-from idto3d_baselines.plain_sds import Distillation, Views, distil, shares_of
+from idto3d_baselines.plain_sds import Bounds, Distillation, Views, distil, shares_of
 from idto3d_baselines.specs import GenerateRequest
 
 REGULARISED_POINTS = 1000  # of the surface, a step
 GEOMETRY, TEXTURE = "geometry", "texture"
+EXPRESSION_SCALE = 3.0  # of the small networks; Stable Diffusion's is the profile's
 
 
 class Pull(Protocol):
@@ -138,6 +140,15 @@ def split_calls(request: GenerateRequest, calls: int) -> tuple[list[int], int]:
     return shares_of(shape, [neutral, *[1.0] * others]), colour
 
 
+def from_neutral(request: GenerateRequest, noise: Callable[[float], Bounds]) -> Distillation:
+    """How an expression is asked for: away from the neutral answer, everything else told.
+
+    By words alone (w(t) and scale as for the neutral head) faces hardly moved.
+    """
+    scale = float(load_profile(request.weights).settings.get("expression_scale", EXPRESSION_SCALE))
+    return Distillation(Scales(expression=scale, rest=NEUTRAL), noise, batch=request.budget.geometry_batch)
+
+
 def carve(shop: Workshop, expressions: Sequence[str], calls: int, how: Distillation) -> Geometry:
     """Stage 1: the neutral head's level set and motion by SDS on normal maps; as one clean body.
 
@@ -155,10 +166,10 @@ def carve(shop: Workshop, expressions: Sequence[str], calls: int, how: Distillat
     )
 
     def pictures(cameras: Sequence[Camera], _: Sequence[Drawn]) -> Tensor:
-        return normals_of(*field.mesh(0), cameras)
+        return normals_of(*field.mesh(NEUTRAL), cameras)
 
     def besides(_: float) -> Tensor:
-        vertices, faces = field.mesh(0)
+        vertices, faces = field.mesh(NEUTRAL)
         start = field.start()
         loss = settings.sdf_regularity * (sign_change_loss(field) + eikonal_loss(field))
         loss = loss + settings.surface_regularity * laplacian_loss(vertices, faces)

@@ -104,14 +104,24 @@ def generate(request: GenerateRequest) -> None:
     found = read_photos(request)
     calls = budget_of(request)
     shop = open_workshop(request, without_identity(subject_of(found)), calls)
+    meshes = make_head(request, shop, calls)
+    manifest = manifest_of(request, SPEC.name, found).model_copy(
+        update={"guidance_calls": shop.shape.calls + shop.colour.calls}
+    )
+    write_head_asset(request.out, meshes, manifest)
+
+
+def make_head(request: GenerateRequest, shop: Workshop, calls: int) -> dict[str, TexturedMesh]:
+    """Shape and colour in turns with the workshop's priors, by exactly so many calls, in every expression."""
     asked = load_profile(request.weights).settings
     shape_scale = float(asked.get("guidance_scale", TEXT_SCALE))
     colour_scale = float(asked.get("texture_guidance_scale", TEXT_SCALE))
-    on_shape = Distillation(
-        Scales(shape_scale, shape_scale), lambda _: NOISE, batch=request.budget.geometry_batch
-    )
-    on_colour = Distillation(
-        Scales(colour_scale, colour_scale), lambda _: NOISE, batch=request.budget.texture_batch
+    on_shape, on_colour = (
+        Distillation(Scales(scale, scale), lambda _: NOISE, batch=batch)
+        for scale, batch in (
+            (shape_scale, request.budget.geometry_batch),
+            (colour_scale, request.budget.texture_batch),
+        )
     )
     basis = load_head_basis(request.weights / BASIS)
     template = Template(basis)
@@ -120,11 +130,7 @@ def generate(request: GenerateRequest) -> None:
     for number in range(ROUNDS):
         learn_shape(shop, template, turns[2 * number], on_shape, number)
         learn_colour(shop, template, material, turns[2 * number + 1], on_colour, number)
-    manifest = manifest_of(request, SPEC.name, found).model_copy(
-        update={"guidance_calls": shop.shape.calls + shop.colour.calls}
-    )
-    meshes = textured(template, material, basis, request.expressions, shop.settings.texture_size)
-    write_head_asset(request.out, meshes, manifest)
+    return textured(template, material, basis, request.expressions, shop.settings.texture_size)
 
 
 def learn_shape(shop: Workshop, template: Template, calls: int, how: Distillation, number: int) -> None:

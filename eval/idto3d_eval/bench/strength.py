@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 EXIT_FAILED_CHECK = 1
-PROTOCOL = "strength"
+PROTOCOL = "unseen_ids_full"
 FRESH_SEED = 1  # of the fresh draw; another one draws others
 PEOPLE = ("heldout", "fresh", "shifted")
 

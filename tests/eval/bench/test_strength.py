@@ -29,14 +29,14 @@ def scores(rows: list[tuple[str, str, float | None]]) -> polars.DataFrame:
 
 
 def test_the_held_out_people_are_those_of_unseen_ids_with_every_expression() -> None:
-    protocol = of_people(load_protocol("strength"), "heldout", 1)
+    protocol = of_people(load_protocol("unseen_ids_full"), "heldout", 1)
     assert protocol.population == load_protocol("unseen_ids").population
     assert protocol.expressions == EXPRESSIONS
     assert protocol.views == load_protocol("unseen_ids").views
 
 
 def test_other_people_are_as_many_in_a_run_of_their_own() -> None:
-    heldout = load_protocol("strength")
+    heldout = load_protocol("unseen_ids_full")
     fresh, shifted = of_people(heldout, "fresh", 7), of_people(heldout, "shifted", 7)
     assert (fresh.population.split, fresh.population.population_seed) == ("heldout", 7)
     assert fresh.population.identities == heldout.population.identities
