@@ -145,7 +145,7 @@ def _corner_colours(visual: Any, faces: NDArray[np.int64], name: str, *, linear:
 
 
 def _check_parts(parts: list[Part], name: str) -> None:
-    """Refuse what joining could trip over: NaN, indices out of range, too many faces once polygons are cut."""
+    """Refuse what joining could trip over: NaN, indices out of range, polygons that became too many faces."""
     if not parts:
         raise refused(name, "no face", "a surface")
     if len(parts) > MAX_PRIMITIVES:
