@@ -163,6 +163,8 @@ def _run(request: GenerateRequest, spec: CommandSpec, work: Path) -> Ending:
         "guidance_calls": str(request.budget.guidance_calls or 0),
         "spec": str(origin),
     }
+    if any("{subject}" in argument for argument in spec.argv):
+        values["subject"] = _subject(request)
     argv = [_substituted(argument, values) for argument in spec.argv]
     own = {
         **{name: os.environ[name] for name in (*PASSED, *spec.pass_environment) if name in os.environ},
@@ -183,6 +185,19 @@ def _run(request: GenerateRequest, spec: CommandSpec, work: Path) -> Ending:
             "afterwards": afterwards,
         }
     )
+
+
+def _subject(request: GenerateRequest) -> str:
+    """The text attributes that the methods' own reader finds in the photos, in words."""
+    from idto3d_baselines.subject import read_photos
+
+    attributes = read_photos(request).attributes
+    if attributes is None:
+        raise UserError(
+            "Found no reader of attributes in this profile, expected one for {subject}; name a reader in "
+            "profile.json, or write the words into argv."
+        )
+    return attributes.prompt()
 
 
 def run_supervised(request: Mapping[str, Any]) -> Ending:

@@ -19,7 +19,18 @@ from idto3d_protocols.schema import Model, Name
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 IN_PATHS = frozenset({"identity", "expression", "seed"})
 IN_COMMANDS = frozenset(
-    {"photos", "photo", "out", "identity", "seed", "expressions", "threads", "guidance_calls", "spec"}
+    {
+        "photos",
+        "photo",
+        "subject",
+        "out",
+        "identity",
+        "seed",
+        "expressions",
+        "threads",
+        "guidance_calls",
+        "spec",
+    }
 )
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
@@ -112,8 +123,9 @@ class CommandSpec(_Common):
 
     kind: Literal["external-command"]
     argv: Annotated[tuple[Annotated[str, Field(max_length=4000)], ...], Field(min_length=1, max_length=256)]
-    """Program and arguments; {photos}, {photo}, {out}, {identity}, {seed}, {expressions}, {threads},
-    {guidance_calls} and {spec} (the spec's own folder) are filled in, each within its one argument."""
+    """Program and arguments; {photos} and {out} (folders), {photo} (the first), {subject} (text attributes
+    read from the photos), {identity}, {seed}, {expressions} (with commas), {threads}, {guidance_calls} and {spec}
+    (the spec's own folder) are filled in, each within its one argument."""
     environment: Environment | None = None
     timeout_s: Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
     disk_mib: Annotated[float, Field(gt=0, le=1024 * 1024)]

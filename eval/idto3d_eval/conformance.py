@@ -1,4 +1,4 @@
-"""The ladder that a method climbs before it is trusted with a protocol: one person, two expressions, twice."""
+"""The ladder that a method climbs before a protocol trusts it: one person, two expressions, made twice."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ class _Ladder:
         )
         if placement.turn > LARGEST_TURN or placement.shift > LARGEST_SHIFT:
             raise AssetError(
-                f"Found a head turned by {placement.turn:.0f} degrees and {placement.shift:.0f} mm off the head "
-                f"frame, expected at most {LARGEST_TURN:.0f} and {LARGEST_SHIFT:.0f}; let it be normalised."
+                f"Found a head turned by {placement.turn:.0f} degrees and {placement.shift:.0f} mm off the "
+                f"head frame, expected at most {LARGEST_TURN:.0f} and {LARGEST_SHIFT:.0f}; let it be normalised."
             )
         if not SIZES[0] <= placement.size <= SIZES[1]:
             raise AssetError(
@@ -192,8 +192,8 @@ class _Ladder:
         )
         if distance > REPEATED:
             raise UserError(
-                f"Found vertices {distance:.2f} mm apart the second time, expected at most {REPEATED:g}; seed "
-                "every random number from the request's."
+                f"Found vertices {distance:.2f} mm apart the second time, expected at most {REPEATED:g}; "
+                "seed every random number from the request's."
             )
         return f"vertices within {distance:.3f} mm"
 
@@ -205,7 +205,9 @@ class _Ladder:
         if not self.made.outside:
             needs = self.method.needs_sds
             stages.check_budget(self.made.spent, self.made.told, declared, exactly=needs)
-            limit = "any number" if declared is None else f"{'exactly' if needs else 'at most'} {declared}"
+            if declared is None:
+                return f"{self.made.spent} guidance calls measured; {self.protocol.name} declares none"
+            limit = f"{'exactly' if needs else 'at most'} {declared}"
             return f"{self.made.spent} guidance calls measured, {limit} declared"
         spec = spec_of(self.method.settings)
         told = f"{spec.guidance_calls} guidance calls declared, not measured"
@@ -265,8 +267,8 @@ class _Ladder:
         if not placement["moved"]:
             return "it stood in the head frame"
         return (
-            f"moved from up {placement['up']} forward {placement['forward']}, scaled by {placement['scale']}, "
-            f"residual {placement['residual_mm']} mm"
+            f"moved from up {placement['up']} forward {placement['forward']}, scaled by "
+            f"{placement['scale']}, residual {placement['residual_mm']} mm"
         )
 
 
@@ -282,8 +284,8 @@ def _distinct(meshes: dict[str, TexturedMesh]) -> str:
     distance = _vertex_distance(first, second)
     if distance < DISTINCT:
         raise UserError(
-            f"Found {' and '.join(EXPRESSIONS)} {distance:.3f} mm apart, expected {DISTINCT:g} or more; let the "
-            "method make each expression it is asked for."
+            f"Found {' and '.join(EXPRESSIONS)} {distance:.3f} mm apart, expected {DISTINCT:g} or more; let "
+            "the method make each expression it is asked for."
         )
     return f"expressions up to {distance:.1f} mm apart"
 

@@ -260,8 +260,8 @@ def _spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpe
         )
     if spec.kind == "external-assets" and row.photos_of != "own":
         raise UserError(
-            f"Protocol {protocol.name} gives {row.method!r} another person's photos, expected photos_of: own: "
-            "its heads were made beforehand; take the row out."
+            f"Protocol {protocol.name} gives {row.method!r} another person's photos, expected photos_of: "
+            "own: its heads were made beforehand; take the row out."
         )
     if spec.needs_truth and protocol.population.label != "synthetic":
         raise UserError(
