@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
@@ -18,19 +19,21 @@ import psutil
 import pytest
 from rich.console import Console
 
+from idto3d.asset import read_manifest
 from idto3d_baselines.discovery import known_methods
+from idto3d_eval.features import NOT_PROVIDED
 from idto3d_eval.run import RunResult, run_protocol
 
 PEOPLE = ("heldout-0000", "heldout-0001")
 
 
-def run(root: Path, specs: Path, *names: str, workers: int = 2) -> RunResult:
+def run(root: Path, specs: Path, *names: str, workers: int = 2, people: int = 2) -> RunResult:
     """The methods in a folder, beside a native one that always works."""
     rows = ", ".join(f"{{method: {name}, label: {name}}}" for name in ("square", *names))
     methods = known_methods([specs])
     assert methods.broken == ()
     return run_protocol(
-        fake.protocol(methods=f"[{rows}]"),
+        fake.protocol(people=people, methods=f"[{rows}]"),
         root,
         progress=False,
         workers=workers,
@@ -44,11 +47,6 @@ def run(root: Path, specs: Path, *names: str, workers: int = 2) -> RunResult:
 def reasons(root: Path, label: str) -> set[str]:
     table = polars.read_parquet(root / "scores.parquet")
     return set(table.filter(table["method"] == label)["reason"]) - {""}
-
-
-def assert_the_native_row_is_whole(root: Path) -> None:
-    table = polars.read_parquet(root / "scores.parquet")
-    assert table.filter(table["method"] == "square")["value"].is_finite().all()
 
 
 def test_a_shell_program_stands_in_the_table_with_its_costs(tmp_path: Path) -> None:
@@ -114,35 +112,6 @@ def test_a_changed_asset_or_program_is_made_again_and_nothing_else(tmp_path: Pat
     assert run(root, moved, "made", "shell").computed == 0
 
 
-@pytest.mark.parametrize("kind", foreign.HOSTILE)
-def test_a_hostile_file_is_a_reason_and_the_others_are_complete(tmp_path: Path, kind: str) -> None:
-    write, told = foreign.HOSTILE[kind]
-    specs, root = tmp_path / "m", tmp_path / "run"
-    foreign.write_assets_spec(specs, "bad", heads="{expression}.glb")
-    (specs / "bad").mkdir()
-    for name in ("neutral", "smile"):
-        (specs / "bad" / f"{name}.glb").write_bytes(write())
-    result = run(root, specs, "bad")
-    assert_the_native_row_is_whole(root)
-    assert len(result.without_heads) == 1
-    assert told in result.without_heads[0]
-    assert all(told in reason for reason in reasons(root, "bad"))
-    summary = json.loads((root / "summary.json").read_text())
-    assert {failure["method"] for failure in summary["failures"]} == {"bad"}
-    assert all(told in failure["reason"] for failure in summary["failures"])
-
-
-def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    specs, root = tmp_path / "m", tmp_path / "run"
-    foreign.write_assets_spec(specs, "bad", heads="{expression}.glb")
-    (specs / "bad").mkdir()
-    (tmp_path / "secret.glb").write_bytes(foreign.square())
-    (specs / "bad" / "neutral.glb").symlink_to(tmp_path / "secret.glb")
-    run(root, specs, "bad")
-    assert_the_native_row_is_whole(root)
-    assert all("leading out of 'bad' through a link" in reason for reason in reasons(root, "bad"))
-
-
 HOSTILE_PROGRAMS = {
     "crash": (
         "echo no memory for this >&2; exit 3\n",
@@ -168,21 +137,106 @@ HOSTILE_PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE_PROGRAMS)
-def test_a_hostile_program_is_a_reason_and_the_others_are_complete(tmp_path: Path, name: str) -> None:
-    script, more, told = HOSTILE_PROGRAMS[name]
-    specs, root = tmp_path / "m", tmp_path / "run"
-    path = foreign.write_command_spec(specs, name, script, more)
-    if name == "absent":
-        path.write_text(path.read_text().replace("argv: [sh,", "argv: [no-such-program-anywhere,"))
-    result = run(root, specs, name)
-    assert_the_native_row_is_whole(root)
-    assert len(result.without_heads) == 1
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
+    """One run of every hostile method beside a native one."""
+    base = tmp_path_factory.mktemp("hostile")
+    specs = base / "m"
+    for kind, (write, _) in foreign.HOSTILE.items():
+        foreign.write_assets_spec(specs, kind, heads="{expression}.glb")
+        (specs / kind).mkdir()
+        for expression in ("neutral", "smile"):
+            (specs / kind / f"{expression}.glb").write_bytes(write())
+    foreign.write_assets_spec(specs, "linked", heads="{expression}.glb")
+    (specs / "linked").mkdir()
+    (base / "secret.glb").write_bytes(foreign.square())
+    (specs / "linked" / "neutral.glb").symlink_to(base / "secret.glb")
+    for name, (script, more, _) in HOSTILE_PROGRAMS.items():
+        path = foreign.write_command_spec(specs, name, script, more)
+        if name == "absent":
+            path.write_text(path.read_text().replace("argv: [sh,", "argv: [no-such-program-anywhere,"))
+    return base / "run", run(base / "run", specs, *foreign.HOSTILE, "linked", *HOSTILE_PROGRAMS, people=1)
+
+
+TOLD = {
+    **{kind: told for kind, (_, told) in foreign.HOSTILE.items()},
+    "linked": "leading out of 'linked' through a link",
+    **{name: told for name, (_, _, told) in HOSTILE_PROGRAMS.items()},
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_hostile_method_is_a_reason_in_the_report(hostile: tuple[Path, RunResult], name: str) -> None:
+    root, result = hostile
+    told = TOLD[name]
+    (sentence,) = [lost for lost in result.without_heads if f"no head by {name} that" in lost]
+    assert told in sentence
     assert reasons(root, name)
     assert all(told in reason for reason in reasons(root, name))
-    assert told.replace("'", "&#39;") in (root / "report.html").read_text()
+    assert told in html.unescape((root / "report.html").read_text())
+    summary = json.loads((root / "summary.json").read_text())
+    failures = [failure for failure in summary["failures"] if failure["method"] == name]
+    assert failures
+    assert all(told in failure["reason"] for failure in failures)
+
+
+def test_beside_hostile_methods_the_others_are_complete(hostile: tuple[Path, RunResult]) -> None:
+    root, result = hostile
+    table = polars.read_parquet(root / "scores.parquet")
+    assert table.filter(table["method"] == "square")["value"].is_finite().all()
+    assert len(result.without_heads) == len(TOLD)
     assert not (root / ".partial").exists()
-    assert not _running("sleep 600", "sleep 601", f"{name}.sh")
+
+
+@pytest.mark.usefixtures("hostile")
+def test_no_hostile_program_outlives_its_run() -> None:
+    """Grandchildren that left the process group included."""
+    assert not _running("sleep 600", "sleep 601", *(f"/{name}.sh" for name in HOSTILE_PROGRAMS))
+
+
+@pytest.mark.shared_data
+def test_the_real_scan_has_rows_without_a_value_for_what_it_does_not_provide(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    """Through the real stages, beside a native method that provides everything."""
+    foreign.write_assets_spec(
+        tmp_path / "m",
+        "scan",
+        heads="LeePerrySmith_{expression}.glb",
+        more="neutral: LeePerrySmith_textured.glb\n",
+    )
+    path = tmp_path / "m" / "scan.yaml"
+    text = path.read_text().replace("normalise: none", "normalise: scale")
+    path.write_text(text.replace("folder: scan", f"folder: {shared_data / 'scan'}"))
+    rows = "[{method: scan, label: scan}, {method: template_mean, label: template_mean}]"
+    population = (
+        "{label: photographs, split: heldout, population_seed: 0, identities: [heldout-0000],"
+        " conditioning_photos: 1, scoring_photos: 1}"
+    )
+    result = run_protocol(
+        fake.protocol(methods=rows, population=population, resolution="128"),
+        tmp_path / "run",
+        progress=False,
+        workers=1,
+        methods=known_methods([tmp_path / "m"]).specs,
+        console=Console(file=io.StringIO()),
+    )
+    assert result.failed == 0
+    table = polars.read_parquet(tmp_path / "run" / "scores.parquet")
+    assert set(table.filter(table["method"] == "template_mean")["reason"]) & {NOT_PROVIDED} == set()
+    scan = table.filter(table["method"] == "scan")
+    smile = scan.filter(scan["expression"] == "smile")
+    assert set(smile["reason"]) == {NOT_PROVIDED}
+    assert smile["value"].is_nan().all()
+    similarity = scan.filter((scan["metric"] == "identity_similarity") & (scan["expression"] == "neutral"))
+    assert similarity["value"].is_finite().all()
+    assert scan.filter(scan["metric"] == "face_coverage")["value"].to_list() == [0.5]
+    placement = read_manifest(tmp_path / "run/heads/scan/heldout-0000/seed-0").parameters["external"][
+        "placement"
+    ]
+    assert placement["residual_mm"] < 10.0
+    assert placement["scale"] != 1.0
+    assert NOT_PROVIDED in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_program_that_fails_for_one_person_costs_that_head_alone(tmp_path: Path) -> None:
