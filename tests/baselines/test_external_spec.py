@@ -149,7 +149,7 @@ def test_a_package_that_cannot_be_imported_hides_no_other(
         EntryPoint("odd", "offers_methods:number", discovery.GROUP),
         EntryPoint("good", "offers_methods:folder", discovery.GROUP),
     ]
-    monkeypatch.setattr(discovery, "entry_points", lambda group: entries)
+    monkeypatch.setattr(discovery, "entry_points", lambda **_: entries)
     found = known_methods()
     assert "made" in found.specs
     assert {each.name for each in found.broken} >= {"bad", "odd"}

@@ -1,4 +1,4 @@
-"""Methods from outside through a whole run: beside the others, with expressions missing, and with ill will."""
+"""Methods from outside through whole runs: beside others, with expressions missing, and with ill will."""
 
 from __future__ import annotations
 
