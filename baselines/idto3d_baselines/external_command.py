@@ -19,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from idto3d.errors import UserError
-from idto3d_baselines.external_files import head_files, provided
+from idto3d_baselines.external_files import READER, head_files, provided
 from idto3d_baselines.external_heads import write_foreign_head
 from idto3d_baselines.external_spec import PLACEHOLDER, CommandSpec, command_settings
 from idto3d_baselines.specs import GenerateRequest
@@ -189,15 +189,23 @@ def _run(request: GenerateRequest, spec: CommandSpec, work: Path) -> Ending:
 
 def _subject(request: GenerateRequest) -> str:
     """The text attributes that the methods' own reader finds in the photos, in words."""
-    from idto3d_baselines.subject import read_photos
+    import numpy as np
+    from PIL import Image
 
-    attributes = read_photos(request).attributes
-    if attributes is None:
+    from idto3d.identity.reader import FaceReading, likeliest, load_reader, read_faces
+
+    images = []
+    for path in request.photos:
+        with Image.open(path) as image:
+            images.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
+    readings = read_faces(load_reader(request.weights / READER), images)
+    found = [each.attribute_probabilities for each in readings if isinstance(each, FaceReading)]
+    if not found:
         raise UserError(
-            "Found no reader of attributes in this profile, expected one for {subject}; name a reader in "
-            "profile.json, or write the words into argv."
+            f"Found no face in the {len(images)} photos of {request.identity}, expected one for "
+            "{subject}; write the words into argv."
         )
-    return attributes.prompt()
+    return likeliest(np.mean(found, axis=0)).prompt()
 
 
 def run_supervised(request: Mapping[str, Any]) -> Ending:

@@ -19,6 +19,7 @@ from idto3d_baselines.specs import MethodSpec
 
 MAX_BESIDE = 1000  # materials and images beside an OBJ or PLY whose hashes count
 MISSING = "missing"
+READER, MEAN_HEAD = "reader_methods.onnx", "mean_head.npz"  # what places a head
 
 
 def assets_folder(spec: AssetsSpec, origin: Path) -> Path:
@@ -78,6 +79,11 @@ def content_hashes(
         for each in (path, *_beside(path)):
             hashes[each.relative_to(folder.resolve()).as_posix()] = _sha256(each)
     return hashes
+
+
+def reads_weights(file: str) -> bool:
+    """Whether a file of the folder of weights can change the head of a method from outside."""
+    return Path(file).name.startswith((Path(READER).stem, Path(MEAN_HEAD).stem))
 
 
 def _beside(path: Path) -> Iterator[Path]:

@@ -12,10 +12,10 @@ from idto3d.asset import AssetError, AssetManifest, TexturedMesh, write_head_ass
 from idto3d.foreign.folder import inside
 from idto3d.foreign.head_frame import Placement, place_head
 from idto3d.foreign.meshes import read_foreign_mesh
+from idto3d_baselines.external_files import MEAN_HEAD, READER
 from idto3d_baselines.external_spec import ExternalSpec
 from idto3d_baselines.specs import GenerateRequest
 
-READER, MEAN_HEAD = "reader_methods.onnx", "mean_head.npz"
 # Adults' and children's faces of the synthetic population were read as 0.90 to 1.19 times the mean head's; a
 # wrong unit is off by ten or more.
 SIZES = (0.6, 1.7)

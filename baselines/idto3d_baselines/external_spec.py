@@ -124,8 +124,8 @@ class CommandSpec(_Common):
     kind: Literal["external-command"]
     argv: Annotated[tuple[Annotated[str, Field(max_length=4000)], ...], Field(min_length=1, max_length=256)]
     """Program and arguments; {photos} and {out} (folders), {photo} (the first), {subject} (text attributes
-    read from the photos), {identity}, {seed}, {expressions} (with commas), {threads}, {guidance_calls} and {spec}
-    (the spec's own folder) are filled in, each within its one argument."""
+    read from the photos), {identity}, {seed}, {expressions} (with commas), {threads}, {guidance_calls} and
+    {spec} (the spec's own folder) are filled in, each within its one argument."""
     environment: Environment | None = None
     timeout_s: Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
     disk_mib: Annotated[float, Field(gt=0, le=1024 * 1024)]

@@ -164,7 +164,8 @@ class _Ladder:
         if placement.turn > LARGEST_TURN or placement.shift > LARGEST_SHIFT:
             raise AssetError(
                 f"Found a head turned by {placement.turn:.0f} degrees and {placement.shift:.0f} mm off the "
-                f"head frame, expected at most {LARGEST_TURN:.0f} and {LARGEST_SHIFT:.0f}; let it be normalised."
+                f"head frame, expected at most {LARGEST_TURN:.0f} and {LARGEST_SHIFT:.0f}; let it be "
+                "normalised."
             )
         if not SIZES[0] <= placement.size <= SIZES[1]:
             raise AssetError(

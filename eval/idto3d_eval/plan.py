@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from idto3d.errors import UserError
-from idto3d_baselines.external_files import content_hashes
+from idto3d_baselines.external_files import content_hashes, reads_weights
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.code_version import code_version, library_versions
 from idto3d_eval.keys import KeyInputs, weights_sha256
@@ -158,7 +158,10 @@ def _head_jobs(
         entry=spec.entry,
         threads=protocol.budget_of(row).threads,
     )
-    heads = replace(heads, origin=spec.origin)
+    if spec.outside:
+        # A day on somebody's GPU is not spent anew because a prior of ours was trained again.
+        kept = {file: sha for file, sha in heads.key_inputs.weights.items() if reads_weights(file)}
+        heads = replace(heads, origin=spec.origin, key_inputs=replace(heads.key_inputs, weights=kept))
     views = laying.job(
         "render", f"views/{place}", needs=(heads.name,), identity=identity, label=row.label, seed=seed
     )

@@ -9,7 +9,10 @@ from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 
+from idto3d.population.people import draw_person
+from idto3d.population.photos import draw_photo
 from idto3d_baselines import external_command
 from idto3d_baselines.external_command import Ending, find_environment, run_supervised
 from idto3d_baselines.external_spec import command_settings, load_external
@@ -91,6 +94,22 @@ def test_each_placeholder_is_one_argument_and_no_shell_reads_it(
     argv = f'[printf, "<%s>", {filled}, "--seed={{seed}}", "$(id)"]'
     said = printed(tmp_path, capfd, argv)
     assert "/a photo;$(id).jpg><ann><neutral,smile><3><8><--seed=7><$(id)>" in said
+
+
+def test_the_subject_is_read_from_the_photos(repository: Path, tmp_path: Path) -> None:
+    person = draw_person("validation", 2, 0)
+    Image.fromarray(draw_photo(person, 0).image).save(tmp_path / "a.png")
+    request = GenerateRequest(
+        identity="ann",
+        photos=(tmp_path / "a.png",),
+        expressions=("neutral",),
+        seed=0,
+        budget=BUDGET,
+        weights=repository / "idto3d/weights",
+        out=tmp_path / "out",
+    )
+    words = external_command._subject(request)
+    assert set(words.split()) & set(person.attributes.prompt().split())
 
 
 def test_a_secret_of_the_environment_is_not_handed_on(

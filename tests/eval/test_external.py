@@ -18,10 +18,13 @@ import polars
 import psutil
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from idto3d.asset import read_manifest
 from idto3d_baselines.discovery import known_methods
+from idto3d_eval import cli
 from idto3d_eval.features import NOT_PROVIDED
+from idto3d_eval.plan import plan_run
 from idto3d_eval.run import RunResult, run_protocol
 
 PEOPLE = ("heldout-0000", "heldout-0001")
@@ -263,6 +266,37 @@ def test_a_killed_run_leaves_no_foreign_program_behind(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert _until(lambda: not _running(f"sleep {mark}"))
+
+
+def test_weights_of_our_own_networks_do_not_make_a_foreign_head_again(tmp_path: Path) -> None:
+    foreign.write_command_spec(tmp_path / "m", "shell", foreign.GOOD)
+    weights = tmp_path / "weights"
+    weights.mkdir()
+
+    def keys() -> dict[str, str]:
+        plan = plan_run(
+            fake.protocol(people=1, methods="[{method: good, label: good}, {method: shell, label: shell}]"),
+            weights,
+            {**fake.METHODS, **known_methods([tmp_path / "m"]).specs},
+            fake.STAGES,
+        )
+        return {job.label: job.key(dict.fromkeys(job.needs, "")) for job in plan.of_stage("generate")}
+
+    before = keys()
+    (weights / "prior.safetensors").write_bytes(b"1")
+    assert {label for label, key in keys().items() if key != before[label]} == {"good"}
+    (weights / "reader_methods.onnx").write_bytes(b"1")
+    assert {label for label, key in keys().items() if key != before[label]} == {"good", "shell"}
+
+
+def test_the_command_ends_with_one_when_a_foreign_method_made_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = RunResult(tmp_path, 3, 1, 4, ("Found no head by bad that could be drawn.",))
+    monkeypatch.setattr("idto3d_eval.run.run_protocol", lambda *_, **__: lost)
+    result = CliRunner().invoke(cli.app, ["run", "--protocol", "smoke", "--runs", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stderr == "Found no head by bad that could be drawn.\n"
 
 
 def _running(*commands: str) -> list[str]:
