@@ -13,7 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from idto3d.errors import UserError
-from idto3d_eval import bench, gallery_command, generate_command, methods_commands, models_commands
+from idto3d_eval import (
+    bench,
+    gallery_command,
+    generate_command,
+    methods_commands,
+    models_commands,
+    protocol_commands,
+)
 from idto3d_eval.catalogue import NOUNS, Noun
 from idto3d_eval.data_commands import prepare
 from idto3d_eval.export_command import export
@@ -89,6 +96,9 @@ def run(
     name: Annotated[str | None, typer.Option(help="The run's name; the protocol's by default.")] = None,
     runs: Runs = Path("runs"),
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
+    archive: Annotated[
+        Path | None, typer.Option(help="An archive of a run of this protocol, to go on from.")
+    ] = None,
 ) -> None:
     """Make, draw and score every head of a protocol; the same command again goes on where it was."""
     from idto3d_protocols.loader import load_protocol
@@ -98,7 +108,9 @@ def run(
     from idto3d_eval.run import run_protocol
 
     methods = known_methods().named([row.method for row in loaded.methods])
-    result = run_protocol(loaded, runs / (name or loaded.name), progress=progress, methods=methods)
+    result = run_protocol(
+        loaded, runs / (name or loaded.name), progress=progress, methods=methods, archive=archive
+    )
     for sentence in result.without_heads:
         typer.echo(sentence, err=True)
     if result.without_heads:
@@ -115,6 +127,21 @@ def report(
     from idto3d_eval.show import print_report
 
     print_report(runs / name, markdown)
+
+
+@app.command("archive")
+def pack(
+    name: Annotated[str, typer.Argument(help="The run's name.")],
+    out: Annotated[Path, typer.Option(help="The file to write, such as unseen_ids.zip.")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """Pack a run's scores, readings, references and costs into one small file: no heads, no pictures."""
+    from idto3d_eval.archive import write_archive
+
+    packed = write_archive(runs / name, out)
+    typer.echo(f"{packed.path}: {packed.size / 2**20:.2f} MiB, rows {', '.join(packed.rows)}")
+    if packed.left_out:
+        typer.echo(f"Left out, since they are not scored yet: {', '.join(packed.left_out)}")
 
 
 app.command("generate")(generate_command.command)
@@ -196,6 +223,7 @@ def main() -> None:
 MORE: dict[str, Callable[[typer.Typer], None]] = {
     "methods": methods_commands.mount,
     "models": models_commands.mount,
+    "protocols": protocol_commands.mount,
 }
 
 

@@ -59,9 +59,40 @@ def seconds(value: float | None) -> str:
     return f"{value / 60:.1f} min" if value < 6000 else f"{value / 3600:.1f} h"
 
 
+def memory(mib: float | None) -> str:
+    """Memory, short."""
+    if not mib:
+        return NONE
+    return f"{mib:.0f} MiB" if mib < 1000 else f"{mib / 1024:.1f} GiB"
+
+
+def calls(costs: Mapping[str, Any]) -> str:
+    """Guidance calls a head against what the protocol allows; a method outside can only declare its own."""
+    spent, allowed = number(costs["guidance_calls_a_head"], "calls"), costs.get("guidance_calls_allowed")
+    parts = [spent]
+    if allowed is not None and costs["guidance_calls_exactly"]:
+        parts = [f"{spent} of {allowed:,}"]
+    elif allowed is not None:
+        parts.append(f"at most {allowed:,}")
+    if costs.get("guidance_calls_are") == "declared":
+        parts.append("declared, not measured")
+    return parts[0] + (f" ({'; '.join(parts[1:])})" if parts[1:] else "")
+
+
+REPRODUCTIONS = {
+    "measured": "measured against its paper",
+    "approximated": "approximates its paper",
+    "not-reproduced": "its paper not reproduced",
+}
+
+
 def labels(row: Mapping[str, Any]) -> list[str]:
     """What a reader must know of a row before comparing it."""
     found = [row["kind"]]
+    if row["reproduction"] in REPRODUCTIONS:
+        found.append(REPRODUCTIONS[row["reproduction"]])
+    if row.get("archived"):
+        found.append("from an archive")
     if row["photos_of"] == "next":
         scored = "scored as the person in them" if row["scored_as"] == "photos" else "scored as its own"
         found.append(f"another person's photos, {scored}")
@@ -74,3 +105,8 @@ def labels(row: Mapping[str, Any]) -> list[str]:
     if row["unranked"]:
         found.append(f"unranked: {row['unranked']}")
     return found
+
+
+def given(row: Mapping[str, Any]) -> str:
+    """What a method received of the person."""
+    return f"given: {', '.join(row['conditioned_on'])}"

@@ -10,18 +10,27 @@ import typer
 
 def command(
     run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
-    out: Annotated[Path, typer.Option(help="The folder that heads.jpg and turntable.webp go to.")],
+    out: Annotated[Path, typer.Option(help="The folder that the pictures go to.")],
     method: Annotated[str, typer.Option(help="The row of the run whose heads are shown.")] = "id_to_3d",
     people: Annotated[int, typer.Option(min=1, help="How many people, the first ones of the run.")] = 4,
     runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 2,
+    sheets: Annotated[
+        bool,
+        typer.Option("--sheets", help="All methods instead: methods × people, and × expressions of each."),
+    ] = False,
 ) -> None:
-    """Draw a finished run's heads: a sheet beside photos and true heads, with normals, and a turntable."""
+    """Draw a run's heads: a method's beside photos and true heads, with a turntable; or sheets of all."""
     from rich.console import Console
 
     from idto3d_eval.gallery import Shelf, write_gallery
+    from idto3d_eval.sheets import write_sheets
 
     folder = Path(run) if Path(run).is_dir() else runs / run
+    if sheets:
+        for path in write_sheets(folder, out):
+            typer.echo(str(path))
+        return
     with Console(stderr=True).status("Drawing …") as status:
         paths = write_gallery(
             Shelf(folder, method),

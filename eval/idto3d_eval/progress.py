@@ -66,6 +66,10 @@ class RunProgress:
         if job in self._tasks:
             self._bars.remove_task(self._tasks.pop(job))
 
+    def unsettled(self, job: str) -> None:
+        """A job that was over has to be done again."""
+        self._waiting.add(job)
+
     def started(self, job: str) -> None:
         """A worker took a job."""
         self._fractions[job], self._started[job] = 0.0, time.monotonic()

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from idto3d_eval.figures_text import heading, interval, labels, mark, number, seconds, valid
+from idto3d_eval.figures_text import (
+    calls,
+    given,
+    heading,
+    interval,
+    labels,
+    mark,
+    memory,
+    number,
+    seconds,
+    valid,
+)
+from idto3d_eval.paper_numbers import HEADS, NOTE, TITLE, paper_row
+
+COSTS = ("seconds a head", "guidance calls a head", "peak memory")
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -22,11 +36,16 @@ def markdown(summary: Mapping[str, Any]) -> str:
         headline_table(summary),
         f"★ best of its block; = cannot be told from the best (paired on identity, Holm over the column); "
         f"brackets: {protocol['statistics']['level']:.0%} interval, bootstrap over identities.",
+        *_paper_section(summary),
         *_comparison_section(summary),
         *_failure_section(summary),
         "## Again",
         f"    {summary['provenance']['command']}",
         f"scores.parquet has the sha256 `{summary['provenance']['scores_sha256']}`.",
+        *(
+            f"Taken from the archive of sha256 `{sha}`: {', '.join(rows)}."
+            for sha, rows in summary["provenance"]["archives"].items()
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -35,18 +54,19 @@ def headline_table(summary: Mapping[str, Any]) -> str:
     """The headline figures alone, one Markdown table with a line above each block."""
     metrics = [metric for metric in summary["metrics"] if metric["headline"]]
     lines = [
-        _line(["method", *(heading(metric) for metric in metrics), "seconds a head", "guidance calls"]),
-        _line(["---", *("---:" for _ in metrics), "---:", "---:"]),
+        _line(["method", *(heading(metric) for metric in metrics), *COSTS]),
+        _line(["---", *("---:" for _ in metrics), *("---:" for _ in COSTS)]),
     ]
     for block, title in summary["blocks"].items():
         rows = [row for row in summary["rows"] if row["block"] == block]
         if rows:
-            lines.append(_line([f"*{title}*", *("" for _ in metrics), "", ""]))
+            lines.append(_line([f"*{title}*", *("" for _ in metrics), *("" for _ in COSTS)]))
         for row in rows:
             figures = [_cell(row["cells"].get(metric["name"]), metric["unit"]) for metric in metrics]
             costs = row["costs"]
-            spent = [seconds(costs["seconds_a_head"]), number(costs["guidance_calls_a_head"], "calls")]
-            lines.append(_line([f"**{row['label']}** ({', '.join(labels(row))})", *figures, *spent]))
+            spent = [seconds(costs["seconds_a_head"]), calls(costs), memory(costs["peak_memory_mib"])]
+            name = f"**{row['label']}** ({', '.join([*labels(row), given(row)])})"
+            lines.append(_line([name, *figures, *spent]))
     return "\n".join(lines)
 
 
@@ -97,6 +117,15 @@ def _comparison_section(summary: Mapping[str, Any]) -> list[str]:
         ]
         lines.append(_line(cells))
     return [f"## {found[0]['first']} against the others, paired on identity", "\n".join(lines)]
+
+
+def _paper_section(summary: Mapping[str, Any]) -> list[str]:
+    entries = summary["paper_numbers"]
+    if not entries:
+        return []
+    lines = [_line(HEADS), _line(["---", "---", "---:", "---", "---", "---"])]
+    lines += [_line(paper_row(entry)) for entry in entries]
+    return [f"## {TITLE}", NOTE, "\n".join(lines)]
 
 
 def _failure_section(summary: Mapping[str, Any]) -> list[str]:

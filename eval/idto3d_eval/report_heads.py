@@ -46,7 +46,7 @@ def _person(sheet: PersonSheet, expressions: Sequence[str]) -> str:
 def _head(strip: Strip, index: int, identity: str, expression: str) -> str:
     path = strip.images[index]
     if path is None:
-        return f'<span class="none" title="{escape(strip.reason)}">no head</span>'
+        return f'<span class="none" title="{escape(strip.reason)}">{strip.absent}</span>'
     return _picture(path, f"{strip.label}, {identity}, {expression}")
 
 

@@ -8,10 +8,24 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from idto3d_eval import quality_cost, quality_cost_chart
 from idto3d_eval.aggregate import ALPHA, COVERAGE
 from idto3d_eval.charts import interval_chart, share_chart
 from idto3d_eval.contact_sheet import person_sheets
-from idto3d_eval.figures_text import heading, interval, labels, mark, number, seconds, signed, valid
+from idto3d_eval.figures_text import (
+    calls,
+    given,
+    heading,
+    interval,
+    labels,
+    mark,
+    memory,
+    number,
+    seconds,
+    signed,
+    valid,
+)
+from idto3d_eval.paper_numbers import HEADS, NOTE, TITLE, paper_row
 from idto3d_eval.plan import Plan
 from idto3d_eval.report import population_sentence, titles
 from idto3d_eval.report_heads import breakable, people
@@ -43,12 +57,14 @@ def html(
     sections = [
         _header(summary, name),
         _section("Result", _headline(summary) + _reading(summary) + _unmeasured(summary)),
-        _section("Heads", people(person_sheets(plan, store, settled), protocol["expressions"])),
+        _section(quality_cost.TITLE, quality_cost_chart.figures(summary)),
+        _section("Heads", people(person_sheets(plan.protocol, store, settled), protocol["expressions"])),
         _section("Spread", _charts(summary, scores)),
         _section("Compared", _comparisons(summary)),
         _section("Failed", _failures(summary)),
         _section("Cost", _costs(summary)),
         _section("All metrics", _all_metrics(summary)),
+        _section(TITLE, _papers(summary)),
         _section("Provenance", _provenance(summary)),
     ]
     return (
@@ -125,8 +141,8 @@ def _name(row: Mapping[str, Any], chips: bool) -> str:
     name = f'<b title="{escape(row["summary"])}">{breakable(row["label"])}</b>'
     if not chips:
         return name
-    told, given = escape(", ".join(labels(row))), escape(", ".join(row["conditioned_on"]))
-    return f'{name}<small class="chips">{told}<span class="given"><br>given: {given}</span></small>'
+    told = escape(", ".join(labels(row)))
+    return f'{name}<small class="chips">{told}<span class="given"><br>{escape(given(row))}</span></small>'
 
 
 def _cell(cell: Mapping[str, Any] | None, unit: str) -> str:
@@ -224,13 +240,18 @@ def _costs(summary: Mapping[str, Any]) -> str:
                 escape(row["label"]),
                 seconds(costs["seconds_a_head"]),
                 seconds(costs["seconds_total"]),
-                number(costs["guidance_calls_a_head"], "calls"),
-                number(costs["peak_memory_mib"], "calls"),
+                escape(calls(costs)),
+                memory(costs["peak_memory_mib"]),
                 str(costs["threads"]),
             ]
         )
-    heads = ["method", "a head", "whole row", "guidance calls a head", "peak memory, MiB", "threads"]
+    heads = ["method", "a head", "whole row", "guidance calls a head", "peak memory", "threads"]
     return _table(heads, body, text_columns=1)
+
+
+def _papers(summary: Mapping[str, Any]) -> str:
+    body = [[escape(cell) for cell in paper_row(entry)] for entry in summary["paper_numbers"]]
+    return f"<p class='faint'>{NOTE}</p>{_table(HEADS, body, text_columns=len(HEADS))}" if body else ""
 
 
 def _all_metrics(summary: Mapping[str, Any]) -> str:
@@ -249,6 +270,7 @@ def _provenance(summary: Mapping[str, Any]) -> str:
     facts = summary["provenance"]
     shown = {
         "scores.parquet, sha256": facts["scores_sha256"],
+        "from archives": "; ".join(f"{sha}: {', '.join(rows)}" for sha, rows in facts["archives"].items()),
         "version": f"idto3d {facts['version']}, Python {facts['python']}",
         "machine": f"{facts['platform']}, {facts['cores']} cores, {facts['threads']} threads a worker",
         "libraries": ", ".join(f"{name} {version}" for name, version in facts["libraries"].items()),

@@ -14,7 +14,17 @@ from idto3d_eval.plan import Plan
 from idto3d_eval.store import Record, Store
 
 SUMMARY = "summary.json"
-FILES = ("scores.parquet", "costs.parquet", "contact_sheet.png", "report.html", "report.md", SUMMARY)
+FILES = (
+    "scores.parquet",
+    "costs.parquet",
+    "contact_sheet.png",
+    "methods.jpg",
+    "quality_cost.svg",
+    "quality_cost.png",
+    "report.html",
+    "report.md",
+    SUMMARY,
+)
 WRITERS = ("idto3d_eval.results", "idto3d_eval.report_html", "idto3d_eval.report")
 
 
@@ -30,9 +40,11 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
     key = results_key(plan, settled)
     if store.current(SUMMARY, key) and all((store.root / name).exists() for name in FILES):
         return read_summary(store)
-    from idto3d_eval.contact_sheet import contact_sheet_png
+    from idto3d_eval.contact_sheet import contact_sheet_png, methods_jpeg
+    from idto3d_eval.quality_cost_chart import sheet
     from idto3d_eval.report import markdown
     from idto3d_eval.report_html import html
+    from idto3d_eval.scene import png, standalone_svg
     from idto3d_eval.summary import summarise
     from idto3d_eval.tables import cost_table, parquet_bytes, score_table
 
@@ -40,7 +52,11 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
     stored = store.write("scores.parquet", parquet_bytes(scores))
     store.write("costs.parquet", parquet_bytes(costs))
     summary = summarise(plan, settled, scores, costs, stored)
-    store.write("contact_sheet.png", contact_sheet_png(plan, store, settled))
+    store.write("contact_sheet.png", contact_sheet_png(plan.protocol, store, settled))
+    store.write("methods.jpg", methods_jpeg(plan.protocol, store, settled))
+    quality_cost = sheet(summary)
+    store.write("quality_cost.svg", standalone_svg(quality_cost))
+    store.write("quality_cost.png", png(quality_cost))
     store.write("report.html", html(plan, store, settled, summary, scores))
     store.write("report.md", markdown(summary))
     store.write(SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")

@@ -20,10 +20,12 @@ from rich.console import Console
 import idto3d
 from idto3d.errors import UserError
 from idto3d_baselines.specs import METHODS, MethodSpec
+from idto3d_eval.archive import take_archive
 from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.pool import Pool
 from idto3d_eval.progress import RunProgress
 from idto3d_eval.results import finish
+from idto3d_eval.run_folder import PROTOCOL_FILE
 from idto3d_eval.schedule import Schedule
 from idto3d_eval.stage import Stage
 from idto3d_eval.store import Record, Store
@@ -31,7 +33,6 @@ from idto3d_eval.terminal import ResultTable
 from idto3d_protocols.schema import Protocol
 
 STAGE_TABLE = "idto3d_eval.stages:STAGES"
-PROTOCOL_FILE = "protocol.json"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def run_protocol(
     methods: Mapping[str, MethodSpec] = METHODS,
     stages: str = STAGE_TABLE,
     console: Console | None = None,
+    archive: Path | None = None,
 ) -> RunResult:
     """Makes, draws and scores every head of a protocol, and writes tables and report into the run's folder.
 
@@ -70,11 +72,14 @@ def run_protocol(
         methods: what the protocol's method names refer to.
         stages: `module:name` of the table of stages.
         console: where to print.
+        archive: what `archive.write_archive` wrote of a run of this protocol; its rows that still hold are
+            taken over instead of being made.
 
     Raises:
-        UserError: the folder holds another protocol, another process is at work on it, a method does not fit
-            the protocol, or every head of a method failed (tables and report are written all the same). Of a
-            method from outside that is no error: its failures stand in the report, and the result tells.
+        UserError: the folder or the archive is of another protocol, the archive is damaged, another process
+            is at work on the folder, a method does not fit the protocol, or every head of a method failed
+            (tables and report are written all the same). Of a method from outside that is no error: its
+            failures stand in the report, and the result tells.
         DiskFull: no room is left; finished jobs are kept.
         KeyboardInterrupt: on Ctrl-C or SIGTERM; workers are ended, finished jobs are kept.
     """
@@ -85,6 +90,8 @@ def run_protocol(
     store = Store(root)
     with _terminate_as_interrupt(), store.locked():
         _claim(store, protocol)
+        if archive is not None:
+            take_archive(store, archive, protocol)
         threads = protocol.budget.threads
         size = workers or max(1, (os.cpu_count() or 1) // threads)
         with RunProgress(console, plan.jobs, table, size, progress) as shown:

@@ -26,14 +26,22 @@ class Schedule:
         self.computed = 0
         self._running: dict[str, tuple[Job, str, Path]] = {}  # job -> what it is, its key, its partial folder
         self._waiting = list(plan.jobs)
+        self._first: dict[str, str] = {}  # jobs to be done again for their files -> the digest they had
 
     def recall(self) -> bool:
         """Settles all that earlier runs finished; returns whether that was everything."""
-        for job in tuple(self._waiting):
-            if all(need in self.settled for need in job.needs):
-                record = self._store.current(job.name, self._key(job))
+        known: dict[str, Record] = {}
+        for job in self._plan.jobs:
+            if all(need in known for need in job.needs):
+                key = job.key({need: known[need].digest for need in job.needs})
+                record = self._store.current(job.name, key)
                 if record is not None:
-                    self._settle(job, record)
+                    known[job.name] = record
+        again = lacking_files(self._plan, known)
+        for job in self._plan.jobs:
+            if job.name in known and job.name not in again:
+                self._settle(job, known[job.name])
+        self._do_first({name: known[name].digest for name in again})
         return not self._waiting
 
     def work(self, pool: Pool) -> None:
@@ -55,12 +63,14 @@ class Schedule:
         for job in tuple(self._waiting):
             if not idle:
                 return
+            if self._first and job.name not in self._first:
+                continue
             if job.name in self._running or any(need not in self.settled for need in job.needs):
                 continue
             key = self._key(job)
             record = self._store.current(job.name, key)
             broken = [need for need in job.needs if not self.settled[need].done]
-            if record is not None:
+            if record is not None and not record.fileless:
                 self._settle(job, record)
             elif broken and not self._stages[job.stage].tolerates_failures:
                 reason = self.settled[broken[0]].reason
@@ -100,6 +110,33 @@ class Schedule:
         self.settled[job.name] = record
         self._waiting.remove(job)
         self._shown.settled(job.name, record)
+        digest = self._first.pop(job.name, record.digest)
+        if digest != record.digest:
+            self._forget(job.name)
+
+    def _do_first(self, digests: Mapping[str, str]) -> None:
+        """Before anything else comes what is made again only for its files: should it come out otherwise,
+        what was made from it elsewhere does not stand."""
+        relied_on = {need for job in self._plan.jobs if job.name in self.settled for need in job.needs}
+        first = relied_on & set(digests)
+        for job in reversed(self._plan.jobs):
+            if job.name in first:
+                first |= set(job.needs) & set(digests)
+        self._first |= {name: digests[name] for name in first}
+
+    def _forget(self, name: str) -> None:
+        """Unsettles all that was settled on another outcome of a job; only `_first` jobs run meanwhile."""
+        lost = {name}
+        for job in self._plan.jobs:
+            if job.name in self.settled and lost & set(job.needs):
+                lost.add(job.name)
+        kept = {other: record for other, record in self.settled.items() if other not in lost - {name}}
+        again = lacking_files(self._plan, kept)
+        for unsettled in (lost - {name}) | again:
+            self._shown.unsettled(unsettled)
+        self.settled = {other: record for other, record in kept.items() if other not in again}
+        self._waiting = [job for job in self._plan.jobs if job.name not in self.settled]
+        self._do_first({other: kept[other].digest for other in again})
 
     def _failure(self, job: Job, key: str, reason: str, *, retry: bool, **costs: Any) -> Record:
         digest = content_key(["failed", reason])
@@ -124,6 +161,19 @@ class Schedule:
             "log": str(self._store.log(job.name).absolute()),
             "origin": job.origin,
         }
+
+
+def lacking_files(plan: Plan, known: Mapping[str, Record]) -> set[str]:
+    """The known jobs that must be done again, since a job that is not known needs files that were not kept.
+
+    A row's score needs all its heads and readings, and those their views, so that a row taken from an archive
+    stands as a whole or is made again as a whole.
+    """
+    again: set[str] = set()
+    for job in reversed(plan.jobs):
+        if job.name not in known or job.name in again:
+            again |= {need for need in job.needs if need in known and known[need].fileless}
+    return again
 
 
 def _costs(job: Job, message: Message) -> dict[str, Any]:

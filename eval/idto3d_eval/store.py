@@ -43,6 +43,8 @@ class Record:
     guidance_calls: int = 0
     threads: int = 0
     facts: dict[str, Any] = field(default_factory=dict)  # what else the stage reported
+    archived: str = ""  # sha256 of the archive that it was taken from; "" for what this folder made
+    fileless: bool = False  # its files were not kept as they were: it stands by its digest
 
     @property
     def done(self) -> bool:
@@ -71,7 +73,7 @@ class Store:
             found = Record(**json.loads(self._record_path(job).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-        if found.done and not self.artefact(job).exists():
+        if found.done and not found.fileless and not self.artefact(job).exists():
             return None
         return found
 
@@ -104,15 +106,28 @@ class Store:
         with full_disk_is_told(self.root):
             _sync_tree(partial)
             complete = Record(**{**asdict(record), "digest": folder_digest(partial)})
-            self._record_path(record.job).unlink(missing_ok=True)
-            target = self.artefact(record.job)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists():
-                target.rename(self._partial / uuid.uuid4().hex)
-            partial.rename(target)
-            _sync_folder(target.parent)
+            self._place(partial, record.job)
             self._write_record(complete)
         return complete
+
+    def adopt(self, record: Record, files: Mapping[str, bytes]) -> Record:
+        """Indexes a job that was done elsewhere, with as many of its files as were kept.
+
+        Args:
+            record: whole, with the digest of all the files that the job made.
+            files: file name -> content; none for a job known by its digest alone.
+
+        Raises:
+            DiskFull: when there is no room.
+        """
+        if files:
+            partial = self.partial()
+            with full_disk_is_told(self.root):
+                for name, content in files.items():
+                    (partial / name).write_bytes(content)
+                _sync_tree(partial)
+                self._place(partial, record.job)
+        return self.note(record)
 
     def note(self, record: Record) -> Record:
         """Indexes a job without files of its own: one that failed, or the tables of the run.
@@ -163,6 +178,16 @@ class Store:
                 yield
             finally:
                 shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _place(self, partial: Path, job: str) -> None:
+        """Renames a written folder to where a job's files lie; the job is unfinished until it is indexed."""
+        self._record_path(job).unlink(missing_ok=True)
+        target = self.artefact(job)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(self._partial / uuid.uuid4().hex)
+        partial.rename(target)
+        _sync_folder(target.parent)
 
     def _record_path(self, job: str) -> Path:
         return self.root / "index" / f"{job}.json"

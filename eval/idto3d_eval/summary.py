@@ -74,8 +74,9 @@ def summarise(
         ],
         "rows": rows,
         "comparisons": figures.comparisons,
+        "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
         "failures": _failures(plan, settled),
-        "provenance": _provenance(plan, scores_file),
+        "provenance": {**_provenance(plan, scores_file), "archives": _archives(plan, settled)},
     }
     result: dict[str, Any] = plain(summary)
     return result
@@ -111,6 +112,7 @@ def _row(
         "reproduction": spec.reproduction,
         "licence": spec.licence,
         "source": spec.source,
+        "archived": settled[f"scores/{label}"].archived,
         "photos_of": row.photos_of,
         "scored_as": "own" if label == row.label else "photos",
         "budget": plan.protocol.budget_of(row).model_dump(),
@@ -123,6 +125,9 @@ def _row(
             "seconds_total": float(own["seconds"].sum()),
             "peak_memory_mib": _largest(generate["peak_memory_mib"]),
             "guidance_calls_a_head": _median(generate["guidance_calls"]),
+            "guidance_calls_are": "declared" if spec.kind.startswith("external-") else "measured",
+            "guidance_calls_allowed": plan.protocol.budget_of(row).guidance_calls,
+            "guidance_calls_exactly": spec.needs_sds,
             "threads": int(generate["threads"].max() or 0),  # type: ignore[arg-type]
         },
     }
@@ -160,6 +165,15 @@ def _provenance(plan: Plan, scores_file: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": plan.protocol.budget.threads,
     }
+
+
+def _archives(plan: Plan, settled: Mapping[str, Record]) -> dict[str, list[str]]:
+    """Archive's sha256 -> the rows that were taken from it."""
+    found: dict[str, list[str]] = {}
+    for label in plan.rows:
+        if archive := settled[f"scores/{label}"].archived:
+            found.setdefault(archive, []).append(label)
+    return found
 
 
 def _headline_rank(name: str) -> tuple[int, int]:

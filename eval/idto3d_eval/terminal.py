@@ -9,11 +9,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from idto3d_eval.figures_text import heading, interval, mark, number, seconds, valid
+from idto3d_eval.figures_text import heading, interval, mark, memory, number, seconds, valid
+from idto3d_eval.paper_numbers import HEADS, NOTE, TITLE, paper_row
 
 # What to keep where columns do not fit, in this order.
 PRIORITY = ("calibrated_identity", "now_median", "joint", "expression_accuracy", "rank1", "face_coverage")
-_COLUMN, _TIME = 18, 10  # characters of a figure with its interval, and of the time
+_COLUMN, _TIME = 18, 18  # characters of a figure with its interval, and of what a head costs
 
 
 class ResultTable:
@@ -42,7 +43,7 @@ class ResultTable:
                 table.add_row(Text(title.lower(), style="dim italic"))
             for row in rows:
                 cells = [_cell(row["cells"].get(metric["name"]), metric["unit"]) for metric in metrics]
-                table.add_row(_name(row), *cells, seconds(row["costs"]["seconds_a_head"]))
+                table.add_row(_name(row), *cells, _cost(row["costs"]))
         people = protocol["population"]
         yield Text(
             f"{protocol['name']} version {protocol['version']}, population: {people['label']}, "
@@ -56,10 +57,24 @@ class ResultTable:
             f"[{level} interval]",
             style="dim",
         )
+        if summary.get("paper_numbers"):
+            yield _papers(summary["paper_numbers"])
         if summary["failures"]:
             first, count = summary["failures"][0], len(summary["failures"])
             reason = f"{count} failed, the first {first['job']}: {first['reason']}"
             yield Text(reason, style="red")
+
+
+def _papers(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """A table of its own, which shares no column with the result's."""
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"{TITLE}. {NOTE}", title_justify="left"
+    )
+    for name in HEADS:
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        table.add_row(*(Text(cell) for cell in paper_row(entry)))
+    return table
 
 
 def _fitting(metrics: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:
@@ -75,8 +90,19 @@ def _fitting(metrics: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[st
 
 def _name(row: Mapping[str, Any]) -> Text:
     notes = [row["kind"]] + ([f"{row['heads']['made']} of {row['heads']['total']} heads"] * _incomplete(row))
+    notes += ["from an archive"] if row.get("archived") else []
     notes += ["unranked"] if row["unranked"] else []
     return Text.assemble(row["label"], "\n", ("  " + ", ".join(notes), "dim"))
+
+
+def _cost(costs: Mapping[str, Any]) -> Text:
+    """Seconds and peak memory of a head, and under them its guidance calls."""
+    spent, allowed = number(costs["guidance_calls_a_head"], "calls"), costs.get("guidance_calls_allowed")
+    if allowed is not None and costs["guidance_calls_exactly"]:
+        spent = f"{spent}/{allowed:,}"
+    told = f"{spent} calls" + (" declared" if costs.get("guidance_calls_are") == "declared" else "")
+    first = f"{seconds(costs['seconds_a_head'])}, {memory(costs['peak_memory_mib'])}"
+    return Text.assemble(first, "\n", (told, "dim"))
 
 
 def _incomplete(row: Mapping[str, Any]) -> int:

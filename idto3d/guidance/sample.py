@@ -72,6 +72,12 @@ def guided_denoise(guidance: Guidance, z: Tensor, t: Tensor, condition: Conditio
     return rescaled(total, x0_hats[0], scales.rescale) if scales.rescale else total
 
 
+def evaluations(condition: Condition, scales: Scales) -> int:
+    """Guidance calls of one image under these scales."""
+    terms = _terms(condition, scales)
+    return len(terms) + bool(scales.rescale and terms[0][0] is not condition)
+
+
 def _terms(condition: Condition, scales: Scales) -> list[tuple[Condition, Tensor]]:
     """The conditions to evaluate, fullest first, and the weight of each: a number, or one a row."""
     if scales.rest is not None:

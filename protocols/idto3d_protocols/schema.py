@@ -18,6 +18,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 IdentityId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 Row9 = Annotated[tuple[tuple[float, float, float], ...], Field(min_length=9, max_length=9)]
 Parameter = bool | int | float | str
+Said = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 
 
 class Model(BaseModel):
@@ -123,6 +124,28 @@ class Statistics(Model):
     gallery: Annotated[int, Field(ge=2, le=100_000)]
 
 
+class PaperNumber(Model):
+    """A number as a paper prints it. It stands in a block of its own and enters no rank, test, interval or
+    picture: it is of other people, read with another ruler."""
+
+    label: Name
+    """What the line goes by; one label may carry several numbers."""
+    method: Said
+    metric: Said
+    value: float
+    source: Said
+    """The paper or repository that prints it."""
+    place: Said
+    """The table, figure or section in it, or that it is not known."""
+    read: Literal["first-hand", "second-hand"]
+    """Whether whoever entered it saw it in the source itself."""
+    population: Said
+    """Whose heads were measured, and how many."""
+    recogniser: Said
+    """Which network measured, or that none did or it is not named."""
+    note: Annotated[str, Field(max_length=400)] = ""
+
+
 class Protocol(Model):
     """A versioned evaluation. Results of two versions, or of two protocols, are never compared."""
 
@@ -142,6 +165,8 @@ class Protocol(Model):
     resolution: Annotated[int, Field(ge=32, le=2048)]
     metrics: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     statistics: Statistics
+    paper_numbers: Annotated[tuple[PaperNumber, ...], Field(max_length=200)] = ()
+    """Numbers from papers, to stand under the result; they change none of it."""
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Protocol:
@@ -156,6 +181,7 @@ class Protocol(Model):
         _each_once("metrics", self.metrics)
         _known("views.camera", (view.camera for view in self.views), [camera.name for camera in self.cameras])
         _known("views.light", (view.light for view in self.views), [light.name for light in self.lights])
+        _apart("paper_numbers.label", (number.label for number in self.paper_numbers), self.methods)
         if "neutral" not in self.expressions:
             raise ValueError(
                 "expressions lacks 'neutral', expected it among them, since drift is measured from it"
@@ -197,6 +223,15 @@ def _each_once(field: str, names: Iterable[str]) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise ValueError(f"{field} says {repeated[0]!r} more than once, expected each name once")
+
+
+def _apart(field: str, names: Iterable[str], rows: Iterable[MethodRow]) -> None:
+    measured = {row.label for row in rows}
+    for name in names:
+        if name in measured:
+            raise ValueError(
+                f"{field} says {name!r}, which is a row that is measured here, expected another name"
+            )
 
 
 def _known(field: str, names: Iterable[str], known: list[str]) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from idto3d_eval import statistics
 from idto3d_eval.charts import SERIES, axis, interval_chart, share_chart
-from idto3d_eval.figures_text import number, signed
+from idto3d_eval.figures_text import calls, labels, memory, number, signed
 from idto3d_eval.report import markdown
 from idto3d_eval.run import run_protocol
 from idto3d_eval.terminal import ResultTable
@@ -111,6 +111,46 @@ def test_labels_that_a_reader_needs_are_there(page: Page) -> None:
         "idto3d-eval run --protocol fake",
     ):
         assert label in text
+
+
+def test_what_a_row_was_given_and_spent_is_told_in_both_reports(
+    page: Page, root: Path, summary: dict[str, Any]
+) -> None:
+    text, written = " ".join(page.texts), (root / "report.md").read_text()
+    for told in (text, written):
+        assert "given: photos" in told
+        assert "given: truth" in told
+        assert "MiB" in told
+    assert [row["costs"]["guidance_calls_are"] for row in summary["rows"]] == ["measured"] * 6
+
+
+@pytest.mark.parametrize(
+    ("costs", "said"),
+    [
+        ({}, "1,400"),
+        ({"guidance_calls_allowed": 1400, "guidance_calls_exactly": True}, "1,400 of 1,400"),
+        ({"guidance_calls_allowed": 2000, "guidance_calls_exactly": False}, "1,400 (at most 2,000)"),
+        (
+            {
+                "guidance_calls_allowed": 2000,
+                "guidance_calls_exactly": False,
+                "guidance_calls_are": "declared",
+            },
+            "1,400 (at most 2,000; declared, not measured)",
+        ),
+    ],
+)
+def test_calls_stand_against_the_budget_and_say_whether_they_were_measured(
+    costs: dict[str, Any], said: str
+) -> None:
+    assert calls({"guidance_calls_a_head": 1400.0, **costs}) == said
+
+
+def test_how_a_method_was_reproduced_stands_on_its_row(summary: dict[str, Any]) -> None:
+    row = summary["rows"][0]
+    assert "own" not in labels(row)
+    assert "approximates its paper" in labels({**row, "reproduction": "approximated"})
+    assert "its paper not reproduced" in labels({**row, "reproduction": "not-reproduced"})
 
 
 def test_rows_that_know_answers_stand_in_blocks_of_their_own(summary: dict[str, Any]) -> None:
@@ -213,4 +253,7 @@ def test_numbers_have_the_digits_they_deserve() -> None:
     assert number(0.12345, "1") == "0.123"
     assert number(1.2345, "mm") == "1.23"
     assert number(12345.0, "calls") == "12,345"
+    assert memory(812.4) == "812 MiB"
+    assert memory(2048.0) == "2.0 GiB"
+    assert memory(None) == "–"
     assert signed(0.1, "1") == "+0.100"
