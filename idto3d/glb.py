@@ -96,12 +96,12 @@ def decode_glb(data: bytes, where: str) -> TexturedMesh:
         vertices=np.asarray(shape.vertices, dtype=np.float64) * MILLIMETRES_PER_METRE,
         faces=np.asarray(shape.faces, dtype=np.int64),
         uvs=np.clip(uvs, 0.0, 1.0),
-        albedo=_albedo(material),
-        roughness_metallic=_roughness_metallic(material),
+        albedo=albedo_of(material),
+        roughness_metallic=roughness_metallic_of(material),
     )
 
 
-def _albedo(material: Any) -> NDArray[np.uint8]:
+def albedo_of(material: Any) -> NDArray[np.uint8]:
     """Base colour map times its factor; the factor is linear, the map sRGB (glTF 2.0, section 3.9.2)."""
     image = _square(getattr(material, "baseColorTexture", None))
     factor = getattr(material, "baseColorFactor", None)
@@ -115,7 +115,8 @@ def _albedo(material: Any) -> NDArray[np.uint8]:
     return np.asarray(np.rint(encoded * 255.0), dtype=np.uint8)
 
 
-def _roughness_metallic(material: Any) -> NDArray[np.uint8]:
+def roughness_metallic_of(material: Any) -> NDArray[np.uint8]:
+    """Roughness and metallic map times their factors, 1 where the file says none (glTF 2.0, 5.22)."""
     image = _square(getattr(material, "metallicRoughnessTexture", None))
     plain = np.full((2, 2, 3), 255, dtype=np.uint8) if image is None else image
     scale = np.ones(3)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from idto3d.errors import UserError
 from idto3d_protocols.schema import Budget, Parameter
 
 Kind = Literal["native", "adapted", "external-command", "external-assets", "floor", "bracket", "ceiling"]
-Reproduction = Literal["own", "measured", "approximated", "not-reproduced"]
+Reproduction = Literal["own", "measured", "approximated", "not-reproduced", "untested here"]
 Progress = Callable[[int, int, str], None]
 """Called with (steps done, steps in all, what is being done)."""
 
@@ -52,6 +52,10 @@ class GenerateRequest:
     """What a user asks for beyond the photos; only methods that take prompts receive one."""
     kept: Path | None = None
     """A folder for checkpoints and a preview, from which a method that keeps some goes on."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the file of a method from outside says; {} for all others."""
+    origin: Path = Path()
+    """The folder that such a file lies in."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,19 @@ class MethodSpec:
     entry: str = ""
     """`module:function`, where the function takes a GenerateRequest; imported only when heads are made. By
     default `generate` in the file of the method's name."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the file of a method from outside says (see `external_spec`); {} for all others."""
+    origin: str = ""
+    """The folder that such a file lies in; of no consequence for its heads."""
 
     def __post_init__(self) -> None:
         if not self.entry:
             object.__setattr__(self, "entry", f"idto3d_baselines.{self.name}:generate")
+
+    @property
+    def outside(self) -> bool:
+        """Whether it stands in a file of its own and its code is not this package's."""
+        return bool(self.settings)
 
     @property
     def needs_truth(self) -> bool:

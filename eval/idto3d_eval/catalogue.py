@@ -23,6 +23,8 @@ class Noun:
     summary: str
     ls: Callable[[], list[Row]]
     show: Callable[[str], Mapping[str, Any] | str]
+    notes: Callable[[], list[str]] = lambda: []
+    """Sentences below the list."""
 
 
 def list_protocols() -> list[Row]:
@@ -55,8 +57,8 @@ def show_protocol(name: str) -> str:
 
 
 def list_methods() -> list[Row]:
-    """The table of methods, one row each."""
-    from idto3d_baselines.specs import METHODS
+    """The table of methods, one row each: native ones, then those that were discovered."""
+    from idto3d_baselines.discovery import known_methods
 
     return [
         {
@@ -64,17 +66,29 @@ def list_methods() -> list[Row]:
             "kind": spec.kind,
             "conditioned on": ", ".join(spec.conditioned_on),
             "knows population": "yes" if spec.knows_population else "no",
+            "reproduction": spec.reproduction,
             "summary": spec.summary,
         }
-        for spec in METHODS.values()
+        for spec in known_methods().specs.values()
     ]
+
+
+def broken_methods() -> list[str]:
+    """A sentence for each spec of a method that is not in the table."""
+    from idto3d_baselines.discovery import known_methods
+
+    return [f"Not listed: {each.found_at}: {each.reason}" for each in known_methods().broken]
 
 
 def show_method(name: str) -> Mapping[str, Any]:
     """All that is known of a method, without importing it."""
-    from idto3d_baselines.specs import method_spec
+    from idto3d_baselines.discovery import known_methods
+    from idto3d_baselines.specs import METHODS, method_spec
 
-    return asdict(method_spec(name))
+    fields = asdict(method_spec(name) if name in METHODS else known_methods().spec(name))
+    settings = fields.pop("settings")
+    kept = fields if settings else {key: value for key, value in fields.items() if key != "origin"}
+    return {**kept, **{key: value for key, value in settings.items() if key not in fields}}
 
 
 def list_metrics() -> list[Row]:
@@ -260,7 +274,7 @@ def _drawn() -> dict[Path, dict[str, Any]]:
 
 NOUNS: dict[str, Noun] = {
     "protocols": Noun("What is measured, on whom, with which budget.", list_protocols, show_protocol),
-    "methods": Noun("What makes heads.", list_methods, show_method),
+    "methods": Noun("What makes heads.", list_methods, show_method, broken_methods),
     "metrics": Noun("What is computed, and how it misleads.", list_metrics, show_metric),
     "identities": Noun("Whose heads are made.", list_identities, show_identity),
     "models": Noun("The networks: shipped ones, and public ones to pull.", list_models, show_model),

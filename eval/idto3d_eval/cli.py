@@ -13,7 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from idto3d.errors import UserError
-from idto3d_eval import bench, gallery_command, generate_command, models_commands, protocol_commands
+from idto3d_eval import (
+    bench,
+    gallery_command,
+    generate_command,
+    methods_commands,
+    models_commands,
+    protocol_commands,
+)
 from idto3d_eval.catalogue import NOUNS, Noun
 from idto3d_eval.data_commands import prepare
 from idto3d_eval.export_command import export
@@ -97,9 +104,17 @@ def run(
     from idto3d_protocols.loader import load_protocol
 
     loaded = load_protocol(protocol)
+    from idto3d_baselines.discovery import known_methods
     from idto3d_eval.run import run_protocol
 
-    run_protocol(loaded, runs / (name or loaded.name), progress=progress, archive=archive)
+    methods = known_methods().named([row.method for row in loaded.methods])
+    result = run_protocol(
+        loaded, runs / (name or loaded.name), progress=progress, methods=methods, archive=archive
+    )
+    for sentence in result.without_heads:
+        typer.echo(sentence, err=True)
+    if result.without_heads:
+        raise typer.Exit(EXIT_FAILED_CHECK)
 
 
 @app.command()
@@ -206,6 +221,7 @@ def main() -> None:
 
 # What a noun can do beyond `ls` and `show`.
 MORE: dict[str, Callable[[typer.Typer], None]] = {
+    "methods": methods_commands.mount,
     "models": models_commands.mount,
     "protocols": protocol_commands.mount,
 }
@@ -229,6 +245,8 @@ def _ls(noun: Noun) -> Callable[..., None]:
         from idto3d_eval.show import print_rows
 
         print_rows(noun.ls(), json)
+        for sentence in noun.notes():
+            typer.echo(sentence, err=True)
 
     return ls
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -29,6 +29,7 @@ Images = Sequence[NDArray[np.uint8]]
 LANDMARKS = 68  # iBUG 300-W numbering
 ACTIONS = 52  # ARKit facial actions
 CROP = (112, 112, 3)  # of an aligned face, pixels
+NOT_PROVIDED = "expression not provided"
 RECOGNISER, READER = "recogniser_b.onnx", "reader_scoring.onnx"
 
 
@@ -87,6 +88,37 @@ class HeadFeatures:
     presence: Floats
     reasons: NDArray[np.str_]
     cards: dict[str, Any]
+
+    def asked(self, expressions: Sequence[str]) -> HeadFeatures:
+        """These readings for the expressions asked for, in order; one that the head lacks is NaN with the
+        reason `NOT_PROVIDED`."""
+        if tuple(expressions) == self.expressions:
+            return self
+        rows = [self.expressions.index(name) if name in self.expressions else -1 for name in expressions]
+        missing = np.array(rows) < 0
+
+        def chosen(values: Floats) -> Floats:
+            picked = values[rows].copy()
+            picked[missing] = np.nan
+            return picked
+
+        width = max(self.reasons.dtype.itemsize // 4, len(NOT_PROVIDED))
+        reasons = self.reasons[rows].astype(f"<U{width}")
+        reasons[missing] = NOT_PROVIDED
+        return replace(
+            self,
+            expressions=tuple(expressions),
+            embeddings=chosen(self.embeddings),
+            landmarks=chosen(self.landmarks),
+            actions=chosen(self.actions),
+            presence=chosen(self.presence),
+            reasons=reasons,
+        )
+
+    def lacks(self, expression: str) -> bool:
+        """Whether a head was never given in this expression."""
+        row = self.reasons[self.expression(expression)]
+        return bool((row == NOT_PROVIDED).all())
 
     def expression(self, name: str) -> int:
         """Index of an expression.

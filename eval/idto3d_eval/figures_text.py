@@ -98,6 +98,8 @@ def labels(row: Mapping[str, Any]) -> list[str]:
         found.append(f"another person's photos, {scored}")
     if row["knows_population"]:
         found.append("knows the generating family")
+    if row["kind"].startswith("external"):
+        found.append("guidance calls declared, not measured")
     if row["heads"]["made"] < row["heads"]["total"]:
         found.append(f"{row['heads']['made']} of {row['heads']['total']} heads")
     if row["unranked"]:

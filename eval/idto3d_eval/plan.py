@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from idto3d.errors import UserError
+from idto3d_baselines.external_files import content_hashes, reads_weights
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.code_version import code_version, library_versions
 from idto3d_eval.keys import KeyInputs, weights_sha256
@@ -36,6 +37,7 @@ class Job:
     needs: tuple[str, ...] = ()
     label: str = ""  # the method row it belongs to
     threads: int = 1
+    origin: str = ""  # the folder of a method from outside; moving it changes no head
 
     def key(self, digests: Mapping[str, str]) -> str:
         """The content key, once the digests of all that the job needs are known."""
@@ -146,15 +148,20 @@ def _head_jobs(
         identity=identity,
         label=row.label,
         seed=seed,
-        method=_method_fields(spec),
+        method=method_fields(spec),
         parameters={
             "parameters": dict(row.parameters),
             "budget": protocol.budget_of(row).model_dump(),
             "photos_of": row.photos_of,
+            **_foreign_files(spec, identity, seed, protocol.expressions),
         },
         entry=spec.entry,
         threads=protocol.budget_of(row).threads,
     )
+    if spec.outside:
+        # A day on somebody's GPU is not spent anew because a prior of ours was trained again.
+        kept = {file: sha for file, sha in heads.key_inputs.weights.items() if reads_weights(file)}
+        heads = replace(heads, origin=spec.origin, key_inputs=replace(heads.key_inputs, weights=kept))
     views = laying.job(
         "render", f"views/{place}", needs=(heads.name,), identity=identity, label=row.label, seed=seed
     )
@@ -219,10 +226,18 @@ def protocol_fields(protocol: Protocol, fields: Iterable[str]) -> dict[str, Any]
     return found
 
 
-def _method_fields(spec: MethodSpec) -> dict[str, Any]:
+def method_fields(spec: MethodSpec) -> dict[str, Any]:
     """What of a spec can change a head: not its summary nor where it is cited from."""
     fields = asdict(spec)
-    return {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on", "needs_sds")}
+    kept = {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on", "needs_sds")}
+    # The whole of a file from outside: which of its fields matters to a program that nobody here knows?
+    return {**kept, "settings": fields["settings"]} if spec.outside else kept
+
+
+def _foreign_files(
+    spec: MethodSpec, identity: str, seed: int, expressions: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    return {"files": content_hashes(spec, identity, seed, expressions)} if spec.outside else {}
 
 
 def _require_weights(weights: Path, stages: Mapping[str, Stage]) -> None:
@@ -245,6 +260,11 @@ def _spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpe
         raise UserError(
             f"Protocol {protocol.name} asks for {row.method!r} in the profile {protocol.profile!r}, expected "
             f"{' or '.join(spec.profiles)}; take the row out."
+        )
+    if spec.kind == "external-assets" and row.photos_of != "own":
+        raise UserError(
+            f"Protocol {protocol.name} gives {row.method!r} another person's photos, expected photos_of: "
+            "own: its heads were made beforehand; take the row out."
         )
     if spec.needs_truth and protocol.population.label != "synthetic":
         raise UserError(

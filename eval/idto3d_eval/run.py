@@ -43,6 +43,7 @@ class RunResult:
     done: int
     failed: int
     computed: int  # jobs that this call ran; 0 for a run that was finished
+    without_heads: tuple[str, ...] = ()  # a sentence for each method from outside that made nothing
 
 
 def run_protocol(
@@ -77,7 +78,8 @@ def run_protocol(
     Raises:
         UserError: the folder or the archive is of another protocol, the archive is damaged, another process
             is at work on the folder, a method does not fit the protocol, or every head of a method failed
-            (tables and report are written all the same).
+            (tables and report are written all the same). Of a method from outside that is no error: its
+            failures stand in the report, and the result tells.
         DiskFull: no room is left; finished jobs are kept.
         KeyboardInterrupt: on Ctrl-C or SIGTERM; workers are ended, finished jobs are kept.
     """
@@ -101,8 +103,11 @@ def run_protocol(
     console.print(ResultTable(summary))
     console.print(f"Report: {root / 'report.html'}", highlight=False, soft_wrap=True)
     failed = sum(not record.done for record in schedule.settled.values())
-    _refuse_methods_without_heads(plan, schedule.settled, root)
-    return RunResult(root, len(schedule.settled) - failed, failed, schedule.computed)
+    lost = _methods_without_heads(plan, schedule.settled, root)
+    for label, sentence in lost.items():
+        if not plan.specs[label].outside:
+            raise UserError(sentence)
+    return RunResult(root, len(schedule.settled) - failed, failed, schedule.computed, tuple(lost.values()))
 
 
 def shipped_weights() -> Path:
@@ -130,17 +135,19 @@ def _claim(store: Store, protocol: Protocol) -> None:
         store.write(PROTOCOL_FILE, text)
 
 
-def _refuse_methods_without_heads(plan: Plan, settled: Mapping[str, Record], root: Path) -> None:
-    """A method that made nothing is an error of the run; single failures are rows of its report."""
+def _methods_without_heads(plan: Plan, settled: Mapping[str, Record], root: Path) -> dict[str, str]:
+    """A sentence for each label that made nothing; single failures are rows of the report."""
+    lost = {}
     for label in (row.label for row in plan.protocol.methods):
         heads = [settled[job.name] for job in plan.of_stage("generate") if job.label == label]
         views = [settled[job.name] for job in plan.of_stage("render") if job.label == label]
         if heads and not any(record.done for record in views):
             reason = next(record.reason for record in (*heads, *views) if not record.done)
-            raise UserError(
+            lost[label] = (
                 f"Found no head by {label} that could be drawn, expected {len(heads)}: {reason.rstrip('.')}; "
                 f"see {root / 'report.html'} and {root / 'logs'}."
             )
+    return lost
 
 
 @contextmanager

@@ -95,9 +95,11 @@ class Schedule:
         if message.status == "done":
             facts = dict(message.fields["facts"])
             calls = int(facts.pop("guidance_calls", 0) or 0)
-            record = Record(
-                job.name, key, "done", "", guidance_calls=calls, facts=facts, **_costs(job, message)
-            )
+            costs = _costs(job, message)
+            # A foreign program's memory is not its worker's: it is told among the facts.
+            told = float(facts.pop("peak_memory_mib", 0.0))
+            costs["peak_memory_mib"] = max(costs["peak_memory_mib"], told)
+            record = Record(job.name, key, "done", "", guidance_calls=calls, facts=facts, **costs)
             self._settle(job, self._store.commit(partial, record))
             return
         retry = message.status == "died" or bool(message.fields.get("retry"))
@@ -157,6 +159,7 @@ class Schedule:
             "weights": str(self._plan.weights.absolute()),
             "out": str(partial.absolute()),
             "log": str(self._store.log(job.name).absolute()),
+            "origin": job.origin,
         }
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idto3d.expressions import EXPRESSIONS, presets
-from idto3d_eval.features import HeadFeatures
+from idto3d_eval.features import NOT_PROVIDED, HeadFeatures
 from idto3d_eval.geometry_score import HeadGeometry, measure_geometry
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.metrics.card import Measurement
@@ -43,7 +43,7 @@ class Head:
     """One head that a method made: whose, by which seed, and what is known of it.
 
     `features` is None where there is no head; `failure` then says why. `asset` and `views` serve geometry;
-    `guidance_calls` and `trainable_share` come from the asset's manifest.
+    `guidance_calls` (None where nobody knows) and `trainable_share` come from the asset's manifest.
     """
 
     identity: str
@@ -52,7 +52,7 @@ class Head:
     failure: str = ""
     asset: Path | None = None
     views: tuple[ViewSpec, ...] = ()
-    guidance_calls: int = 0
+    guidance_calls: int | None = 0
     trainable_share: float | None = None
 
 
@@ -78,6 +78,7 @@ def score_method(
     wanted = frozenset(families)
     rows: list[ScoreRow] = []
     geometries: dict[tuple[str, int], HeadGeometry] = {}
+    heads = [_as_asked(head, expressions) for head in heads]
     for head in sorted(heads, key=lambda head: (head.identity, head.seed)):
         reference = references[head.identity]
         writer = _Writer(head.identity, head.seed, wanted, rows)
@@ -196,6 +197,10 @@ def _expression_rows(
     others = _other_templates(gallery, references, head.identity)
     mate = template(reference.photos)
     for expression in expressions:
+        if features.lacks(expression):
+            for name in (*names, "identity_drift"):
+                writer.write(name, Measurement(math.nan, NOT_PROVIDED), expression)
+            continue
         row, asked = features.expression(expression), EXPRESSIONS.index(expression)
         actions = features.actions[row, features.frontal].astype(np.float64)
         accuracy = expression_accuracy(actions, table, asked)
@@ -269,7 +274,9 @@ def _cost_rows(writer: _Writer, head: Head) -> None:
         writer.write("guidance_calls", _missing(head))
         writer.write("trainable_share", _missing(head))
         return
-    writer.write("guidance_calls", Measurement(float(head.guidance_calls)))
+    calls = head.guidance_calls
+    told = Measurement(math.nan, "its author does not say") if calls is None else Measurement(float(calls))
+    writer.write("guidance_calls", told)
     share = trainable_share(0, 0) if head.trainable_share is None else Measurement(head.trainable_share)
     writer.write("trainable_share", share)
 
@@ -306,6 +313,11 @@ def _verification_rows(
     for name, far in (("tar_at_far_1e-2", 1e-2), ("tar_at_far_1e-3", 1e-3)):
         pairs = np.concatenate([empty, *genuine]), np.concatenate([empty, *impostor])
         writer.write(name, tar_at_far(*pairs, far))
+
+
+def _as_asked(head: Head, expressions: Sequence[str]) -> Head:
+    """The head with a row for every expression asked for, those that it lacks as NaN."""
+    return head if head.features is None else replace(head, features=head.features.asked(expressions))
 
 
 def _missing(head: Head) -> Measurement:

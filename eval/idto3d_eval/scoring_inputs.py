@@ -73,9 +73,11 @@ def _failure(call: StageCall, *jobs: str) -> str:
     return next((call.failures[job] for job in jobs if job in call.failures), "")
 
 
-def _manifest_figures(call: StageCall, job: str) -> tuple[int, float | None]:
-    """Guidance calls and trainable share, as the method declared them in its manifest."""
+def _manifest_figures(call: StageCall, job: str) -> tuple[int | None, float | None]:
+    """Guidance calls and trainable share, as the method declared them in its manifest; None where unknown."""
     from idto3d.asset import read_manifest
 
     manifest = read_manifest(call.inputs[job])
-    return manifest.guidance_calls, manifest.trainable_share
+    outside = manifest.parameters.get("external")
+    unknown = isinstance(outside, dict) and outside.get("guidance_calls") == "unknown"
+    return None if unknown else manifest.guidance_calls, manifest.trainable_share

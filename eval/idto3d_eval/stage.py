@@ -29,6 +29,7 @@ class StageCall:
     weights: Path
     out: Path  # an empty folder to write into
     progress: Progress
+    origin: Path = Path()  # the folder of a method from outside
 
     def only_input(self) -> Path:
         """The folder of the one job that this one needs."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from idto3d.errors import UserError
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.stage import Facts, Stage, StageCall
+from idto3d_protocols.schema import Budget
 
 if TYPE_CHECKING:
     from idto3d_eval.features import ScoringModels
@@ -67,10 +69,34 @@ def make_identity(call: StageCall) -> Facts | None:
 
 def generate_head(call: StageCall) -> Facts | None:
     """Lets a method make one identity's head from the conditioning photos; what it writes is not trusted."""
+    made = make_head(call)
+    if made.outside:
+        return {**made.facts, "guidance_calls": made.told}
+    declared = Budget.model_validate(call.parameters["budget"]).guidance_calls
+    check_budget(made.spent, made.told, declared, exactly=call.method["needs_sds"])
+    return {**made.facts, "guidance_calls": made.spent}
+
+
+@dataclass(frozen=True)
+class MadeHead:
+    """What is known of a head that was just made: guidance calls as measured and as its manifest tells, what
+    its method reported beside them, and whether it is from outside, where nothing can be measured."""
+
+    spent: int
+    told: int
+    facts: Facts
+    outside: bool
+
+
+def make_head(call: StageCall) -> MadeHead:
+    """As `generate_head`, whatever it spends.
+
+    Raises:
+        UserError: expressions are missing; of a method from outside, neutral.
+    """
     from idto3d.asset import read_manifest
     from idto3d.guidance import meter
     from idto3d_baselines.specs import GenerateRequest, PersonReference
-    from idto3d_protocols.schema import Budget
 
     identity = call.only_input()
     facts = json.loads((identity / IDENTITY_FILE).read_text(encoding="utf-8"))
@@ -78,11 +104,12 @@ def generate_head(call: StageCall) -> Facts | None:
     truth = PersonReference(facts["split"], facts["index"], facts["population_seed"]) if knows else None
     module, function = call.method["entry"].split(":")
     generate = getattr(import_module(module), function)
+    settings = call.method.get("settings", {})
     _seed_global_generators(call)
     call.out.rmdir()
     budget = Budget.model_validate(call.parameters["budget"])
     before = meter.spent()
-    generate(
+    facts = generate(
         GenerateRequest(
             identity=call.identity,
             photos=tuple(sorted((identity / CONDITIONING).iterdir())),
@@ -94,18 +121,18 @@ def generate_head(call: StageCall) -> Facts | None:
             parameters=call.parameters["parameters"],
             truth=truth,
             progress=call.progress,
+            settings=settings,
+            origin=call.origin,
         )
     )
     manifest = read_manifest(call.out)
     missing = [name for name in call.protocol.expressions if name not in manifest.expressions]
-    if missing:
+    if missing and (not settings or "neutral" in missing):
         raise UserError(
             f"Found a head with the expressions {', '.join(manifest.expressions)}, expected {missing[0]} "
             "among them; mend the method."
         )
-    spent = meter.spent() - before
-    check_budget(spent, manifest.guidance_calls, budget.guidance_calls, exactly=call.method["needs_sds"])
-    return {"guidance_calls": spent}
+    return MadeHead(meter.spent() - before, manifest.guidance_calls, dict(facts or {}), bool(settings))
 
 
 def check_budget(spent: int, told: int, declared: int | None, *, exactly: bool) -> None:

@@ -116,6 +116,7 @@ def _row(
         "photos_of": row.photos_of,
         "scored_as": "own" if label == row.label else "photos",
         "budget": plan.protocol.budget_of(row).model_dump(),
+        "guidance_calls": "declared" if spec.outside else "measured",
         "heads": {"made": sum(settled[job.name].done for job in heads), "total": len(heads)},
         "unranked": figures.unranked.get(label, ""),
         "cells": figures.cells[label],

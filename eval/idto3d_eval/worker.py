@@ -86,6 +86,7 @@ def _call(request: Mapping[str, Any], stage: Stage, progress: Progress) -> Stage
         weights=Path(request["weights"]),
         out=Path(request["out"]),
         progress=progress,
+        origin=Path(request.get("origin", "")),
     )
 
 

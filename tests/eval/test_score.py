@@ -150,6 +150,32 @@ def test_a_failed_head_is_nan_everywhere_with_its_reason_and_has_no_coverage():
     }
 
 
+def test_an_expression_that_is_not_provided_is_nan_with_that_reason_and_counts_as_the_floor():
+    lacking = [Head(person, 0, features(person, ("neutral", "anger"))) for person in PEOPLE]
+    rows, full = scores(lacking), scores(heads())
+    smile = [row for row in rows if row.expression == "smile"]
+    assert {row.metric for row in smile} >= {"identity_similarity", "expression_accuracy", "rank1", "joint"}
+    assert {row.reason for row in smile} == {"expression not provided"}
+    assert all(math.isnan(row.value) for row in smile)
+    keys = [{(row.identity, row.expression, row.view, row.metric) for row in some} for some in (rows, full)]
+    assert keys[0] == keys[1]
+    for person in PEOPLE:
+        assert value(rows, "face_coverage", identity=person) == pytest.approx(2 / 3)
+        cells = [
+            value(rows, "identity_similarity", identity=person, expression=name)
+            for name in ("neutral", "anger")
+        ]
+        counted = value(rows, "identity_counted", identity=person)
+        assert counted == pytest.approx((sum(cells) + 0.1) / 3)
+
+
+def test_calls_that_nobody_knows_are_nan_with_a_reason():
+    rows = scores([Head("person-0", 0, features("person-0"), guidance_calls=None)])
+    (row,) = [row for row in rows if row.metric == "guidance_calls"]
+    assert math.isnan(row.value)
+    assert row.reason == "its author does not say"
+
+
 def test_only_the_families_that_are_asked_for_have_rows():
     rows = scores(heads(), families=("expression",))
     assert {METRICS[row.metric].family for row in rows} == {"expression"}
