@@ -27,7 +27,7 @@ ROUNDS = 7  # of refinement, each of which halves the edges that are too long
 # Longest edges: of eyes, brows and lips; of the rest of the face; of skull, neck and the mouth's inside.
 EDGE_MM = {"feature": 3.8, "face": 9.0, "rest": 20.0}
 EYE_FRONT = -14.0  # mm: what lies behind it of an eye ball, the lids hide
-MOUTH_TOP = -40.0  # mm: hidden skin above it lines the sockets and the nose; it is left out
+MOUTH_TOP = -22.0  # mm: hidden skin above it lines the eyes' sockets; it is left out
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Topology:
 
     def carry(self, values: NDArray[np.floating]) -> Floats:
         """Values [N, C] at the people's vertices to this mesh's vertices [V, C]."""
-        return np.einsum("vk,vkc->vc", self.weights, np.asarray(values, np.float64)[self.anchors])
+        corners = np.asarray(values, np.float64)[self.anchors]
+        return np.asarray(np.einsum("vk,vkc->vc", self.weights, corners))
 
 
 def make_topology(mean: Floats) -> Topology:
@@ -70,7 +71,10 @@ def make_topology(mean: Floats) -> Topology:
         ball = eyes[side * mean[eyes[:, 0], 0] > 0]
         pieces.append((ball, np.full(len(ball), 1), COARSE_FACES["eye"]))
 
-    faces, anchors, weights, parts = [], [], [], []
+    faces: list[Indices] = []
+    anchors: list[Indices] = []
+    weights: list[Floats] = []
+    parts: list[Indices] = []
     for own, own_part, coarse in pieces:
         points, triangles = _coarse(posed, own, coarse)
         for _ in range(ROUNDS):
@@ -80,7 +84,7 @@ def make_topology(mean: Floats) -> Topology:
             if not split:
                 break
         found, near = _closest(posed, own, points)
-        faces.append(triangles + sum(map(len, anchors)))
+        faces.append(triangles + sum(len(piece) for piece in anchors))
         anchors.append(own[found])
         weights.append(near)
         parts.append(own_part[found])
