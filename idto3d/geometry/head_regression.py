@@ -40,8 +40,8 @@ class HeadRegression:
     Attributes:
         embedding_mean: [D]; weights: [D, K + R + C], of shape, relief and look, in this order.
         relief_mean: [V] mm; relief: [R, V], a standard deviation each.
-        look_mean: [V, 3] sRGB in [0, 1]; look: [C, V, 3], a standard deviation each. Colour is regressed as it
-            is seen: in linear light dark skin's errors would not count.
+        look_mean: [V, 3] sRGB in [0, 1]; look: [C, V, 3], a standard deviation each. Colour is regressed as
+            it is seen: in linear light dark skin's errors would not count.
         basis_sha256: of the file of the head basis that it was learned over.
     """
 

@@ -54,7 +54,7 @@ NAME = "feed_forward"
 
 @dataclass(frozen=True)
 class Heads:
-    """People as rows: embeddings [N, D] of length one, shapes [N, 3V] mm, relief [N, V] mm, look [N, 3V] sRGB."""
+    """People as rows: unit embeddings [N, D], shapes [N, 3V] mm, relief [N, V] mm, look [N, 3V] sRGB."""
 
     embeddings: Floats
     shapes: Floats

@@ -106,7 +106,7 @@ def test_colour_and_lights_are_found_where_the_model_is_right(basis: HeadBasis) 
             numbers.choice(np.flatnonzero(basis.face_weight[basis.faces].min(1) > 0.9), 3000)
         )
         normals = torch.nn.functional.normalize(
-            torch.from_numpy(numbers.normal(size=(3000, 3)) + [0, 0, 2.0]).float(), dim=1
+            torch.from_numpy(numbers.normal((0.0, 0.0, 2.0), 1.0, (3000, 3))).float(), dim=1
         )
         light = (mean + spread @ torch.from_numpy(numbers.normal(size=27)).float()).reshape(9, 3)
         look = SeenPixels(torch.zeros(3000, 3), normals, triangle, torch.full((3000, 3), 1 / 3))
