@@ -74,7 +74,8 @@ class PhotoPose:
         """Pixels [N, 2] of posed points, differentiable in the lens too."""
         further = torch.exp(self.lens)
         scale = FOCAL * further * self.size / (DISTANCE * further - posed[:, 2:])
-        return 0.5 * self.size + scale * posed[:, :2] * torch.tensor([1.0, -1.0])
+        pixels: Tensor = 0.5 * self.size + scale * posed[:, :2] * torch.tensor([1.0, -1.0])
+        return pixels
 
     def camera(self) -> Camera:
         """The camera with this lens: further away it sees narrower, so that a head keeps its size."""

@@ -115,7 +115,7 @@ class TorchBasis:
 
     def vertices(self, shape: Tensor, expression: Tensor | None = None) -> Tensor:
         """Vertices [V, 3] mm of shape coefficients [<= K] and expression weights [E] (1 is the full one)."""
-        moved = self.mean + torch.tensordot(shape, self.shape[: len(shape)], 1)
+        moved: Tensor = self.mean + torch.tensordot(shape, self.shape[: len(shape)], 1)
         return moved if expression is None else moved + torch.tensordot(expression, self.expressions, 1)
 
     def albedo(self, colour: Tensor) -> Tensor:
