@@ -21,8 +21,8 @@ from idto3d.render.shading import sh_basis
 
 ROUNDS = 6
 NOISE_FLOOR, NOISE_SHARE = 0.02, 0.12  # of a pixel's linear value: shadows, highlights, hair, JPEG
-PIXELS_EACH = 300.0  # pixels that are as good as one independent one: a misplaced brow errs as a whole
-OUTLIER = 3.0  # standard deviations from which a pixel counts for less: hands, hair, spectacles
+PIXELS_EACH = 600.0  # pixels that are as good as one independent one: a misplaced brow errs as a whole
+OUTLIER = 2.0  # standard deviations from which a pixel counts for less: hands, hair, spectacles
 LIGHT_DRAWS = 512
 EXPOSURE = 0.05  # share by which white balance and exposure add to a light's spread
 

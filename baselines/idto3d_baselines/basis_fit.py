@@ -29,11 +29,12 @@ from idto3d_baselines.photo_crop import DISTANCE, FOCAL, Crop, first_pose
 # What the constants say was tried on photos of validation people, never on held-out ones.
 LANDMARK_ERROR = 3.0  # mm that a landmark of the methods' reader is usually off
 LANDMARK_EVIDENCE = 24.0  # how many independent ones a photo's 68 are worth: their errors go together
-PIXEL_EVIDENCE = 250.0  # of a photo's pixels, per unit of mean absolute sRGB difference
+PIXEL_EVIDENCE = 60.0  # of a photo's pixels, per unit of mean absolute sRGB difference
 EXPRESSION_SPREAD = 0.4  # standard deviation of an expression's weight
 LENS_SPREAD = 0.35  # of the logarithm of distance over picture height, about the crop camera's
 RATES = {"shape": 0.10, "turn": 0.008, "shift": 0.8, "expression": 0.06, "lens": 0.03}
 LANDMARKS_ALONE = 0.25  # share of the steps before pixels count
+CERTAINLY_FACE = 0.95  # of the crop's weight: a fringe hangs into its edge
 REFRESH = 12  # steps between two solutions of colour and lights
 
 
@@ -66,13 +67,15 @@ class PhotoPose:
 
     def posed(self, points: Tensor) -> Tensor:
         """Points [N, 3] mm of the head frame in the frame of `camera`."""
-        return points @ (_rotation(self.turn) @ self.start).T + self.shift
+        posed: Tensor = points @ (_rotation(self.turn) @ self.start).T + self.shift
+        return posed
 
     def project(self, posed: Tensor) -> Tensor:
         """Pixels [N, 2] of posed points, differentiable in the lens too."""
         further = torch.exp(self.lens)
         scale = FOCAL * further * self.size / (DISTANCE * further - posed[:, 2:])
-        return 0.5 * self.size + scale * posed[:, :2] * torch.tensor([1.0, -1.0])
+        pixels: Tensor = 0.5 * self.size + scale * posed[:, :2] * torch.tensor([1.0, -1.0])
+        return pixels
 
     def camera(self) -> Camera:
         """The camera with this lens: further away it sees narrower, so that a head keeps its size."""
@@ -83,7 +86,8 @@ class PhotoPose:
 
     def millimetres(self) -> float:
         """Of one pixel at the head."""
-        return (DISTANCE - float(self.shift[2].detach())) / (FOCAL * self.size)
+        depth = DISTANCE - float(self.shift[2].detach())
+        return float(depth / (FOCAL * self.size))
 
 
 def fit_basis(
@@ -179,7 +183,7 @@ def _look(
     fragments = rasterise(posed, tensors.faces, pose.camera())
     normals = interpolate_hits(fragments, tensors.faces, vertex_normals(posed, tensors.faces))
     weight = interpolate_hits(fragments, tensors.faces, face[:, None])[:, 0]
-    shown = (weight > 0.5) & torch.from_numpy(crop.inside)[fragments.mask]
+    shown = (weight > CERTAINLY_FACE) & torch.from_numpy(crop.inside)[fragments.mask]
     return SeenPixels(
         photo=photo[fragments.mask][shown],
         normals=functional.normalize(normals[shown], dim=-1),

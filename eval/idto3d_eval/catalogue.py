@@ -150,6 +150,12 @@ def model_cards() -> dict[str, dict[str, Any]]:
     return {path.name.removesuffix(".card.json"): json.loads(path.read_text("utf-8")) for path in cards}
 
 
+def card_file(folder: Path, name: str) -> Path:
+    """The file in a folder of weights that a card is of: plain arrays, or else a network, there or not."""
+    arrays = folder / f"{name}.npz"
+    return arrays if arrays.is_file() else folder / f"{name}.onnx"
+
+
 def list_models() -> list[Row]:
     """The shipped networks with how they were measured, and the public ones with where they are from."""
     from idto3d_eval.networks import NETWORKS

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idto3d_eval.catalogue import model_cards
+from idto3d_eval.catalogue import card_file, model_cards
 from idto3d_eval.keys import file_sha256
 from idto3d_eval.single import shipped_weights
 
@@ -91,12 +91,12 @@ def _library(name: str) -> Check:
 
 
 def _weights() -> list[Check]:
-    """The shipped networks: each ONNX file against the sha256 of its card, and the parts of the denoiser."""
+    """The shipped networks: each file against the sha256 of its card, and the parts of the denoiser."""
     folder = shipped_weights()
     remedy = "restore idto3d/weights from the repository, or train them: idto3d-eval train --help"
     checks = []
     for name, card in model_cards().items():
-        path = folder / f"{name}.onnx"
+        path = card_file(folder, name)
         if not path.is_file():
             checks.append(Check(name, False, f"no {path.name}", remedy))
             continue

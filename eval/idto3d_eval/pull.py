@@ -311,7 +311,7 @@ def _record(folder: Path, name: str, hashes: Mapping[str, str]) -> None:
 
 def _check_shipped(name: str) -> list[FileCheck]:
     """The shipped networks' files beside the sha256 of their cards."""
-    from idto3d_eval.catalogue import model_cards
+    from idto3d_eval.catalogue import card_file, model_cards
 
     cards = model_cards()
     chosen: Sequence[str] = list(cards) if name == "shipped" else [name]
@@ -322,7 +322,7 @@ def _check_shipped(name: str) -> list[FileCheck]:
         )
     checks = []
     for each in chosen:
-        path = shipped_weights() / f"{each}.onnx"
+        path = card_file(shipped_weights(), each)
         sha256 = hash_file(path) if path.is_file() else ""
         good = sha256 == cards[each].get("sha256")
         state = "as its card says" if good else "another file than its card's" if sha256 else "nothing there"

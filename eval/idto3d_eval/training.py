@@ -27,9 +27,12 @@ Told = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """One set of pictures: `photos` of each of `people` people of a split, from number `start` on."""
+    """One set of pictures: `photos` of each of `people` people of a split, from number `start` on.
 
-    kind: Literal["faces", "readers", "renders", "portraits", "views", "likenesses"]
+    What is of the kind "heads" is used as it is drawn and leaves nothing in the cache.
+    """
+
+    kind: Literal["faces", "readers", "renders", "portraits", "views", "likenesses", "heads"]
     split: str
     people: int
     photos: int
@@ -46,7 +49,7 @@ class TrainingRecipe:
     """What one run of `idto3d-eval train` does."""
 
     summary: str
-    module: Literal["recognisers", "readers", "guidance"]
+    module: Literal["recognisers", "readers", "guidance", "head_basis", "head_regression"]
     data: DataRecipe
     minutes: float
     """Training time on two cores, the drawing of pictures not counted."""
@@ -61,6 +64,9 @@ CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
 RENDERS = DataRecipe("renders", "readers", people=3000, photos=13, start=2000)  # of further people
 VIEWS = DataRecipe("views", "guidance", people=4500, photos=6)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=4500, photos=4)
+# A linear basis knows few people, as those that are handed around do.
+BASIS_HEADS = DataRecipe("heads", "guidance", people=200, photos=0)
+BASIS_PHOTOS = DataRecipe("heads", "guidance", people=200, photos=4)
 VALIDATION_LIKENESSES = DataRecipe("likenesses", "validation", people=100, photos=1)
 VALIDATION = {
     "recognisers": DataRecipe("faces", "validation", people=100, photos=10),
@@ -82,6 +88,10 @@ TRAININGS: dict[str, TrainingRecipe] = {
     "words": TrainingRecipe("which way a prompt's words move an identity", "guidance", VIEWS, 0),
     "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 40, 0),
     "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 40, 0),
+    "head_basis": TrainingRecipe("a linear basis of heads, for baselines", "head_basis", BASIS_HEADS, 0),
+    "feed_forward": TrainingRecipe(
+        "from an embedding to heads of that basis", "head_regression", BASIS_PHOTOS, 0
+    ),
 }
 
 
@@ -119,6 +129,8 @@ def train_network(
     spent = recipe.minutes if minutes is None else minutes
     if recipe.module == "guidance":
         return _train_guidance(name, recipe, out / "guidance", spent, fresh, start, threads, told)
+    if recipe.data.kind == "heads":
+        return _learn_heads(recipe, out, told)
     data = draw_data(recipe.data, threads, told)
     validation = draw_data(VALIDATION[recipe.module], threads, told)
     out.mkdir(parents=True, exist_ok=True)
@@ -189,6 +201,22 @@ def draw_guidance_data(weights: Path, workers: int, told: Told | None = None) ->
     data = draw_data(VIEWS, workers, told)
     _embed_people(data, weights, workers, told)
     return data
+
+
+def _learn_heads(recipe: TrainingRecipe, out: Path, told: Told | None) -> Path:
+    """The linear basis of heads, or the map from embeddings to it: solved, whatever time is given."""
+
+    def advance(done: int, total: int) -> None:
+        if told is not None:
+            told(recipe.module.replace("_", " "), done, total)
+
+    if recipe.module == "head_basis":
+        from idto3d.train.head_basis import train_head_basis
+
+        return train_head_basis(out, recipe.data.people, advance)
+    from idto3d.train.head_regression import train_head_regression
+
+    return train_head_regression(out, shipped_weights(), recipe.data.people, advance)
 
 
 def _train_guidance(

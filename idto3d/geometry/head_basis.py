@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ class HeadBasis:
                 f"Found no expression {expression!r} in the head basis, expected one of "
                 f"{', '.join(self.expression_names)}; ask for one of these."
             )
-        return self.expressions[self.expression_names.index(expression)]
+        return np.asarray(self.expressions[self.expression_names.index(expression)])
 
     def albedo(self, colour: NDArray[np.floating]) -> Floats:
         """Linear RGB [V, 3] of colour coefficients [<= C]."""
@@ -92,7 +93,7 @@ class HeadBasis:
     def landmarks(self, vertices: NDArray[np.floating]) -> NDArray[np.float64]:
         """The 68 landmarks [68, 3] mm of vertices [V, 3]."""
         corners = vertices[self.landmark_anchors]
-        return np.einsum("lk,lkc->lc", self.landmark_weights.astype(np.float64), corners)
+        return np.asarray(np.einsum("lk,lkc->lc", self.landmark_weights.astype(np.float64), corners))
 
     def torch(self) -> TorchBasis:
         """The same as tensors, for optimisation."""
@@ -114,17 +115,19 @@ class TorchBasis:
 
     def vertices(self, shape: Tensor, expression: Tensor | None = None) -> Tensor:
         """Vertices [V, 3] mm of shape coefficients [<= K] and expression weights [E] (1 is the full one)."""
-        moved = self.mean + torch.tensordot(shape, self.shape[: len(shape)], 1)
+        moved: Tensor = self.mean + torch.tensordot(shape, self.shape[: len(shape)], 1)
         return moved if expression is None else moved + torch.tensordot(expression, self.expressions, 1)
 
     def albedo(self, colour: Tensor) -> Tensor:
         """Linear RGB [V, 3] of colour coefficients [<= C]."""
         added = torch.tensordot(colour, self.colour[: len(colour)], 1)
-        return (self.albedo_mean + added).clamp(DARKEST, LIGHTEST)
+        albedo: Tensor = (self.albedo_mean + added).clamp(DARKEST, LIGHTEST)
+        return albedo
 
     def landmarks(self, vertices: Tensor) -> Tensor:
         """The 68 landmarks [68, 3] mm of vertices [V, 3]."""
-        return (vertices[self._anchors] * self._weights[..., None]).sum(1)
+        points: Tensor = (vertices[self._anchors] * self._weights[..., None]).sum(1)
+        return points
 
 
 def load_head_basis(path: Path) -> HeadBasis:
@@ -148,7 +151,7 @@ def load_head_basis(path: Path) -> HeadBasis:
             f"{', '.join(entry.name for entry in fields(HeadBasis)[:5])} and so on; {remedy}."
         ) from error
     names = tuple(str(name) for name in arrays.pop("expression_names"))
-    typed = {
+    typed: dict[str, Any] = {
         name: np.asarray(array, np.int64 if np.issubdtype(array.dtype, np.integer) else np.float32)
         for name, array in arrays.items()
     }

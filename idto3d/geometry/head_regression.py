@@ -6,10 +6,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from idto3d.errors import UserError
 from idto3d.geometry.head_basis import DARKEST, LIGHTEST
+from idto3d.render.shading import srgb_to_linear
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +40,8 @@ class HeadRegression:
     Attributes:
         embedding_mean: [D]; weights: [D, K + R + C], of shape, relief and look, in this order.
         relief_mean: [V] mm; relief: [R, V], a standard deviation each.
-        look_mean: [V, 3] linear RGB; look: [C, V, 3], a standard deviation each.
+        look_mean: [V, 3] sRGB in [0, 1]; look: [C, V, 3], a standard deviation each. Colour is regressed as
+            it is seen: in linear light dark skin's errors would not count.
         basis_sha256: of the file of the head basis that it was learned over.
     """
 
@@ -66,7 +69,8 @@ class HeadRegression:
         coefficients = (embedding - self.embedding_mean) @ self.weights
         shape, relief, look = np.split(coefficients, self.ends)
         height = self.relief_mean + relief @ self.relief
-        albedo = self.look_mean + np.tensordot(look, self.look, 1)
+        srgb = np.clip(self.look_mean + np.tensordot(look, self.look, 1), 0.0, 1.0)
+        albedo = srgb_to_linear(torch.from_numpy(srgb)).numpy()
         return RegressedHead(
             shape.astype(np.float32),
             np.maximum(height, 0.0).astype(np.float32),

@@ -80,15 +80,16 @@ def face_weight(mean: Floats, part: NDArray[np.int64]) -> Floats:
     return np.where(part == PARTS.index("skin"), inside, 1.0)
 
 
-def painted(people: Sequence[Person], topology: Topology, *, hair: bool) -> Floats:
-    """Their linear albedo at the vertices, with the scalp's hair or without; [N, V, 3]."""
+def painted(people: Sequence[Person], topology: Topology, *, hair: bool, linear: bool = True) -> Floats:
+    """Their albedo at the vertices, linear or sRGB, with the scalp's hair or without; [N, V, 3]."""
     canonical = topology.carry(load_head_model().mean).astype(np.float32)
     centres = eye_centres()
     colours = []
     for person in people:
         look = person.appearance if hair else replace(person.appearance, hair="bald")
         srgb = paint(look, canonical, topology.part, centres)[0].astype(np.float64)
-        colours.append(np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4))
+        light = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+        colours.append(light if linear else srgb)
     return np.stack(colours)
 
 
@@ -97,7 +98,7 @@ def cropped(albedo: Floats, mean: Floats, weight: Floats, part: NDArray[np.int64
     x, y, z = np.abs(mean[:, 0]), mean[:, 1], mean[:, 2]
     bare = (part == PARTS.index("skin")) & (z > -35.0) & (x < 50.0) & (y > -50.0) & (y < -22.0)
     skin = albedo[:, bare].mean(1, keepdims=True)
-    return skin + weight[:, None] * (albedo - skin)
+    return np.asarray(skin + weight[:, None] * (albedo - skin))
 
 
 def train_head_basis(out: Path, people: int = PEOPLE, told: Callable[[int, int], None] | None = None) -> Path:

@@ -22,12 +22,11 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 JAW_OPEN = 0.8  # of the action, while meshing
-COARSE_FACES = {"skin": 2000, "eye": 60}  # before refinement; an eye ball each
+COARSE_FACES = {"skin": 2000, "eye": 60, "tongue": 120}  # before refinement; each eye
 ROUNDS = 7  # of refinement, each of which halves the edges that are too long
 # Longest edges: of eyes, brows and lips; of the rest of the face; of skull, neck and the mouth's inside.
 EDGE_MM = {"feature": 3.8, "face": 9.0, "rest": 20.0}
 EYE_FRONT = -14.0  # mm: what lies behind it of an eye ball, the lids hide
-MOUTH_TOP = -40.0  # mm: hidden skin above it lines the sockets and the nose; it is left out
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Topology:
     Attributes:
         faces: [F, 3].
         anchors, weights: [V, 3], the people's vertices that each vertex lies between, and how near to each.
-        part: [V] 0 skin, 1 eye, 2 the mouth's inside.
+        part: [V] 0 skin, 1 eye, 2 what is hidden behind lips and lids, and the tongue.
         landmark_anchors, landmark_weights: [68, 3], the same of the landmarks on this mesh.
     """
 
@@ -50,7 +49,8 @@ class Topology:
 
     def carry(self, values: NDArray[np.floating]) -> Floats:
         """Values [N, C] at the people's vertices to this mesh's vertices [V, C]."""
-        return np.einsum("vk,vkc->vc", self.weights, np.asarray(values, np.float64)[self.anchors])
+        corners = np.asarray(values, np.float64)[self.anchors]
+        return np.asarray(np.einsum("vk,vkc->vc", self.weights, corners))
 
 
 def make_topology(mean: Floats) -> Topology:
@@ -61,16 +61,20 @@ def make_topology(mean: Floats) -> Topology:
     """
     model = load_head_model()
     posed = mean + JAW_OPEN * model.actions[ARKIT_ACTIONS.index("jawOpen")]
-    inside = (model.part == PARTS.index("mouth")) & (mean[model.faces, 1].max(1) < MOUTH_TOP)
-    kept = (model.part == PARTS.index("skin")) | inside
+    kept = np.isin(model.part, [PARTS.index("skin"), PARTS.index("mouth")])
     skin, skin_part = model.faces[kept], model.part[kept]
     eyes = model.faces[model.part == PARTS.index("eye")]
     pieces = [(skin, skin_part, COARSE_FACES["skin"])]
     for side in (1.0, -1.0):
         ball = eyes[side * mean[eyes[:, 0], 0] > 0]
         pieces.append((ball, np.full(len(ball), 1), COARSE_FACES["eye"]))
+    tongue = model.faces[model.part == PARTS.index("tongue")]  # it hides the open throat
+    pieces.append((tongue, np.full(len(tongue), 2), COARSE_FACES["tongue"]))
 
-    faces, anchors, weights, parts = [], [], [], []
+    faces: list[Indices] = []
+    anchors: list[Indices] = []
+    weights: list[Floats] = []
+    parts: list[Indices] = []
     for own, own_part, coarse in pieces:
         points, triangles = _coarse(posed, own, coarse)
         for _ in range(ROUNDS):
@@ -80,7 +84,7 @@ def make_topology(mean: Floats) -> Topology:
             if not split:
                 break
         found, near = _closest(posed, own, points)
-        faces.append(triangles + sum(map(len, anchors)))
+        faces.append(triangles + sum(len(piece) for piece in anchors))
         anchors.append(own[found])
         weights.append(near)
         parts.append(own_part[found])
