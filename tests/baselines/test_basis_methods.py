@@ -145,7 +145,7 @@ def test_a_map_over_another_basis_is_refused(tmp_path: Path) -> None:
             (weights / path.name).symlink_to(path)
     with np.load(WEIGHTS / "head_basis.npz") as stored:
         arrays = dict(stored)
-    np.savez(weights / "head_basis.npz", **arrays | {"mean": arrays["mean"] + 1.0})
+    np.savez_compressed(weights / "head_basis.npz", **arrays | {"mean": arrays["mean"] + 1.0})
     with pytest.raises(UserError, match="learned over another basis"):
         feed_forward.generate(replace(request_of(tmp_path, 5, photos=1), weights=weights))
 
