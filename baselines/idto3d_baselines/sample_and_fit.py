@@ -26,7 +26,7 @@ from idto3d.guidance.sample import Scales, evaluations
 from idto3d.render.camera import Camera
 from idto3d_baselines.plain_sds import Distillation, Views, budget_of
 from idto3d_baselines.sampled_views import SampledViews, follow, sampled
-from idto3d_baselines.sds_head import carve, colour, express, open_workshop, split_calls
+from idto3d_baselines.sds_head import carve, colour, express, from_neutral, open_workshop, split_calls
 from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import manifest_of, read_photos, subject_of
 
@@ -55,7 +55,7 @@ def generate(request: GenerateRequest) -> None:
     plain = Distillation(Scales(), lambda _: (0.0, 1.0), batch=request.budget.geometry_batch)
     (neutral, *others), rest = split_calls(request, calls)
     body = carve(shop, request.expressions, neutral, plain)
-    body = express(shop, body, others, plain)
+    body = express(shop, body, others, from_neutral(request, plain.noise))
     material = colour(shop, body, rest, plain)
     manifest = manifest_of(request, SPEC.name, found).model_copy(
         update={"guidance_calls": shop.shape.calls + shop.colour.calls}
