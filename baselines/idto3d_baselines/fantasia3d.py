@@ -11,18 +11,28 @@ expression's name; nothing else of the person is heard. Deviations:
 - normal maps are asked of the geometry prior: the small base of the embedded profile has never seen any,
   where the paper's Stable Diffusion has seen pictures like them. The paper profile does the same;
 - timesteps reach from 0.5 to 0.98: the priors are trained from 0.55 on;
-- each expression moves the neutral head by a few calls of its own, where the paper makes one object a text;
+- each expression moves the neutral head by a few calls of its own, measured from neutral, where the paper
+  makes one object a text;
 - no first phase on latents in place of pictures; the metallic range is the generator's.
 """
 
 from __future__ import annotations
 
 from idto3d.asset import write_head_asset
-from idto3d.generate import textured_meshes, without_identity
+from idto3d.generate import Geometry, textured_meshes, without_identity
 from idto3d.guidance.sample import Scales
 from idto3d.profile import load_profile
+from idto3d.texture.material_field import MaterialField
 from idto3d_baselines.plain_sds import Distillation, budget_of
-from idto3d_baselines.sds_head import carve, colour, express, open_workshop, split_calls
+from idto3d_baselines.sds_head import (
+    Workshop,
+    carve,
+    colour,
+    express,
+    from_neutral,
+    open_workshop,
+    split_calls,
+)
 from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import manifest_of, read_photos, subject_of
 
@@ -49,6 +59,15 @@ def generate(request: GenerateRequest) -> None:
     subject = without_identity(subject_of(found))
     calls = budget_of(request)
     shop = open_workshop(request, subject, calls)
+    body, material = make_head(request, shop, calls)
+    manifest = manifest_of(request, SPEC.name, found).model_copy(
+        update={"guidance_calls": shop.shape.calls + shop.colour.calls}
+    )
+    write_head_asset(request.out, textured_meshes(body, material, shop.settings.texture_size), manifest)
+
+
+def make_head(request: GenerateRequest, shop: Workshop, calls: int) -> tuple[Geometry, MaterialField]:
+    """Shape, expressions and colour with the workshop's priors, by exactly so many calls."""
     asked = load_profile(request.weights).settings
     shape_scale = float(asked.get("guidance_scale", TEXT_SCALE))
     colour_scale = float(asked.get("texture_guidance_scale", TEXT_SCALE))
@@ -61,9 +80,5 @@ def generate(request: GenerateRequest) -> None:
     )
     (neutral, *others), rest = split_calls(request, calls)
     body = carve(shop, request.expressions, neutral, on_shape)
-    body = express(shop, body, others, on_shape)
-    material = colour(shop, body, rest, on_colour)
-    manifest = manifest_of(request, SPEC.name, found).model_copy(
-        update={"guidance_calls": shop.shape.calls + shop.colour.calls}
-    )
-    write_head_asset(request.out, textured_meshes(body, material, shop.settings.texture_size), manifest)
+    body = express(shop, body, others, from_neutral(request, lambda _: NOISE))
+    return body, colour(shop, body, rest, on_colour)

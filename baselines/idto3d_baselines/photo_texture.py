@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -43,13 +44,14 @@ class PhotoColour:
     fitted: Fitted
 
     @classmethod
-    def of(cls, crop: Crop, fitted: Fitted, faces: NDArray[np.int64]) -> PhotoColour:
-        """Prepare a crop, which may be finer than the one that the fit saw."""
+    def of(cls, crop: Crop, fitted: Fitted, faces: NDArray[np.int64], margin: int = MARGIN) -> PhotoColour:
+        """Prepare a crop, which may be finer than the one that the fit saw; `margin` pixels of it at the
+        head's outline are not read."""
         size = crop.image.shape[0]
         depth = cast(fitted.posed, faces, crop_camera(size)).depth
         seen = cv2.resize(fitted.seen.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST)
         usable = crop.inside & np.isfinite(depth) & (seen > 0)
-        usable = cv2.erode(usable.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=MARGIN) > 0
+        usable = cv2.erode(usable.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=margin) > 0
         linear = srgb_to_linear(torch.from_numpy(crop.image).float() / 255.0).numpy()
         return cls(linear, np.where(usable, depth, np.float32(np.inf)).astype(np.float32), fitted)
 
@@ -79,6 +81,28 @@ class PhotoColour:
         albedo = (colour - black) / (white - black).clamp_min(0.05)
         belief = seen * ramp * ramp * (3.0 - 2.0 * ramp)
         return albedo.clamp(DARKEST, LIGHTEST).numpy(), belief.astype(np.float32)
+
+    def both_sides(
+        self, points: NDArray[np.floating], normals: NDArray[np.floating]
+    ) -> tuple[Floats, Floats]:
+        """Linear albedo [N, 3] and belief [N, 1] of points [N, 3] mm and normals in the head frame, from the
+        photo and from its mirror image."""
+        rotation, shift = self.pose
+        read = []
+        for axes in (np.ones(3), np.array([-1.0, 1.0, 1.0])):
+            posed = (points * axes) @ rotation.T + shift
+            turned = (normals * axes) @ rotation.T
+            turned = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
+            read.append(self.read(posed.astype(np.float32), turned.astype(np.float32)))
+        (own, sure), (other, likely) = read
+        rest = (1.0 - sure) * likely
+        total = sure + rest
+        return np.asarray((sure * own + rest * other) / np.maximum(total, 1e-6), np.float32), total
+
+    @cached_property
+    def pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Rotation [3, 3] and shift [3] mm from the head frame into the photo's."""
+        return _rigid(self.fitted.vertices, self.fitted.posed)
 
 
 def layout_of(mesh: Mesh, size: int) -> Unwrapped:
@@ -114,31 +138,15 @@ def textured_head(
         size: texels along a side.
     """
     photo = PhotoColour.of(crop, fitted, faces)
-    rotation, shift = _rigid(fitted.vertices, fitted.posed)
     normals = vertex_normals(torch.from_numpy(fitted.vertices), torch.from_numpy(faces)).numpy()
-    flip = np.array([-1.0, 1.0, 1.0])
-
-    def both_sides(points: NDArray[np.floating], normal: NDArray[np.floating]) -> tuple[Floats, Floats]:
-        """Albedo and belief of points in the head frame, from the photo and from its mirror image."""
-        read = []
-        for axes in (np.ones(3), flip):
-            posed = (points * axes) @ rotation.T + shift
-            turned = (normal * axes) @ rotation.T
-            turned = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
-            read.append(photo.read(posed.astype(np.float32), turned.astype(np.float32)))
-        (own, sure), (other, likely) = read
-        rest = (1.0 - sure) * likely
-        total = sure + rest
-        return np.asarray((sure * own + rest * other) / np.maximum(total, 1e-6), np.float32), total
-
-    known, belief = both_sides(fitted.vertices, normals)
+    known, belief = photo.both_sides(fitted.vertices, normals)
     fill = _spread(fitted.vertices, known, belief[:, 0], fitted.albedo)
 
     def evaluate(values: Floats) -> Floats:
         """sRGB [N, 3] at position, normal and fill colour [N, 9]."""
         parts = []
         for part in np.array_split(values, max(1, -(-len(values) // BATCH))):
-            colour, sure = both_sides(part[:, :3], part[:, 3:6])
+            colour, sure = photo.both_sides(part[:, :3], part[:, 3:6])
             parts.append(sure * colour + (1.0 - sure) * part[:, 6:])
         return linear_to_srgb(torch.from_numpy(np.concatenate(parts).astype(np.float32))).numpy()
 
@@ -154,18 +162,6 @@ def textured_head(
         albedo=np.rint(np.clip(srgb, 0.0, 1.0) * 255.0).astype(np.uint8),
         roughness_metallic=surface,
     )
-
-
-def _lookup(image: Floats, x: Floats, y: Floats) -> Floats:
-    """Bilinear values [N, C] at columns and rows [N, 1], repeated beyond the border."""
-    limit = image.shape[0] - 1
-    x, y = np.clip(x, 0.0, limit), np.clip(y, 0.0, limit)
-    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    right, bottom = np.minimum(left + 1, limit), np.minimum(top + 1, limit)
-    u, v = x - left, y - top
-    upper = image[top[:, 0], left[:, 0]] * (1 - u) + image[top[:, 0], right[:, 0]] * u
-    lower = image[bottom[:, 0], left[:, 0]] * (1 - u) + image[bottom[:, 0], right[:, 0]] * u
-    return np.asarray(upper * (1 - v) + lower * v, np.float32)
 
 
 def _rigid(
@@ -195,3 +191,15 @@ def _spread(
         weight = (squared.min(1, keepdims=True) + 1.0) ** 4 / (squared + 1.0) ** 4
         result[rows] = weight @ colours[sure] / weight.sum(1, keepdims=True)
     return result
+
+
+def _lookup(image: Floats, x: Floats, y: Floats) -> Floats:
+    """Bilinear values [N, C] at columns and rows [N, 1], repeated beyond the border."""
+    limit = image.shape[0] - 1
+    x, y = np.clip(x, 0.0, limit), np.clip(y, 0.0, limit)
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    right, bottom = np.minimum(left + 1, limit), np.minimum(top + 1, limit)
+    u, v = x - left, y - top
+    upper = image[top[:, 0], left[:, 0]] * (1 - u) + image[top[:, 0], right[:, 0]] * u
+    lower = image[bottom[:, 0], left[:, 0]] * (1 - u) + image[bottom[:, 0], right[:, 0]] * u
+    return np.asarray(upper * (1 - v) + lower * v, np.float32)
