@@ -128,6 +128,7 @@ NAMES = (
     "fantasia3d",
     "noise_sds",
     "image_fit",
+    "photo_projection",
     "template_mean",
     "impostor",
     "oracle",
