@@ -61,6 +61,7 @@ class Fitted:
         seen: bool [S, S], where the crop shows the head: its outline, or what lies well within the first
             pose where no outline could be told.
         landmark_error: mean distance of the landmarks, mm at the head.
+        outlined: whether `seen` is the head's outline.
     """
 
     vertices: NDArray[np.float64]
@@ -69,6 +70,7 @@ class Fitted:
     light: EnvironmentLight
     seen: NDArray[np.bool_]
     landmark_error: float
+    outlined: bool = False
 
 
 def fit_head(
@@ -165,6 +167,7 @@ def fit_head(
             EnvironmentLight(unknown["light"].double().numpy()),
             shape,
             float(landmark_distance().mean()),
+            found is not None,
         )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -80,6 +81,26 @@ class PhotoColour:
         belief = seen * ramp * ramp * (3.0 - 2.0 * ramp)
         return albedo.clamp(DARKEST, LIGHTEST).numpy(), belief.astype(np.float32)
 
+    def both_sides(self, points: NDArray[np.floating], normals: NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """Linear albedo [N, 3] and belief [N, 1] of points [N, 3] mm and normals in the head frame, from the
+        photo and from its mirror image."""
+        rotation, shift = self.pose
+        read = []
+        for axes in (np.ones(3), np.array([-1.0, 1.0, 1.0])):
+            posed = (points * axes) @ rotation.T + shift
+            turned = (normals * axes) @ rotation.T
+            turned = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
+            read.append(self.read(posed.astype(np.float32), turned.astype(np.float32)))
+        (own, sure), (other, likely) = read
+        rest = (1.0 - sure) * likely
+        total = sure + rest
+        return np.asarray((sure * own + rest * other) / np.maximum(total, 1e-6), np.float32), total
+
+    @cached_property
+    def pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Rotation [3, 3] and shift [3] mm from the head frame into the photo's."""
+        return rigid(self.fitted.vertices, self.fitted.posed)
+
 
 def layout_of(mesh: Mesh, size: int) -> Unwrapped:
     """UV layout of the start head, which all its fits share; kept on disk, since xatlas takes 13 s for it.
@@ -114,31 +135,15 @@ def textured_head(
         size: texels along a side.
     """
     photo = PhotoColour.of(crop, fitted, faces)
-    rotation, shift = _rigid(fitted.vertices, fitted.posed)
     normals = vertex_normals(torch.from_numpy(fitted.vertices), torch.from_numpy(faces)).numpy()
-    flip = np.array([-1.0, 1.0, 1.0])
-
-    def both_sides(points: NDArray[np.floating], normal: NDArray[np.floating]) -> tuple[Floats, Floats]:
-        """Albedo and belief of points in the head frame, from the photo and from its mirror image."""
-        read = []
-        for axes in (np.ones(3), flip):
-            posed = (points * axes) @ rotation.T + shift
-            turned = (normal * axes) @ rotation.T
-            turned = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
-            read.append(photo.read(posed.astype(np.float32), turned.astype(np.float32)))
-        (own, sure), (other, likely) = read
-        rest = (1.0 - sure) * likely
-        total = sure + rest
-        return np.asarray((sure * own + rest * other) / np.maximum(total, 1e-6), np.float32), total
-
-    known, belief = both_sides(fitted.vertices, normals)
-    fill = _spread(fitted.vertices, known, belief[:, 0], fitted.albedo)
+    known, belief = photo.both_sides(fitted.vertices, normals)
+    fill = spread(fitted.vertices, known, belief[:, 0], fitted.albedo)
 
     def evaluate(values: Floats) -> Floats:
         """sRGB [N, 3] at position, normal and fill colour [N, 9]."""
         parts = []
         for part in np.array_split(values, max(1, -(-len(values) // BATCH))):
-            colour, sure = both_sides(part[:, :3], part[:, 3:6])
+            colour, sure = photo.both_sides(part[:, :3], part[:, 3:6])
             parts.append(sure * colour + (1.0 - sure) * part[:, 6:])
         return linear_to_srgb(torch.from_numpy(np.concatenate(parts).astype(np.float32))).numpy()
 
@@ -156,19 +161,7 @@ def textured_head(
     )
 
 
-def _lookup(image: Floats, x: Floats, y: Floats) -> Floats:
-    """Bilinear values [N, C] at columns and rows [N, 1], repeated beyond the border."""
-    limit = image.shape[0] - 1
-    x, y = np.clip(x, 0.0, limit), np.clip(y, 0.0, limit)
-    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    right, bottom = np.minimum(left + 1, limit), np.minimum(top + 1, limit)
-    u, v = x - left, y - top
-    upper = image[top[:, 0], left[:, 0]] * (1 - u) + image[top[:, 0], right[:, 0]] * u
-    lower = image[bottom[:, 0], left[:, 0]] * (1 - u) + image[bottom[:, 0], right[:, 0]] * u
-    return np.asarray(upper * (1 - v) + lower * v, np.float32)
-
-
-def _rigid(
+def rigid(
     points: NDArray[np.float64], posed: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rotation and shift that took points [V, 3] to posed ones (Kabsch 1976)."""
@@ -178,7 +171,7 @@ def _rigid(
     return rotation, target - rotation @ centre
 
 
-def _spread(
+def spread(
     points: NDArray[np.float64], colours: Floats, belief: Floats, otherwise: Floats
 ) -> NDArray[np.float64]:
     """Colour of every vertex [V, 3] from the believed ones, nearest first (Shepard 1968, eighth power).
@@ -195,3 +188,15 @@ def _spread(
         weight = (squared.min(1, keepdims=True) + 1.0) ** 4 / (squared + 1.0) ** 4
         result[rows] = weight @ colours[sure] / weight.sum(1, keepdims=True)
     return result
+
+
+def _lookup(image: Floats, x: Floats, y: Floats) -> Floats:
+    """Bilinear values [N, C] at columns and rows [N, 1], repeated beyond the border."""
+    limit = image.shape[0] - 1
+    x, y = np.clip(x, 0.0, limit), np.clip(y, 0.0, limit)
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    right, bottom = np.minimum(left + 1, limit), np.minimum(top + 1, limit)
+    u, v = x - left, y - top
+    upper = image[top[:, 0], left[:, 0]] * (1 - u) + image[top[:, 0], right[:, 0]] * u
+    lower = image[bottom[:, 0], left[:, 0]] * (1 - u) + image[bottom[:, 0], right[:, 0]] * u
+    return np.asarray(upper * (1 - v) + lower * v, np.float32)

@@ -129,6 +129,7 @@ NAMES = (
     "noise_sds",
     "image_fit",
     "photo_projection",
+    "magic123",
     "template_mean",
     "impostor",
     "oracle",
