@@ -25,8 +25,8 @@ from idto3d.profile import load_profile
 from idto3d.threads import torch_threads
 from idto3d_baselines.photographs import best_of, photographs_of
 from idto3d_baselines.plain_sds import Bounds, Distillation, budget_of
-from idto3d_baselines.reference_head import fit_reference, imagine, photo_material
-from idto3d_baselines.sds_head import GEOMETRY, TEXTURE, express, open_workshop, split_calls
+from idto3d_baselines.reference_head import fit_reference, imagine, photo_material, split_calls
+from idto3d_baselines.sds_head import GEOMETRY, TEXTURE, express, open_workshop
 from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import manifest_of, read_photos, subject_of
 
@@ -44,7 +44,9 @@ SPEC = MethodSpec(
 )
 
 NOISE: Bounds = (0.5, 0.98)
-TEXT_SCALE = 2.0  # of the small networks; Stable Diffusion's is the profile's
+# Of the small networks; Stable Diffusion's are the profile's. A colour scale of 2 blackened hair and bleached
+# skin on validation person 3.
+SHAPE_SCALE, COLOUR_SCALE = 2.0, 1.25
 
 
 def generate(request: GenerateRequest) -> None:
@@ -56,7 +58,7 @@ def generate(request: GenerateRequest) -> None:
         photographs = photographs_of(request, found, shop.mean_head.landmarks)
         number, photo = best_of(request, photographs)
         on_shape, on_colour = schedules(request)
-        (neutral, *others), rest = split_calls(request, calls)
+        neutral, rest, others = split_calls(calls, len(request.expressions))
         body, view = fit_reference(shop, photo, request.expressions, request.budget.fit_steps)
         material = photo_material(shop, body, view)
         # The paper's two stages: shape and colour together, then the colours of a shape that is there.
@@ -81,7 +83,8 @@ def schedules(request: GenerateRequest) -> tuple[Distillation, Distillation]:
     """How normal maps and how colours are asked about: the profile's scales, the papers' noise."""
     asked = load_profile(request.weights).settings
     shape, colour = (
-        float(asked.get(name, TEXT_SCALE)) for name in ("guidance_scale", "texture_guidance_scale")
+        float(asked.get(name, usual))
+        for name, usual in (("guidance_scale", SHAPE_SCALE), ("texture_guidance_scale", COLOUR_SCALE))
     )
     return (
         Distillation(Scales(shape, shape), lambda _: NOISE, batch=request.budget.geometry_batch),

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from idto3d.generate import (
+    FINE_GRIDS,
     Geometry,
     colour_group,
     light_start,
@@ -43,14 +44,19 @@ from idto3d_baselines.photo_crop import above_chin, crop_camera, head_crop
 from idto3d_baselines.photo_fit import fit_head
 from idto3d_baselines.photo_texture import PhotoColour, spread
 from idto3d_baselines.photographs import Photograph
-from idto3d_baselines.plain_sds import WEIGHT, Distillation, distil
+from idto3d_baselines.plain_sds import WEIGHT, Distillation, distil, shares_of
 from idto3d_baselines.sds_head import REGULARISED_POINTS, Workshop, lit
 
 FIT_PIXELS, COLOUR_PIXELS, HELD_PIXELS = 112, 320, 96  # of the photo's crop: fit, first colours, held view
 NEAREST = 3  # vertices that a colour point is moved by
-HELD = 4.0  # of the held view beside score distillation, each a sum over a picture's numbers
+HELD = 30.0  # of the held view beside score distillation, each a sum over a picture's numbers
+# The photo drew the fine grids already: at one rate for all, the skin came out checked.
+COLOUR_RATE, FINE_RATE = 0.02, 0.004
 MOTION_RATE = 0.1  # mm a step, of the coarsest lattice: the fit is there already
 NO_CODE = 0
+# Shares of the calls: the neutral head's shape and colour, its colour alone, and each other expression, which
+# no photo shows.
+SHAPE_SHARE, COLOUR_SHARE, EXPRESSION_SHARE = 2.0, 2.0, 1.5
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,14 @@ def fit_reference(
     return with_expressions(body, expressions), view
 
 
+def split_calls(calls: int, expressions: int) -> tuple[int, int, list[int]]:
+    """Calls for the neutral head's shape, for its colour, and for each of the other expressions."""
+    shape, colour, *others = shares_of(
+        calls, [SHAPE_SHARE, COLOUR_SHARE, *[EXPRESSION_SHARE] * (expressions - 1)]
+    )
+    return shape, colour, others
+
+
 def photo_material(shop: Workshop, body: Geometry, view: ReferenceView) -> MaterialField:
     """Reflectance in the photo's colours where it or its mirror image shows the head, else the nearest."""
     mean = shop.mean_head
@@ -199,7 +213,11 @@ def imagine(
         loss = loss + settings.texture_regularity * material_smoothness(material, chosen, no_code, noise)
         return loss + settings.displacement_regularity * strain_loss(motions, neutral, faces)
 
-    groups = [colour_group(material.shared, settings.texture_rate)]
+    grids = list(material.shared)
+    groups = [
+        colour_group(grids[:-FINE_GRIDS], COLOUR_RATE),
+        colour_group(grids[-FINE_GRIDS:], FINE_RATE),
+    ]
     if moving:
         groups += motion_groups([motion], MOTION_RATE)
     report: Callable[[int], None] = lambda more: shop.report(more, stage)  # noqa: E731
