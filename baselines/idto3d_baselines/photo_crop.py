@@ -48,11 +48,16 @@ def head_crop(image: NDArray[np.uint8], landmarks: NDArray[np.floating], size: i
         landmarks: [68, 2] pixels.
         size: side of the result in pixels.
     """
-    extent = float((landmarks.max(0) - landmarks.min(0)).max())
-    lifted = np.asarray(landmarks, np.float64) - [0.0, UPWARD * extent]
-    matrix = square_crop(lifted, size, margin=SIDE)
+    matrix = crop_matrix(landmarks, size)
     filled = warp(np.full_like(image, 255), matrix, size)
     return Crop(warp(image, matrix, size), filled[..., 0] > 250, apply(matrix, landmarks))
+
+
+def crop_matrix(landmarks: NDArray[np.floating], size: int) -> NDArray[np.float64]:
+    """From a photo's pixels to those of its crop of side `size`, [2, 3], by landmarks [68, 2]."""
+    extent = float((landmarks.max(0) - landmarks.min(0)).max())
+    lifted = np.asarray(landmarks, np.float64) - [0.0, UPWARD * extent]
+    return np.asarray(square_crop(lifted, size, margin=SIDE), np.float64)
 
 
 def crop_camera(size: int) -> Camera:

@@ -25,12 +25,14 @@ from idto3d.render.camera import HEAD_CENTRE, Camera
 from idto3d.render.light import COSINE_LOBE, EnvironmentLight, sh_basis
 from idto3d.render.shading import srgb_to_linear
 from idto3d.train.head_pose import WORST_MISFIT, HeadPose, fit_photo
+from idto3d_baselines.face_warp import StartHead
+from idto3d_baselines.photo_crop import crop_matrix, first_pose, head_crop, outline, surely_head
 from idto3d_baselines.photo_fit import usual_light
 from idto3d_baselines.photographs import Photograph
 
 CROPS = 6  # of each photo: the whole head, the face, then the face or its features in turn
 LIGHT_SIDE = 64  # pixels of the crop that a light is read from
-GROWN = 0.04  # of a crop's side: how much the mean head's outline is grown, as in `idto3d.train.moment_rows`
+OUTLINE_PIXELS = 160  # of the crop that a head is cut out of
 LIGHT_CAUTION = 0.002  # of a light's distance from the usual one, in its deviations, beside the pixels' errors
 ROUNDS = 4  # of light and tint in turn
 DARKEST = 0.02  # linear; darker pixels are shadows that nine numbers cannot cast
@@ -74,20 +76,22 @@ def photo_crops(
         UserError: no photo's camera can be told.
     """
     posed = [(photograph, fit_photo(photograph.reading.landmarks)) for photograph in photographs]
-    usable = [(photograph.image, pose) for photograph, pose in posed if pose.misfit <= WORST_MISFIT]
+    usable = [(photograph, pose) for photograph, pose in posed if pose.misfit <= WORST_MISFIT]
     if not usable:
         best = min(pose.misfit for _, pose in posed)
         raise UserError(
             f"Found landmarks {best:.0%} off the mean head's in the best of {len(posed)} photos, expected at "
             f"most {WORST_MISFIT:.0%} to tell a camera; add a photo from the front."
         )
-    lights = _lights(usable, mean_head, control)
+    lights = _lights([(photograph.image, pose) for photograph, pose in usable], mean_head, control)
+    start = StartHead(mean_head.mesh, np.asarray(mean_head.landmarks, np.float64))
     images, cameras, drawn = [], [], []
-    for number, ((image, pose), light) in enumerate(zip(usable, lights, strict=True)):
+    for number, ((photograph, pose), light) in enumerate(zip(usable, lights, strict=True)):
         numbers = np.random.default_rng([seed, number])
+        mask = _head_in(photograph, start, seed)
         for crop in range(CROPS):
             camera = _framed(pose, crop, resolution, numbers)
-            images.append(_cut_out(image, pose, camera, control))
+            images.append(_cut_out(photograph.image, mask, pose, camera))
             cameras.append(camera)
             drawn.append(light)
     told = Condition.of(None, None, cameras, subject.attributes, control=control.looks(cameras, drawn))
@@ -106,16 +110,29 @@ def _framed(pose: HeadPose, crop: int, resolution: int, numbers: np.random.Gener
     return pose.aimed(centre, height, resolution)
 
 
+def _head_in(photograph: Photograph, start: StartHead, seed: int) -> NDArray[np.uint8]:
+    """Where the head is in a photo, [H, W] of 0 or 255: its outline, or what surely lies within it."""
+    image, landmarks = photograph.image, photograph.reading.landmarks
+    crop = head_crop(image, landmarks, OUTLINE_PIXELS)
+    rotation, shift = first_pose(start, crop)
+    posed = start.mesh.vertices @ rotation.T + shift
+    found = outline(crop, posed, start.mesh.faces, seed)
+    if found is None:
+        found = surely_head(crop, posed, start.mesh.faces)
+    # Shadows, ears and hair that the clusters took for background lie within what surely is the head.
+    shown = np.where(found | surely_head(crop, posed, start.mesh.faces), 255, 0).astype(np.uint8)
+    back = crop_matrix(landmarks, OUTLINE_PIXELS)
+    size = (image.shape[1], image.shape[0])
+    return np.asarray(cv2.warpAffine(shown, back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.uint8)
+
+
 def _cut_out(
-    image: NDArray[np.uint8], pose: HeadPose, camera: Camera, control: ControlView
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], pose: HeadPose, camera: Camera
 ) -> NDArray[np.float32]:
-    """[3, R, R] in [-1, 1]: what a camera sees of a photo, grey beside the mean head's grown outline."""
+    """[3, R, R] in [-1, 1]: what a camera sees of a photo, grey beside the head."""
     picture, covered = pose.turned(image, camera)
-    head = np.abs(control.look(camera, "normals")[:3]).sum(0) > 0
-    grown = max(1, round(GROWN * camera.resolution))
-    mask = cv2.dilate(head.astype(np.uint8), np.ones((2 * grown + 1,) * 2, np.uint8)) * covered
-    # A picture is black where the photo ends, which is grey here.
-    told = (picture.astype(np.float32) / 127.5 - 1.0) * mask[..., None]
+    head = pose.turned(np.repeat(mask[..., None], 3, 2), camera)[0][..., 0] / 255.0
+    told = (picture.astype(np.float32) / 127.5 - 1.0) * (head * covered)[..., None]
     return np.asarray(told.transpose(2, 0, 1), np.float32)
 
 

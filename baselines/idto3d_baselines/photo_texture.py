@@ -44,13 +44,16 @@ class PhotoColour:
     fitted: Fitted
 
     @classmethod
-    def of(cls, crop: Crop, fitted: Fitted, faces: NDArray[np.int64]) -> PhotoColour:
-        """Prepare a crop, which may be finer than the one that the fit saw."""
+    def of(
+        cls, crop: Crop, fitted: Fitted, faces: NDArray[np.int64], margin: int = MARGIN
+    ) -> PhotoColour:
+        """Prepare a crop, which may be finer than the one that the fit saw; `margin` pixels of it at the
+        head's outline are not read."""
         size = crop.image.shape[0]
         depth = cast(fitted.posed, faces, crop_camera(size)).depth
         seen = cv2.resize(fitted.seen.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST)
         usable = crop.inside & np.isfinite(depth) & (seen > 0)
-        usable = cv2.erode(usable.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=MARGIN) > 0
+        usable = cv2.erode(usable.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=margin) > 0
         linear = srgb_to_linear(torch.from_numpy(crop.image).float() / 255.0).numpy()
         return cls(linear, np.where(usable, depth, np.float32(np.inf)).astype(np.float32), fitted)
 

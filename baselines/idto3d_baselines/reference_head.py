@@ -48,6 +48,8 @@ from idto3d_baselines.plain_sds import WEIGHT, Distillation, distil, shares_of
 from idto3d_baselines.sds_head import REGULARISED_POINTS, Workshop, lit
 
 FIT_PIXELS, COLOUR_PIXELS, HELD_PIXELS = 112, 320, 96  # of the photo's crop: fit, first colours, held view
+MARGIN = 6  # pixels of the colours' crop at the head's outline: background that would be spread over the back
+SURE = 0.5  # belief below which the photo's colour counts for nothing
 NEAREST = 3  # vertices that a colour point is moved by
 HELD = 30.0  # of the held view beside score distillation, each a sum over a picture's numbers
 # The photo drew the fine grids already: at one rate for all, the skin came out checked.
@@ -120,7 +122,7 @@ def fit_reference(
         torch.from_numpy(places).to(start),
         SplineBasis(field.lattices, places),
     )
-    colour = PhotoColour.of(head_crop(photo.image, read, COLOUR_PIXELS), fitted, topology)
+    colour = PhotoColour.of(head_crop(photo.image, read, COLOUR_PIXELS), fitted, topology, MARGIN)
     held = head_crop(photo.image, read, HELD_PIXELS)
     seen = _resized(fitted.seen, HELD_PIXELS) & held.inside
     told = held.inside & above_chin(held) if fitted.outlined else seen
@@ -157,6 +159,7 @@ def photo_material(shop: Workshop, body: Geometry, view: ReferenceView) -> Mater
     weight = (weight / weight.sum(1, keepdims=True))[..., None]
     points = mean.points + (weight * (vertices - on_mean)[nearest]).sum(1)
     known, belief = view.colour.both_sides(points, (weight * normals[nearest]).sum(1))
+    belief = np.clip((belief - SURE) / (1.0 - SURE), 0.0, 1.0)
     filled = spread(points, known, belief[:, 0], mean.albedo)
     albedo = belief * known + (1.0 - belief) * filled
     return mean_material(body.places, body.faces, replace(mean, albedo=albedo.astype(np.float32)))
