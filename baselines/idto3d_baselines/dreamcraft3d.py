@@ -1,4 +1,4 @@
-"""DreamCraft3D (Sun et al. 2023, arXiv 2310.16818), adapted: the photo held, and a prior that knows the person.
+"""DreamCraft3D (Sun et al. 2023, arXiv 2310.16818), adapted: the photo held, a prior that knows the person.
 
 The paper: geometry sculpting from a reference view (photometric, mask, depth and normal losses; hybrid score
 distillation), then texture boosting by bootstrapped score distillation: a DreamBooth prior, tuned on the
@@ -65,7 +65,7 @@ TUNING = "tuning"
 
 
 def generate(request: GenerateRequest) -> None:
-    """Make the head that the best photo shows from its camera, and that a prior of the person sees elsewhere."""
+    """Make the head that the best photo shows from its camera, and a prior of the person elsewhere."""
     found = read_photos(request)
     calls = budget_of(request)
     with torch_threads(request.budget.threads):
@@ -73,7 +73,7 @@ def generate(request: GenerateRequest) -> None:
         shop = replace(shop, colour=_in_single_precision(shop.colour, request))
         photographs = photographs_of(request, found, shop.mean_head.landmarks)
         number, photo = best_of(request, photographs)
-        on_shape, on_colour = schedules(request)
+        on_motion, on_colour = schedules(request)
         neutral, rest, others = split_calls(calls, len(request.expressions))
         first, painting, second, boosting = shares_of(rest, SHARES)
         crops = photo_crops(
@@ -98,7 +98,7 @@ def generate(request: GenerateRequest) -> None:
         redrawn, spent = redraw(shop, body, material, on_colour.scales, second)
         tune(together(crops, redrawn), second - spent, 35)
         body = paint(boosting, 36)
-        body = express(shop, body, others, on_shape)
+        body = express(shop, body, others, on_motion)
         meshes = textured_meshes(body, material, shop.settings.texture_size)
     manifest = manifest_of(request, SPEC.name, found)
     manifest = manifest.model_copy(
@@ -151,7 +151,7 @@ def together(crops: PhotoCrops, redrawn: PhotoCrops | None) -> PhotoCrops:
         return crops
     return PhotoCrops(
         torch.cat([crops.images, redrawn.images]),
-        Condition.concatenate([crops.condition, replace(redrawn.condition)]),
+        Condition.concatenate([crops.condition, redrawn.condition]),
     )
 
 

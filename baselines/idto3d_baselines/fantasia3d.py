@@ -18,11 +18,12 @@ expression's name; nothing else of the person is heard. Deviations:
 from __future__ import annotations
 
 from idto3d.asset import write_head_asset
-from idto3d.generate import textured_meshes, without_identity
+from idto3d.generate import Geometry, textured_meshes, without_identity
 from idto3d.guidance.sample import Scales
 from idto3d.profile import load_profile
+from idto3d.texture.material_field import MaterialField
 from idto3d_baselines.plain_sds import Distillation, budget_of
-from idto3d_baselines.sds_head import carve, colour, express, open_workshop, split_calls
+from idto3d_baselines.sds_head import Workshop, carve, colour, express, open_workshop, split_calls
 from idto3d_baselines.specs import GenerateRequest, MethodSpec
 from idto3d_baselines.subject import manifest_of, read_photos, subject_of
 
@@ -49,6 +50,15 @@ def generate(request: GenerateRequest) -> None:
     subject = without_identity(subject_of(found))
     calls = budget_of(request)
     shop = open_workshop(request, subject, calls)
+    body, material = make_head(request, shop, calls)
+    manifest = manifest_of(request, SPEC.name, found).model_copy(
+        update={"guidance_calls": shop.shape.calls + shop.colour.calls}
+    )
+    write_head_asset(request.out, textured_meshes(body, material, shop.settings.texture_size), manifest)
+
+
+def make_head(request: GenerateRequest, shop: Workshop, calls: int) -> tuple[Geometry, MaterialField]:
+    """Shape, expressions and colour with the workshop's priors, by exactly so many calls."""
     asked = load_profile(request.weights).settings
     shape_scale = float(asked.get("guidance_scale", TEXT_SCALE))
     colour_scale = float(asked.get("texture_guidance_scale", TEXT_SCALE))
@@ -62,8 +72,4 @@ def generate(request: GenerateRequest) -> None:
     (neutral, *others), rest = split_calls(request, calls)
     body = carve(shop, request.expressions, neutral, on_shape)
     body = express(shop, body, others, on_shape)
-    material = colour(shop, body, rest, on_colour)
-    manifest = manifest_of(request, SPEC.name, found).model_copy(
-        update={"guidance_calls": shop.shape.calls + shop.colour.calls}
-    )
-    write_head_asset(request.out, textured_meshes(body, material, shop.settings.texture_size), manifest)
+    return body, colour(shop, body, rest, on_colour)

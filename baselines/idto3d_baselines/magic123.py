@@ -12,14 +12,15 @@ reader finds in the photos, and an expression's name. Deviations:
 - no monocular depth: the fit's shape stands in its place;
 - the words stand where the paper has a token by textual inversion and a user's prompt;
 - timesteps reach from 0.5 to 0.98: the priors are trained from 0.55 on;
-- each expression moves the neutral head by SDS on normal maps, told its name, with no photo to hold. The
-  neutral head wears what the photo wore.
+- each expression moves the neutral head by SDS on normal maps, told its name and measured from neutral, with
+  no photo to hold. The neutral head wears what the photo wore.
 """
 
 from __future__ import annotations
 
 from idto3d.asset import write_head_asset
 from idto3d.generate import textured_meshes, without_identity
+from idto3d.geometry.head_field import NEUTRAL
 from idto3d.guidance.sample import Scales
 from idto3d.profile import load_profile
 from idto3d.threads import torch_threads
@@ -45,8 +46,8 @@ SPEC = MethodSpec(
 
 NOISE: Bounds = (0.5, 0.98)
 # Of the small networks; Stable Diffusion's are the profile's. A colour scale of 2 blackened hair and bleached
-# skin on validation person 3.
-SHAPE_SCALE, COLOUR_SCALE = 2.0, 1.25
+# skin on validation person 3. Expressions are measured from neutral: by words alone they hardly moved.
+EXPRESSION_SCALE, COLOUR_SCALE = 3.0, 1.25
 
 
 def generate(request: GenerateRequest) -> None:
@@ -57,7 +58,7 @@ def generate(request: GenerateRequest) -> None:
         shop = open_workshop(request, without_identity(subject_of(found)), calls)
         photographs = photographs_of(request, found, shop.mean_head.landmarks)
         number, photo = best_of(request, photographs)
-        on_shape, on_colour = schedules(request)
+        on_motion, on_colour = schedules(request)
         neutral, rest, others = split_calls(calls, len(request.expressions))
         body, view = fit_reference(shop, photo, request.expressions, request.budget.fit_steps)
         material = photo_material(shop, body, view)
@@ -66,7 +67,7 @@ def generate(request: GenerateRequest) -> None:
         body = imagine(
             shop, body, material, view, shop.colour, rest, on_colour, 22, moving=False, stage=TEXTURE
         )
-        body = express(shop, body, others, on_shape)
+        body = express(shop, body, others, on_motion)
         meshes = textured_meshes(body, material, shop.settings.texture_size)
     manifest = manifest_of(request, SPEC.name, found)
     manifest = manifest.model_copy(
@@ -80,13 +81,13 @@ def generate(request: GenerateRequest) -> None:
 
 
 def schedules(request: GenerateRequest) -> tuple[Distillation, Distillation]:
-    """How normal maps and how colours are asked about: the profile's scales, the papers' noise."""
+    """How normal maps of expressions and how colours are asked about; scales are the profile's, where it has
+    some."""
     asked = load_profile(request.weights).settings
-    shape, colour = (
-        float(asked.get(name, usual))
-        for name, usual in (("guidance_scale", SHAPE_SCALE), ("texture_guidance_scale", COLOUR_SCALE))
-    )
+    motion = float(asked.get("expression_scale", EXPRESSION_SCALE))
+    colour = float(asked.get("texture_guidance_scale", COLOUR_SCALE))
+    from_neutral = Scales(expression=motion, rest=NEUTRAL)
     return (
-        Distillation(Scales(shape, shape), lambda _: NOISE, batch=request.budget.geometry_batch),
+        Distillation(from_neutral, lambda _: NOISE, batch=request.budget.geometry_batch),
         Distillation(Scales(colour, colour), lambda _: NOISE, batch=request.budget.texture_batch),
     )

@@ -98,9 +98,7 @@ def learn(
             report(count)
 
 
-def denoising_loss(
-    guidance: Guidance, z0: Tensor, condition: Condition, t: Tensor, eps: Tensor
-) -> Tensor:
+def denoising_loss(guidance: Guidance, z0: Tensor, condition: Condition, t: Tensor, eps: Tensor) -> Tensor:
     """Mean square error of x0_hat of latents [B, C, h, w] under noise of the same shape, weighted by timestep
     and place as in training; with what the condition alone expects of them, where the model says."""
     encoded = guidance.encoder(condition)

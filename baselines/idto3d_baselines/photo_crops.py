@@ -33,7 +33,9 @@ from idto3d_baselines.photographs import Photograph
 CROPS = 6  # of each photo: the whole head, the face, then the face or its features in turn
 LIGHT_SIDE = 64  # pixels of the crop that a light is read from
 OUTLINE_PIXELS = 160  # of the crop that a head is cut out of
-LIGHT_CAUTION = 0.002  # of a light's distance from the usual one, in its deviations, beside the pixels' errors
+LIGHT_CAUTION = (
+    0.002  # of a light's distance from the usual one, in its deviations, beside the pixels' errors
+)
 ROUNDS = 4  # of light and tint in turn
 DARKEST = 0.02  # linear; darker pixels are shadows that nine numbers cannot cast
 
@@ -123,7 +125,9 @@ def _head_in(photograph: Photograph, start: StartHead, seed: int) -> NDArray[np.
     shown = np.where(found | surely_head(crop, posed, start.mesh.faces), 255, 0).astype(np.uint8)
     back = crop_matrix(landmarks, OUTLINE_PIXELS)
     size = (image.shape[1], image.shape[0])
-    return np.asarray(cv2.warpAffine(shown, back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.uint8)
+    return np.asarray(
+        cv2.warpAffine(shown, back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.uint8
+    )
 
 
 def _cut_out(

@@ -44,9 +44,7 @@ class PhotoColour:
     fitted: Fitted
 
     @classmethod
-    def of(
-        cls, crop: Crop, fitted: Fitted, faces: NDArray[np.int64], margin: int = MARGIN
-    ) -> PhotoColour:
+    def of(cls, crop: Crop, fitted: Fitted, faces: NDArray[np.int64], margin: int = MARGIN) -> PhotoColour:
         """Prepare a crop, which may be finer than the one that the fit saw; `margin` pixels of it at the
         head's outline are not read."""
         size = crop.image.shape[0]
@@ -84,7 +82,9 @@ class PhotoColour:
         belief = seen * ramp * ramp * (3.0 - 2.0 * ramp)
         return albedo.clamp(DARKEST, LIGHTEST).numpy(), belief.astype(np.float32)
 
-    def both_sides(self, points: NDArray[np.floating], normals: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    def both_sides(
+        self, points: NDArray[np.floating], normals: NDArray[np.floating]
+    ) -> tuple[Floats, Floats]:
         """Linear albedo [N, 3] and belief [N, 1] of points [N, 3] mm and normals in the head frame, from the
         photo and from its mirror image."""
         rotation, shift = self.pose

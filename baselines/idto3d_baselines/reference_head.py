@@ -8,7 +8,7 @@ analysis by synthesis finds (`photo_fit`), and the head starts as that fit, with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -90,7 +90,9 @@ class ReferenceView:
     def picture(self, head: ColouredHead, vertices: Tensor) -> Tensor:
         """The head [1, 3, S, S] in [-1, 1] as the photo's camera sees it under its light."""
         posed = vertices @ self.rotation.to(vertices).T + self.shift.to(vertices)
-        return head.pictures(head.posed(posed), posed.new_zeros(NO_CODE), [self.camera], [self.light]).pictures
+        return head.pictures(
+            head.posed(posed), posed.new_zeros(NO_CODE), [self.camera], [self.light]
+        ).pictures
 
 
 def fit_reference(
@@ -223,7 +225,6 @@ def imagine(
     ]
     if moving:
         groups += motion_groups([motion], MOTION_RATE)
-    report: Callable[[int], None] = lambda more: shop.report(more, stage)  # noqa: E731
     distil(
         guidance,
         shop.control,
@@ -235,7 +236,7 @@ def imagine(
         how,
         [shop.seed, key],
         besides=besides,
-        report=report,
+        report=lambda more: shop.report(more, stage),
     )
     with torch.no_grad():
         vertices = {**body.vertices, names[0]: neutral + moved()}

@@ -11,7 +11,8 @@ only ever a few points. What the token carries is measured, not promised (`fanta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,7 +31,7 @@ from idto3d_baselines.plain_sds import Bounds
 GROUP = 0  # of the attributes, whose word the token replaces: the sex, which every face has
 TABLE = f"attributes.{GROUP}.weight"
 # Of Adam. Gal et al. take 0.005 a picture for Stable Diffusion; a word of the tiny base has a length near 11.
-RATE, TEXT_RATE = 0.1, 0.005
+RATE, TEXT_RATE = 0.03, 0.005
 
 
 @dataclass(frozen=True)
@@ -107,19 +108,15 @@ def learned_token(
     return Token(vector.detach(), start, word)
 
 
-class told_token:  # noqa: N801
-    """A context in which a guidance hears of a token."""
-
-    def __init__(self, guidance: Guidance, token: Token) -> None:
-        self._guidance, self._token = guidance, token
-
-    def __enter__(self) -> Guidance:
-        self._before = self._guidance.encoder
-        self._guidance.encoder = TokenEncoder(self._before, self._token)
-        return self._guidance
-
-    def __exit__(self, *_: object) -> None:
-        self._guidance.encoder = self._before
+@contextmanager
+def told_token(guidance: Guidance, token: Token) -> Iterator[Guidance]:
+    """A guidance that hears of a token, inside a with statement."""
+    before = guidance.encoder
+    guidance.encoder = TokenEncoder(before, token)
+    try:
+        yield guidance
+    finally:
+        guidance.encoder = before
 
 
 def _own_vector(encoder: Encoder, word: int) -> Tensor:
