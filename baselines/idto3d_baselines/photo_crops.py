@@ -167,7 +167,7 @@ def _shown(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Of P pixels of the face: irradiance over pi by coefficient [P, 9], the mean albedo and the photo's
     linear colour, each [P, 3]."""
-    camera = pose.aimed(np.asarray(FACE_CENTRE), FACE[0], LIGHT_SIDE)
+    camera = pose.aimed(FACE_CENTRE, FACE[0], LIGHT_SIDE)
     picture, covered = pose.turned(image, camera)
     layers = control.look(camera, "normals").transpose(1, 2, 0)
     linear = srgb_to_linear(torch.from_numpy(picture).float() / 255.0).numpy().astype(np.float64)

@@ -6,6 +6,7 @@ that its five points lie on the found ones: a face without a shape of its own, i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -46,9 +47,10 @@ def photographs_of(
         found: from `subject.read_photos`.
         mean_landmarks: [68, 3] mm.
     """
+    photos: Sequence[PhotoReading | DetectedPhoto] = found.photos
     return [
         Photograph(read_photo(path), _reading_of(photo, mean_landmarks))
-        for path, photo in zip(request.photos, found.photos, strict=True)
+        for path, photo in zip(request.photos, photos, strict=True)
     ]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -31,7 +32,6 @@ from idto3d.generate import (
 from idto3d.geometry.mesh import Mesh
 from idto3d.geometry.mouth import unfolded
 from idto3d.geometry.spline_motion import SplineBasis, strain_loss
-from idto3d.guidance.cameras import AROUND
 from idto3d.guidance.control import Drawn
 from idto3d.guidance.guidance import Guidance
 from idto3d.render.camera import Camera
@@ -53,7 +53,9 @@ SURE = 0.5  # belief below which the photo's colour counts for nothing
 NEAREST = 3  # vertices that a colour point is moved by
 HELD = 30.0  # of the held view beside score distillation, each a sum over a picture's numbers
 # The photo drew the fine grids already: at one rate for all, the skin came out checked.
-COLOUR_RATE, FINE_RATE = 0.02, 0.004
+COLOUR_RATE, FINE_RATE = 0.05, 0.004
+ANYWHERE = 0.6  # share of views from anywhere: what the photo does not show is what is to be imagined
+RIM = 2  # pixels of the held view inside the outline that may show background
 MOTION_RATE = 0.1  # mm a step, of the coarsest lattice: the fit is there already
 NO_CODE = 0
 # Shares of the calls: the neutral head's shape and colour, its colour alone, and each other expression, which
@@ -67,7 +69,8 @@ class ReferenceView:
 
     Attributes:
         target: [1, 3, S, S] in [-1, 1], the photo on the views' grey.
-        compared: bool [S, S], where the photo tells: the head, and beside it where its outline is known.
+        compared: bool [S, S], where the photo tells: well inside the head, and beside it where its outline is
+            known.
         camera, light: of the photo, in its own frame.
         rotation, shift: [3, 3] and [3] mm, from the head frame into that frame.
         colour: what the photo says of the skin.
@@ -127,7 +130,8 @@ def fit_reference(
     colour = PhotoColour.of(head_crop(photo.image, read, COLOUR_PIXELS), fitted, topology, MARGIN)
     held = head_crop(photo.image, read, HELD_PIXELS)
     seen = _resized(fitted.seen, HELD_PIXELS) & held.inside
-    told = held.inside & above_chin(held) if fitted.outlined else seen
+    inner = cv2.erode(seen.astype(np.uint8), np.ones((2 * RIM + 1,) * 2, np.uint8)) > 0
+    told = inner | (held.inside & above_chin(held) & ~seen) if fitted.outlined else inner
     picture = np.where(seen[..., None], held.image.astype(np.float32) / 127.5 - 1.0, 0.0)
     rotation, shift = colour.pose
     view = ReferenceView(
@@ -228,7 +232,7 @@ def imagine(
     distil(
         guidance,
         shop.control,
-        lit(guidance, AROUND),
+        lit(guidance, ANYWHERE),
         pictures,
         shop.told(names[0]),
         groups,

@@ -66,7 +66,7 @@ class TokenEncoder(nn.Module):
         """What the denoiser reads."""
         encoder = self.encoder
         if isinstance(encoder, ConditionEncoder):
-            table = encoder.attributes[GROUP].weight
+            table = _table(encoder)
             row = torch.arange(len(table), device=table.device) == self.token.word
             changed = torch.where(row[:, None], self.token.vector.to(table), table)
             encoded: Encoded = functional_call(encoder, {TABLE: changed}, (condition,))
@@ -77,7 +77,7 @@ class TokenEncoder(nn.Module):
         if isinstance(encoder, FaceConditionEncoder):
             return replace(encoder(condition), tokens=encoder.text(named).tokens)
         assert isinstance(encoder, TextConditionEncoder)
-        return encoder(named)  # type: ignore[no-any-return]
+        return encoder.forward(named)
 
 
 def learned_token(
@@ -122,8 +122,16 @@ def told_token(guidance: Guidance, token: Token) -> Iterator[Guidance]:
 def _own_vector(encoder: Encoder, word: int) -> Tensor:
     """[W], what an encoder reads where the token will stand."""
     if isinstance(encoder, ConditionEncoder):
-        return encoder.attributes[GROUP].weight[word].detach().float().clone()
+        return _table(encoder)[word].detach().float().clone()
     text = encoder.text if isinstance(encoder, FaceConditionEncoder) else encoder
     assert isinstance(text, TextConditionEncoder)
     table = text.text_encoder.get_input_embeddings().weight
-    return table[text.placeholder].detach().float().clone()
+    start: Tensor = table[text.placeholder]
+    return start.detach().float().clone()
+
+
+def _table(encoder: ConditionEncoder) -> Tensor:
+    """[words + 1, W] of the group."""
+    table = encoder.attributes[GROUP].weight
+    assert isinstance(table, Tensor)
+    return table

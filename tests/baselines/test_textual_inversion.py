@@ -61,9 +61,10 @@ def misses(guidance: Guidance, crops: PhotoCrops) -> float:
 
 def test_crops_are_people_on_grey(crops: PhotoCrops) -> None:
     """Whole heads have grey around them, and the controls show a head where the picture does."""
-    whole = crops.images[0]
+    whole, control = crops.images[0], crops.condition.control
+    assert control is not None
     assert torch.equal(whole[:, 0, 0], torch.zeros(3))
-    shown, expected = whole.abs().sum(0) > 0.05, crops.condition.control[0, :3].abs().sum(0) > 0
+    shown, expected = whole.abs().sum(0) > 0.05, control[0, :3].abs().sum(0) > 0
     assert float((shown & expected).sum() / (shown | expected).sum()) > 0.7
     assert not crops.condition.identity.any()
 
