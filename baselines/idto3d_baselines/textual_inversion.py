@@ -75,7 +75,7 @@ class TokenEncoder(nn.Module):
         vector = self.token.vector.to(condition.identity.device)
         named = replace(condition, identity=told[:, None] * vector)
         if isinstance(encoder, FaceConditionEncoder):
-            return replace(encoder(condition), tokens=encoder.text(named).tokens)
+            return replace(encoder.forward(condition), tokens=encoder.text.forward(named).tokens)
         assert isinstance(encoder, TextConditionEncoder)
         return encoder.forward(named)
 
