@@ -102,7 +102,7 @@ class PhotoColour:
     @cached_property
     def pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Rotation [3, 3] and shift [3] mm from the head frame into the photo's."""
-        return rigid(self.fitted.vertices, self.fitted.posed)
+        return _rigid(self.fitted.vertices, self.fitted.posed)
 
 
 def layout_of(mesh: Mesh, size: int) -> Unwrapped:
@@ -140,7 +140,7 @@ def textured_head(
     photo = PhotoColour.of(crop, fitted, faces)
     normals = vertex_normals(torch.from_numpy(fitted.vertices), torch.from_numpy(faces)).numpy()
     known, belief = photo.both_sides(fitted.vertices, normals)
-    fill = spread(fitted.vertices, known, belief[:, 0], fitted.albedo)
+    fill = _spread(fitted.vertices, known, belief[:, 0], fitted.albedo)
 
     def evaluate(values: Floats) -> Floats:
         """sRGB [N, 3] at position, normal and fill colour [N, 9]."""
@@ -164,7 +164,7 @@ def textured_head(
     )
 
 
-def rigid(
+def _rigid(
     points: NDArray[np.float64], posed: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rotation and shift that took points [V, 3] to posed ones (Kabsch 1976)."""
@@ -174,7 +174,7 @@ def rigid(
     return rotation, target - rotation @ centre
 
 
-def spread(
+def _spread(
     points: NDArray[np.float64], colours: Floats, belief: Floats, otherwise: Floats
 ) -> NDArray[np.float64]:
     """Colour of every vertex [V, 3] from the believed ones, nearest first (Shepard 1968, eighth power).

@@ -42,7 +42,7 @@ from idto3d.texture.material_field import MaterialField, material_smoothness
 from idto3d_baselines.face_warp import StartHead
 from idto3d_baselines.photo_crop import above_chin, crop_camera, head_crop
 from idto3d_baselines.photo_fit import fit_head
-from idto3d_baselines.photo_texture import PhotoColour, spread
+from idto3d_baselines.photo_texture import DARKEST, LIGHTEST, PhotoColour
 from idto3d_baselines.photographs import Photograph
 from idto3d_baselines.plain_sds import WEIGHT, Distillation, distil, shares_of
 from idto3d_baselines.sds_head import REGULARISED_POINTS, Workshop, lit
@@ -50,6 +50,7 @@ from idto3d_baselines.sds_head import REGULARISED_POINTS, Workshop, lit
 FIT_PIXELS, COLOUR_PIXELS, HELD_PIXELS = 112, 320, 96  # of the photo's crop: fit, first colours, held view
 MARGIN = 6  # pixels of the colours' crop at the head's outline: background that would be spread over the back
 SURE = 0.5  # belief below which the photo's colour counts for nothing
+FILLING = 32  # known points that an unknown one takes its colour from
 NEAREST = 3  # vertices that a colour point is moved by
 HELD = 30.0  # of the held view beside score distillation, each a sum over a picture's numbers
 # The photo drew the fine grids already: at one rate for all, the skin came out checked.
@@ -155,7 +156,8 @@ def split_calls(calls: int, expressions: int) -> tuple[int, int, list[int]]:
 
 
 def photo_material(shop: Workshop, body: Geometry, view: ReferenceView) -> MaterialField:
-    """Reflectance in the photo's colours where it or its mirror image shows the head, else the nearest."""
+    """Reflectance in the photo's colours where it or its mirror image shows the head, else the mean head's,
+    tinted as the nearest that is shown."""
     mean = shop.mean_head
     neutral = body.vertices[next(iter(body.vertices))].cpu()
     on_mean, vertices = body.on_mean.cpu().double().numpy(), neutral.double().numpy()
@@ -166,7 +168,10 @@ def photo_material(shop: Workshop, body: Geometry, view: ReferenceView) -> Mater
     points = mean.points + (weight * (vertices - on_mean)[nearest]).sum(1)
     known, belief = view.colour.both_sides(points, (weight * normals[nearest]).sum(1))
     belief = np.clip((belief - SURE) / (1.0 - SURE), 0.0, 1.0)
-    filled = spread(points, known, belief[:, 0], mean.albedo)
+    # How the photo differs from the mean head is carried, not its colours: hair behind the ears stays hair.
+    tint = known / np.maximum(mean.albedo, DARKEST)
+    filled = mean.albedo * _filled(points, tint, belief[:, 0], np.ones_like(known))
+    filled = np.clip(filled, DARKEST, LIGHTEST)
     albedo = belief * known + (1.0 - belief) * filled
     return mean_material(body.places, body.faces, replace(mean, albedo=albedo.astype(np.float32)))
 
@@ -245,6 +250,22 @@ def imagine(
     with torch.no_grad():
         vertices = {**body.vertices, names[0]: neutral + moved()}
     return with_expressions(replace(body, vertices=vertices), names)
+
+
+def _filled(
+    points: NDArray[np.floating],
+    colours: NDArray[np.floating],
+    belief: NDArray[np.floating],
+    otherwise: NDArray[np.floating],
+) -> NDArray[np.floating]:
+    """Colours [N, 3] of points from the believed ones that lie nearest; `otherwise` where there are none."""
+    sure = np.flatnonzero(belief > SURE)
+    if len(sure) < FILLING:
+        return otherwise
+    distance, nearest = cKDTree(points[sure]).query(points, k=FILLING)
+    weight = 1.0 / (distance + 1.0) ** 4
+    filled = (weight[..., None] * colours[sure][nearest]).sum(1) / weight.sum(1, keepdims=True)
+    return np.asarray(filled)
 
 
 def _resized(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
