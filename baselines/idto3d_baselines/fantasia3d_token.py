@@ -7,6 +7,11 @@ is `fantasia3d`'s, deviations included. Further ones:
 - where the two priors have condition encoders of their own, as in the embedded profile, photos can teach the
   texture prior's alone: the geometry prior is told the same change of its own word (`Token.carried_to`);
 - the token takes the place of the sex's word, and starts there (`textual_inversion`).
+
+Measured on one validation person (0; 900 calls, neutral and smile): held-out photos of theirs were denoised
+better with a token of 200 looks than with the words alone (0.0165 against 0.0197 at t = 600; person 3: 0.0313
+against 0.0319), but the head came out no more like them: cosine with their true head 0.13, and 0.17 without a
+token. Its colours turned towards the photos' lights, and the shape had a quarter fewer calls.
 """
 
 from __future__ import annotations
