@@ -8,10 +8,10 @@ is `fantasia3d`'s, deviations included. Further ones:
   texture prior's alone: the geometry prior is told the same change of its own word (`Token.carried_to`);
 - the token takes the place of the sex's word, and starts there (`textual_inversion`).
 
-Measured on one validation person (0; 900 calls, neutral and smile): held-out photos of theirs were denoised
-better with a token of 200 looks than with the words alone (0.0165 against 0.0197 at t = 600; person 3: 0.0313
-against 0.0319), but the head came out no more like them: cosine with their true head 0.13, and 0.17 without a
-token. Its colours turned towards the photos' lights, and the shape had a quarter fewer calls.
+Measured on validation people 0 and 3 (900 calls): photos that it was not learned from were denoised better
+with a token of 200 looks than with the words alone (at t = 600, 0.0165 against 0.0197, and 0.0313 against
+0.0319), but the heads were no more like them: cosine with the true head 0.13 and 0.13, without a token 0.17
+and 0.11. It turns colours towards the photos' lights, and the shape has a quarter fewer calls.
 """
 
 from __future__ import annotations
