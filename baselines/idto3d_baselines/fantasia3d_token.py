@@ -7,6 +7,11 @@ is `fantasia3d`'s, deviations included. Further ones:
 - where the two priors have condition encoders of their own, as in the embedded profile, photos can teach the
   texture prior's alone: the geometry prior is told the same change of its own word (`Token.carried_to`);
 - the token takes the place of the sex's word, and starts there (`textual_inversion`).
+
+Measured on validation people 0 and 3 (900 calls): photos that it was not learned from were denoised better
+with a token of 200 looks than with the words alone (at t = 600, 0.0165 against 0.0197, and 0.0313 against
+0.0319), but the heads were no more like them: cosine with the true head 0.13 and 0.13, without a token 0.17
+and 0.11. It turns colours towards the photos' lights, and the shape has a quarter fewer calls.
 """
 
 from __future__ import annotations
