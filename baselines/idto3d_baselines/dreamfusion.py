@@ -57,9 +57,9 @@ SPEC = MethodSpec(
 )
 
 NOISE = (0.5, 0.98)
-TEXT_SCALE = 2.0  # of the small networks; Stable Diffusion's is the profile's
+TEXT_SCALE = 1.25  # of the small networks, at 2 skin burnt orange; Stable Diffusion's is the profile's
 NEUTRAL = 3.0  # calls of the neutral head, as many expressions' worth
-RATE, EXPRESSION_RATE = 0.25, 0.12  # units of density and of albedo's logit a step
+RATE, EXPRESSION_RATE = 0.15, 0.1  # units of density and of albedo's logit a step
 SMOOTH = 2.0
 OPAQUE = 0.5  # of opacities that are neither 0 nor 1
 

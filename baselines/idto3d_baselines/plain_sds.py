@@ -26,7 +26,7 @@ from idto3d.render.camera import Camera
 from idto3d_baselines.specs import GenerateRequest
 
 # What a head may spend where a protocol declares nothing: about what id_to_3d does in `unseen_ids`.
-CALLS = 1400
+CALLS = 640
 # `pull_loss` is a mean over a picture's 12,288 numbers; as a sum it outweighs the regularisers, as in
 # `idto3d.generate`.
 WEIGHT = 12_288.0
