@@ -63,6 +63,8 @@ class _Common(Model):
     profiles: Annotated[tuple[Literal["embedded", "paper"], ...], Field(min_length=1)]
     guidance_calls: Annotated[int, Field(ge=0)] | Literal["unknown"]
     """Images × network evaluations a head, as its author counts them: declared, not measured."""
+    best_of: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Attempts at a head of which it keeps one; its guidance calls are those of all of them."""
     unit: Literal["m", "cm", "mm"]
     """Of its files' lengths."""
     up: Axis | None = None
@@ -203,6 +205,7 @@ def load_external(path: Path) -> MethodSpec:
         reproduction=spec.reproduction,
         source=spec.source,
         profiles=spec.profiles,
+        best_of=spec.best_of,
         entry=_ENTRIES[spec.kind],
         settings=spec.model_dump(mode="json"),
         origin=str(path.parent.resolve()),

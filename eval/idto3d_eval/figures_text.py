@@ -91,6 +91,8 @@ def labels(row: Mapping[str, Any]) -> list[str]:
     found = [row["kind"]]
     if row["reproduction"] in REPRODUCTIONS:
         found.append(REPRODUCTIONS[row["reproduction"]])
+    if row["best_of"] > 1:
+        found.append(f"best of {row['best_of']} attempts")
     if row.get("archived"):
         found.append("from an archive")
     if row["photos_of"] == "next":

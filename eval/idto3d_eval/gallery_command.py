@@ -19,16 +19,20 @@ def command(
         bool,
         typer.Option("--sheets", help="All methods instead: methods × people, and × expressions of each."),
     ] = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="A picture of each method instead: its heads from all around.")
+    ] = False,
 ) -> None:
-    """Draw a run's heads: a method's beside photos and true heads, with a turntable; or sheets of all."""
+    """Draw a run's heads: a method's beside photos and true heads, with a turntable; or all methods'."""
     from rich.console import Console
 
     from idto3d_eval.gallery import Shelf, write_gallery
+    from idto3d_eval.portraits import write_portraits
     from idto3d_eval.sheets import write_sheets
 
     folder = Path(run) if Path(run).is_dir() else runs / run
-    if sheets:
-        for path in write_sheets(folder, out):
+    if sheets or each:
+        for path in write_sheets(folder, out) if sheets else write_portraits(folder, out, people):
             typer.echo(str(path))
         return
     with Console(stderr=True).status("Drawing …") as status:

@@ -24,7 +24,7 @@ from idto3d_eval.networks import NETWORKS, PRESETS, Network, preset_networks
 from idto3d_eval.single import shipped_weights
 
 LOCK = "models.lock.json"
-MEAN_HEAD = "mean_head.npz"
+HEADS = ("mean_head.npz", "head_basis.npz")  # shipped shapes that heads start from
 CHUNK = 8 * 2**20  # bytes
 
 Told = Callable[[str, int, int], None]
@@ -91,7 +91,8 @@ def pull(name: str, to: Path, source: Path | None = None, told: Told | None = No
             )
         found += checks
     if name in PRESETS:
-        shutil.copyfile(shipped_weights() / MEAN_HEAD, to / MEAN_HEAD)
+        for shape in HEADS:
+            shutil.copyfile(shipped_weights() / shape, to / shape)
         write_profile(to, PROFILES[name])
     return found
 

@@ -13,6 +13,7 @@ from idto3d.asset import AssetManifest, write_head_asset
 from idto3d.errors import UserError
 from idto3d.population.people import draw_person
 from idto3d.population.truth import true_meshes
+from idto3d_eval import portraits
 from idto3d_eval.gallery import CELL, FRAMES, GAP, Shelf, sheet, turntable
 from idto3d_eval.views import render_true_head, view_specs
 from idto3d_protocols.loader import load_protocol
@@ -63,3 +64,17 @@ def test_a_turntable_swings_there_and_back(run: Path) -> None:
 def test_a_run_without_such_heads_is_one_sentence(run: Path) -> None:
     with pytest.raises(UserError, match="no heads of 'nobody'"):
         sheet(Shelf(run, "nobody"), 1)
+
+
+def test_each_method_has_a_picture_of_its_heads_from_all_around(run: Path, tmp_path: Path) -> None:
+    protocol = load_protocol("smoke")
+    rows = tuple(row for row in protocol.methods if row.label in {"id_to_3d", "oracle"})
+    person = draw_person("validation", 0).id
+    people = protocol.population.model_copy(update={"identities": (person,)})
+    made = protocol.model_copy(update={"methods": rows, "population": people})
+    (run / "protocol.json").write_text(made.model_dump_json())
+    written = portraits.write_portraits(run, tmp_path, 2)
+    assert sorted(path.name for path in written) == sorted(f"{row.label}.jpg" for row in rows)
+    columns = 2 + len(portraits.YAWS) + 2 + 1  # photo, true head, sides, clay, the last expression
+    for path in written:
+        assert Image.open(path).size == (columns * portraits.CELL, portraits.CELL)

@@ -150,6 +150,8 @@ def test_how_a_method_was_reproduced_stands_on_its_row(summary: dict[str, Any]) 
     row = summary["rows"][0]
     assert "own" not in labels(row)
     assert "approximates its paper" in labels({**row, "reproduction": "approximated"})
+    assert "best of 4 attempts" in labels({**row, "best_of": 4})
+    assert not any(text.startswith("best of") for text in labels(row))
     assert "its paper not reproduced" in labels({**row, "reproduction": "not-reproduced"})
 
 

@@ -21,10 +21,10 @@ from idto3d.guidance.priors import open_prior
 from idto3d.identity.photo_folder import usable_photos
 from idto3d.profile import EMBEDDED, PROFILE_FILE, PUBLIC, DetectorChoice, load_profile, write_profile
 from idto3d_baselines.id_to_3d import generate, settings_of
-from idto3d_baselines.specs import GenerateRequest
+from idto3d_baselines.specs import METHODS, GenerateRequest
 from idto3d_baselines.subject import face_finders
 from idto3d_eval.networks import NETWORKS
-from idto3d_eval.pull import pull
+from idto3d_eval.pull import HEADS, pull
 from idto3d_protocols.schema import Budget
 from tests.guidance.models import conditions, face_adapter_weights
 from tests.identity.test_recogniser import MOBILE_FACE_NET
@@ -46,7 +46,8 @@ def public_folder(sd_folder: Path, tmp_path: Path) -> Path:
     adapter = weights / PUBLIC.face_adapter.file  # type: ignore[union-attr]
     adapter.parent.mkdir()
     torch.save(face_adapter_weights(unet, dimension=128, tokens=16), adapter)
-    (weights / "mean_head.npz").symlink_to(SHIPPED / "mean_head.npz")
+    for shape in HEADS:
+        (weights / shape).symlink_to(SHIPPED / shape)
     write_profile(weights, PUBLIC)
     return weights
 
@@ -165,16 +166,7 @@ def test_plumbing_real_portraits_become_a_head_under_random_denoisers(
 ) -> None:
     """Plumbing, not quality: official portraits through a real detector and a real recogniser, then two steps
     a stage under random networks of Stable Diffusion's shape; the head is a head and says what made it."""
-    recogniser = public_folder / "recogniser" / "MobileFaceNet.onnx"
-    recogniser.parent.mkdir()
-    recogniser.symlink_to(shared_data / "recogniser" / "MobileFaceNet.onnx")
-    recogniser.with_name("MobileFaceNet.card.json").write_text(json.dumps(MOBILE_FACE_NET))
-    (public_folder / "yunet.onnx").symlink_to(next((shared_data / "detector").glob("*640*.onnx")))
-    parts = {
-        "recogniser": "recogniser/MobileFaceNet.onnx",
-        "detector": DetectorChoice(kind="yunet", file="yunet.onnx"),
-    }
-    write_profile(public_folder, PUBLIC.model_copy(update=parts))
+    _with_real_readers(public_folder, shared_data)
     photos = tuple(shared_data / "portraits" / name for name in ("obama.jpg", "obama2.jpg"))
     assert usable_photos(photos, *face_finders(public_folder)) == (list(photos), [])
     small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64, "views": 2, "neutral_weight": 1.0}
@@ -196,6 +188,53 @@ def test_plumbing_real_portraits_become_a_head_under_random_denoisers(
     assert manifest.guidance_calls == 2 * (2 + 2) + 2 * 2
     neutral = read_expression(out, "neutral")
     assert 150.0 < neutral.vertices[:, 1].max() - neutral.vertices[:, 1].min() < 400.0  # mm
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fantasia3d",
+        "fantasia3d_token",
+        "dreamfusion",
+        "humannorm",
+        "tada",
+        "magic123",
+        "dreamcraft3d",
+        "sample_and_fit",
+        "photo_projection",
+    ],
+)
+def test_plumbing_baselines_run_in_the_paper_profile(
+    name: str, public_folder: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    """As above, for the adapted baselines: exactly their calls, and a head."""
+    _with_real_readers(public_folder, shared_data)
+    photos = tuple(shared_data / "portraits" / name for name in ("obama.jpg", "obama2.jpg"))
+    small = {"grid_resolution": 56, "faces": 3000, "texture_size": 64}
+    budget = BUDGET.model_copy(update={"guidance_calls": 13, "fit_steps": 4})
+    out = tmp_path / "head"
+    METHODS[name].load()(
+        GenerateRequest("somebody", photos, ("neutral", "smile"), 0, budget, public_folder, out, small)
+    )
+    assert "paper" in METHODS[name].profiles
+    assert read_manifest(out).guidance_calls == (13 if METHODS[name].needs_sds else 0)
+    neutral = read_expression(out, "neutral")
+    assert 150.0 < neutral.vertices[:, 1].max() - neutral.vertices[:, 1].min() < 400.0  # mm
+
+
+def _with_real_readers(weights: Path, shared_data: Path) -> None:
+    """A real recogniser and a real detector in a folder of weights."""
+    recogniser = weights / "recogniser" / "MobileFaceNet.onnx"
+    recogniser.parent.mkdir()
+    recogniser.symlink_to(shared_data / "recogniser" / "MobileFaceNet.onnx")
+    recogniser.with_name("MobileFaceNet.card.json").write_text(json.dumps(MOBILE_FACE_NET))
+    (weights / "yunet.onnx").symlink_to(next((shared_data / "detector").glob("*640*.onnx")))
+    parts = {
+        "recogniser": "recogniser/MobileFaceNet.onnx",
+        "detector": DetectorChoice(kind="yunet", file="yunet.onnx"),
+    }
+    write_profile(weights, PUBLIC.model_copy(update=parts))
 
 
 def _nothing(told: object) -> object:
