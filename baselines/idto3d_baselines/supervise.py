@@ -29,6 +29,7 @@ ENDING = 5.0  # seconds that killed processes have to be gone
 BECOME_SUBREAPER = 36  # prctl(2), PR_SET_CHILD_SUBREAPER: orphans of ours stay descendants
 LEAST_FILE = 4096  # bytes that even an empty file counts: a million of them fill a disk too
 MIB = 2**20
+BEYOND = 1.0  # MiB past the quota that one file may grow to: a quota that is just filled is not exceeded
 
 
 class Kept:
@@ -111,7 +112,7 @@ def supervise(request: dict[str, Any], orphaned: threading.Event) -> dict[str, A
             "stdout": "",
             "stderr": str(error),
         }
-    _bound_files(process.pid, int(request["disk_mib"] * MIB))
+    _bound_files(process.pid, int((request["disk_mib"] + BEYOND) * MIB))
     assert process.stdout is not None
     assert process.stderr is not None
     streams = Kept(process.stdout), Kept(process.stderr)
@@ -151,7 +152,7 @@ def supervise(request: dict[str, Any], orphaned: threading.Event) -> dict[str, A
 
 
 def _bound_files(pid: int, limit: int) -> None:
-    """No single file grows past the quota between two looks, and no core is dumped."""
+    """No single file fills the disk between two looks, and no core is dumped."""
     with contextlib.suppress(OSError, AttributeError, ImportError, psutil.Error):
         process = psutil.Process(pid)
         process.rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
