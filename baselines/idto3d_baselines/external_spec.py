@@ -205,7 +205,6 @@ def load_external(path: Path) -> MethodSpec:
         reproduction=spec.reproduction,
         source=spec.source,
         profiles=spec.profiles,
-        best_of=spec.best_of,
         entry=_ENTRIES[spec.kind],
         settings=spec.model_dump(mode="json"),
         origin=str(path.parent.resolve()),

@@ -77,8 +77,6 @@ class MethodSpec:
     needs_sds: bool = False
     """Whether it asks the diffusion model, and so spends exactly a protocol's guidance calls."""
     takes_prompt: bool = False
-    best_of: int = 1
-    """Attempts at a head of which it keeps one; all of them count in its budget."""
     profiles: tuple[str, ...] = ("embedded", "paper")
     entry: str = ""
     """`module:function`, where the function takes a GenerateRequest; imported only when heads are made. By

@@ -110,7 +110,7 @@ def _row(
         "conditioned_on": list(spec.conditioned_on),
         "knows_population": spec.knows_population,
         "reproduction": spec.reproduction,
-        "best_of": spec.best_of,
+        "best_of": spec.settings.get("best_of", 1),
         "licence": spec.licence,
         "source": spec.source,
         "archived": settled[f"scores/{label}"].archived,
