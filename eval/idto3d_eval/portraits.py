@@ -23,7 +23,7 @@ from idto3d_eval.store import Store
 Picture = NDArray[np.uint8]
 CELL = 150  # pixels
 YAWS = (0.0, 40.0, 90.0, 180.0)  # degrees
-CLAY = 190  # sRGB
+CLAY = 140  # sRGB
 CLOSE = 0.29  # fovy, radians
 LAMP = np.array([[0.5, 0.5, 0.7]])
 JPEG_QUALITY = 85
