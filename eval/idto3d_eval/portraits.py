@@ -23,9 +23,10 @@ from idto3d_eval.store import Store
 Picture = NDArray[np.uint8]
 CELL = 150  # pixels
 YAWS = (0.0, 40.0, 90.0, 180.0)  # degrees
-CLAY = 140  # sRGB
+CLAY = 205  # sRGB
 CLOSE = 0.29  # fovy, radians
-LAMP = np.array([[0.5, 0.5, 0.7]])
+LAMP = np.array([[0.6, 0.7, 0.5]])
+LAMP_LIGHT, AMBIENT = 0.62, 0.28
 JPEG_QUALITY = 85
 
 
@@ -75,7 +76,7 @@ def _view(mesh: TexturedMesh, yaw: float) -> Picture:
     # The lamp goes with the camera, so that a back is as well lit as a face.
     turn = camera.rotation()
     lamp = LAMP / np.linalg.norm(LAMP) @ turn
-    light = EnvironmentLight.from_lamps(lamp, np.full((1, 3), 0.45), np.full(3, 0.5))
+    light = EnvironmentLight.from_lamps(lamp, np.full((1, 3), LAMP_LIGHT), np.full(3, AMBIENT))
     return render_view(mesh, camera, light, supersample=2).colour
 
 
