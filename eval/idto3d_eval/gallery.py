@@ -78,7 +78,7 @@ def sheet(shelf: Shelf, people: int) -> bytes:
         photos = [read_photo(path) for path in shelf.photos(person)]
         rows += [_row([photos[number % len(photos)], *strip]) for number, strip in enumerate(strips)]
         rows.append(np.full((3 * GAP, rows[-1].shape[1], 3), PAPER, np.uint8))
-    return _jpeg(np.concatenate(rows[:-1]))
+    return jpeg(np.concatenate(rows[:-1]))
 
 
 def turntable(shelf: Shelf, people: int, workers: int, told: Callable[[int, int], None]) -> bytes:
@@ -149,7 +149,8 @@ def _cell(picture: Picture) -> Picture:
     return padded
 
 
-def _jpeg(picture: Picture) -> bytes:
+def jpeg(picture: Picture) -> bytes:
+    """A picture [H, W, 3] as a JPEG for documentation."""
     from PIL import Image
 
     buffer = io.BytesIO()

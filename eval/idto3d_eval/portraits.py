@@ -3,7 +3,6 @@ and in clay, beside a photo and the true head."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from idto3d.render.camera import Camera
 from idto3d.render.light import EnvironmentLight
 from idto3d.render.views import render_view
 from idto3d.whole_file import write_whole
-from idto3d_eval.gallery import TRUTH, Shelf
+from idto3d_eval.gallery import TRUTH, Shelf, jpeg
 from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Store
 
@@ -27,7 +26,6 @@ CLAY = 205  # sRGB
 CLOSE = 0.29  # fovy, radians
 LAMP = np.array([[0.6, 0.7, 0.5]])
 LAMP_LIGHT, AMBIENT = 0.62, 0.28
-JPEG_QUALITY = 85
 
 
 def write_portraits(run: Path, out: Path, people: int) -> list[Path]:
@@ -52,7 +50,7 @@ def write_portraits(run: Path, out: Path, people: int) -> list[Path]:
         rows = [_portrait(shelf, person) for person in names if shelf.head(person).is_dir()]
         if rows:
             path = out / f"{row.label}.jpg"
-            write_whole(path, _jpeg(np.concatenate(rows)))
+            write_whole(path, jpeg(np.concatenate(rows)))
             written.append(path)
     return written
 
@@ -88,11 +86,3 @@ def _square(photo: Picture) -> Picture:
     from PIL import Image, ImageOps
 
     return np.asarray(ImageOps.fit(Image.fromarray(photo), (CELL, CELL), Image.Resampling.LANCZOS))
-
-
-def _jpeg(picture: Picture) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
