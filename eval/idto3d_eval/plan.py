@@ -157,6 +157,7 @@ def _head_jobs(
         },
         entry=spec.entry,
         threads=protocol.budget_of(row).threads,
+        repeat=row.repeat,
     )
     if spec.outside:
         # A day on somebody's GPU is not spent anew because a prior of ours was trained again.
@@ -191,6 +192,7 @@ class _Layer:
         parameters: Mapping[str, Any] | None = None,
         entry: str = "",
         threads: int | None = None,
+        repeat: int = 0,
     ) -> Job:
         table = self.stages[stage]
         pinned = self.protocol.budget.threads if threads is None else threads
@@ -207,6 +209,7 @@ class _Layer:
             weights={file: sha for file, sha in self.hashes.items() if table.reads_weights(file)},
             identity=identity,
             seed=seed,
+            repeat=repeat,
             code=" ".join(code_version(name) for name in entries),
             libraries=library_versions(),
             threads=pinned,

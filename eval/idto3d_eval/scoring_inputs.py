@@ -8,7 +8,7 @@ import numpy as np
 
 from idto3d_eval.features import load_features, load_photo_embeddings, load_templates
 from idto3d_eval.reference import Gallery, Reference, load_reference
-from idto3d_eval.score import Head
+from idto3d_eval.rows.context import Head
 from idto3d_eval.stage import StageCall
 from idto3d_eval.views import view_specs
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from idto3d_protocols.schema import Protocol
+if TYPE_CHECKING:  # what a stage may read of it stands in its key by value, so its class need not
+    from idto3d_protocols.schema import Protocol
 
 Progress = Callable[[int, int, str], None]
 Facts = dict[str, Any]  # what a stage reports beside its files; "guidance_calls" is one
@@ -84,4 +85,4 @@ class ProtocolPart:
 
 def protocol_part(protocol: Protocol, fields: tuple[str, ...]) -> Protocol:
     """The protocol with only the named fields (and name and version) to be read."""
-    return cast(Protocol, ProtocolPart(protocol, fields))
+    return cast("Protocol", ProtocolPart(protocol, fields))

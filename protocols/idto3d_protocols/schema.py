@@ -45,6 +45,7 @@ class BudgetChange(Model):
     texture_steps: Annotated[int, Field(ge=0)] | None = None
     fit_steps: Annotated[int, Field(ge=0)] | None = None
     guidance_calls: Annotated[int, Field(ge=0)] | None = None
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
 
 
 class Budget(Model):
@@ -80,6 +81,8 @@ class MethodRow(Model):
     budget: BudgetChange = BudgetChange()
     photos_of: Literal["own", "next"] = "own"
     """Whose photos condition it: "next" takes those of the next identity in the list, round its end."""
+    repeat: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Which session makes it: rows that differ in nothing else are made anew, each by other processes."""
 
 
 class CameraView(Model):
@@ -153,6 +156,8 @@ class Protocol(Model):
     name: Name
     version: Annotated[int, Field(ge=1)]
     profile: Literal["embedded", "paper"]
+    question: Said
+    """What the protocol is run to find out, in one sentence."""
     description: Annotated[str, Field(min_length=1, max_length=2000)]
     population: Population
     methods: Annotated[tuple[MethodRow, ...], Field(min_length=1, max_length=100)]
@@ -164,6 +169,8 @@ class Protocol(Model):
     views: Annotated[tuple[View, ...], Field(min_length=1, max_length=500)]
     resolution: Annotated[int, Field(ge=32, le=2048)]
     metrics: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    recognisers: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
+    """Other face recognisers that read the same crops, shown beside the one that scores; none decides."""
     statistics: Statistics
     paper_numbers: Annotated[tuple[PaperNumber, ...], Field(max_length=200)] = ()
     """Numbers from papers, to stand under the result; they change none of it."""
@@ -179,6 +186,7 @@ class Protocol(Model):
         _each_once("lights.name", (light.name for light in self.lights))
         _each_once("views", (view.name for view in self.views))
         _each_once("metrics", self.metrics)
+        _each_once("recognisers", self.recognisers)
         _known("views.camera", (view.camera for view in self.views), [camera.name for camera in self.cameras])
         _known("views.light", (view.light for view in self.views), [light.name for light in self.lights])
         _apart("paper_numbers.label", (number.label for number in self.paper_numbers), self.methods)

@@ -59,6 +59,7 @@ def protocol(people: int = 2, methods: str = "[{method: good, label: good}]", **
         "name": "fake",
         "version": "1",
         "profile": "embedded",
+        "question": "Are fake heads scored?",
         "description": "A protocol of fake heads.",
         "population": "{label: synthetic, split: heldout, population_seed: 0, identities: ["
         + ", ".join(f"heldout-{index:04d}" for index in range(people))

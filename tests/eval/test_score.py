@@ -10,7 +10,8 @@ from idto3d_eval.features import HeadFeatures
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.metrics.identity import identity_similarity
 from idto3d_eval.reference import Gallery, Reference
-from idto3d_eval.score import Head, score_method
+from idto3d_eval.rows.context import Head
+from idto3d_eval.score import score_method
 
 EXPRESSIONS_ASKED = ("neutral", "smile", "anger")
 VIEWS = ("front-even", "left-even", "side-side")

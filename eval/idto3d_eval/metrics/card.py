@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Direction = Literal["higher", "lower", "neither"]
-Family = Literal["identity", "expression", "geometry", "light", "cost"]
+Family = Literal["identity", "expression", "geometry", "mesh", "appearance", "light", "cost", "stability"]
 Level = Literal["view", "head", "identity", "method"]
 Statistic = Literal["mean", "ratio_of_sums", "pooled"]
 
@@ -33,6 +33,8 @@ class MetricCard:
         statistic: how rows become a method's figure: the mean over identities of each identity's mean, a
             ratio of sums over identities, or one number over pooled measurements.
         failure_modes: how an honest computation of it misleads.
+        preprocessing: what is done to images or meshes before the number is computed.
+        networks: weight files that it reads with, whose hashes stand in a run's provenance.
     """
 
     name: str
@@ -47,3 +49,5 @@ class MetricCard:
     level: Level
     failure_modes: tuple[str, ...]
     statistic: Statistic = "mean"
+    preprocessing: str = ""
+    networks: tuple[str, ...] = ()

@@ -23,7 +23,8 @@ from idto3d_eval.metrics.light import (
     relighting_drop,
 )
 from idto3d_eval.reference import Reference
-from idto3d_eval.score import Head, score_method
+from idto3d_eval.rows.context import Head
+from idto3d_eval.score import score_method
 from idto3d_eval.views import ViewSpec
 
 LAMP = EnvironmentLight.from_lamps(

@@ -1,0 +1,100 @@
+"""What rows are written from and with: a method's heads, what they are measured against, the writer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idto3d_eval.features import HeadFeatures
+from idto3d_eval.metrics import METRICS
+from idto3d_eval.metrics.card import Measurement
+from idto3d_eval.metrics.retrieval import template
+from idto3d_eval.reference import Gallery, Reference
+from idto3d_eval.tables import ScoreRow
+from idto3d_eval.views import ViewSpec
+
+ALL = ""  # over all identities, expressions or views
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head that a method made: whose, by which seed, and what is known of it.
+
+    `features` is None where there is no head; `failure` then says why. `asset` and `views` serve geometry;
+    `guidance_calls` (None where nobody knows) and `trainable_share` come from the asset's manifest.
+    """
+
+    identity: str
+    seed: int
+    features: HeadFeatures | None
+    failure: str = ""
+    asset: Path | None = None
+    views: tuple[ViewSpec, ...] = ()
+    guidance_calls: int | None = 0
+    trainable_share: float | None = None
+
+    def missing(self) -> Measurement:
+        """NaN, with the reason why there is no head."""
+        return Measurement(math.nan, self.failure or "the method made no head")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What all heads of a run are measured against.
+
+    Attributes:
+        references: by identity.
+        gallery: None where the population has none.
+        expressions: the protocol's, in order.
+    """
+
+    references: Mapping[str, Reference]
+    gallery: Gallery | None
+    expressions: Sequence[str]
+
+    def other_templates(self, identity: str) -> Floats | None:
+        """Templates [G, D] of the gallery and of the protocol's other people; None without a gallery."""
+        if self.gallery is None:
+            return None
+        own = [template(self.references[name].photos) for name in sorted(self.references) if name != identity]
+        rows = [
+            self.gallery.templates.astype(np.float64),
+            *(row[None] for row in own if np.isfinite(row).all()),
+        ]
+        return np.concatenate(rows)
+
+
+@dataclass(frozen=True)
+class RowWriter:
+    """Appends rows that share identity and seed, of the families that were asked for."""
+
+    identity: str
+    seed: int
+    wanted: frozenset[str]
+    rows: list[ScoreRow]
+
+    def write(
+        self,
+        metric: str,
+        measured: Measurement,
+        expression: str = ALL,
+        view: str = ALL,
+        identity: str | None = None,
+    ) -> None:
+        if metric not in METRICS:
+            raise KeyError(f"Found the metric {metric!r}, expected one of METRICS; give it a card first.")
+        if METRICS[metric].family not in self.wanted:
+            return
+        value, reason = measured
+        if math.isnan(value) != bool(reason):
+            raise ValueError(
+                f"Found {metric} = {value} with the reason {reason!r}, expected NaN with one, or neither."
+            )
+        who = self.identity if identity is None else identity
+        self.rows.append(ScoreRow(who, expression, view, self.seed, metric, value, reason))
