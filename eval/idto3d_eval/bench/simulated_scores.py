@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Noise = Literal["normal", "skewed"]
+NOISES: tuple[Noise, ...] = ("normal", "skewed")
 
 METRICS, SEEDS = 10, 2  # of a table
 VIEWS = np.array([-0.5, -0.1, 0.2, 0.4])  # fixed: they add up to 0

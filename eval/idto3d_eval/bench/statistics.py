@@ -57,5 +57,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     except ValueError:
         seeds = ()
     if not seeds or min(seeds) < 0:
-        raise UserError(f"Found seeds '{text}', expected whole numbers from 0 on such as 0,1,2; give --seeds so.")
+        raise UserError(
+            f"Found seeds '{text}', expected whole numbers from 0 on such as 0,1,2; give --seeds so."
+        )
     return seeds

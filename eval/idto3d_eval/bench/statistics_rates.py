@@ -13,11 +13,10 @@ from scipy import special
 
 from idto3d_eval import statistics
 from idto3d_eval.bench.bars import Bar
-from idto3d_eval.bench.simulated_scores import QUALITY, Noise, Simulated, gap_sd, simulate
+from idto3d_eval.bench.simulated_scores import NOISES, QUALITY, Noise, Simulated, gap_sd, simulate
 
 ALPHA, LEVEL, RESAMPLES = 0.05, 0.95, 2000
 IDENTITIES = (8, 12, 20, 50)
-NOISES: tuple[Noise, ...] = ("normal", "skewed")
 COVERED_FROM = 12  # identities; below, coverage is printed as it is
 PROMISED = 0.8  # the power at which effects of known size are set
 REJECTS, FAMILY, COVERS, POWER = 0.014, 0.064, 0.02, 0.05  # the bars: ±, at most, ±, ±
@@ -96,7 +95,7 @@ def measure_cell(identities: int, noise: Noise, seed: int, runs: int) -> Rates:
 def promised_effect(identities: int) -> float:
     """The effect that `power` promises to find in eight of ten runs, by bisection."""
     low, high = 0.0, 5.0 * gap_sd()
-    for _ in range(20):
+    for _ in range(12):
         middle = (low + high) / 2.0
         enough = statistics.power_at(identities, middle, gap_sd(), ALPHA) >= PROMISED
         low, high = (low, middle) if enough else (middle, high)
@@ -132,9 +131,7 @@ def _naive(run: Simulated) -> dict[str, float]:
     rows = run.scores.reshape(2, -1, run.scores.shape[-1])
     count = rows.shape[1]
     means, variances = rows.mean(1), rows.var(1, ddof=1) / count
-    tests = 2.0 * special.stdtr(
-        2.0 * count - 2.0, -np.abs(means[0] - means[1]) / np.sqrt(variances.sum(0))
-    )
+    tests = 2.0 * special.stdtr(2.0 * count - 2.0, -np.abs(means[0] - means[1]) / np.sqrt(variances.sum(0)))
     reach = special.stdtrit(count - 1.0, (1.0 + LEVEL) / 2.0)
     return {
         "naive rejects": float(np.mean(tests <= ALPHA)),

@@ -37,8 +37,11 @@ def sign_flip_p(gaps: ArrayLike, resamples: int, seed: int = 0) -> float:
         In (0, 1]: the share of patterns whose sum is at least as far from 0 as the observed one, exactly below
         20 identities; of drawn patterns and the observed one above (Phipson & Smyth 2010).
     """
-    values = np.sort(np.asarray(gaps, dtype=np.float64))
-    reached = abs(values.sum()) - _ROUNDING * np.abs(values).sum()
+    values = np.asarray(gaps, dtype=np.float64)
+    observed = abs(np.sort(values).sum())
+    # Flips know no signs and no order, so that neither changes a bit.
+    values = np.sort(np.abs(values))
+    reached = observed - _ROUNDING * values.sum()
     if reached <= 0:
         return 1.0
     if values.size < EXACT_BELOW:
