@@ -1,8 +1,8 @@
-"""Scores of two methods drawn from a known model, as a protocol leaves them: what `bench statistics` measures on.
+"""Scores of two methods drawn from a known model, as a protocol leaves them, for `bench statistics`.
 
-A score is a fixed effect of its view, an effect of the identity that both methods share, an effect of the method
-on that identity, one of the seed (seeds nested in identity and method), and a residual. Everything but the view
-is random, and normal or skewed alike.
+A score is a fixed effect of its view, an effect of the identity that both methods share, an effect of the
+method on that identity, one of the seed (seeds nested in identity and method), and a residual. Everything but
+the view is random, and normal or skewed alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`bench statistics`: do tests reject, intervals cover and power come as the tables say, on simulated scores?"""
+"""`bench statistics`: do tests, intervals and power keep what they promise, on simulated scores?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("runs/bench-statistics"),
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Simulate protocols of 8, 12, 20 and 50 identities with normal and skewed noise, analyse them as tables do.
+    """Simulate protocols of 8, 12, 20 and 50 identities, normal and skewed, and analyse them as tables do.
 
     Beside each figure stands that of an unpaired, unclustered analysis of the same scores.
     """
@@ -57,7 +57,5 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     except ValueError:
         seeds = ()
     if not seeds or min(seeds) < 0:
-        raise UserError(
-            f"Found seeds '{text}', expected whole numbers from 0 on such as 0,1,2; give --seeds so."
-        )
+        raise UserError(f"Found seeds '{text}', expected whole numbers from 0 on; give --seeds 0,1,2.")
     return seeds

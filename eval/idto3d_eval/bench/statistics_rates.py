@@ -127,7 +127,7 @@ def _ours(run: Simulated, effect: float, seed: int) -> dict[str, float]:
 
 
 def _naive(run: Simulated) -> dict[str, float]:
-    """The same run by the analysis that this one replaces: every row is taken as independent, none as paired."""
+    """The same run by the analysis that this replaces: each row as if independent, none as paired."""
     rows = run.scores.reshape(2, -1, run.scores.shape[-1])
     count = rows.shape[1]
     means, variances = rows.mean(1), rows.var(1, ddof=1) / count
@@ -141,7 +141,7 @@ def _naive(run: Simulated) -> dict[str, float]:
 
 
 def bars_of(cells: Sequence[Rates]) -> list[Bar]:
-    """What each cell must keep to; with fewer runs than `FULL_RUNS`, bars are wider by the runs' own error."""
+    """What each cell must keep to; with fewer runs than `FULL_RUNS`, bars widen by the error of fewer runs."""
     return [bar for cell in cells for bar in _bars_of(cell)]
 
 

@@ -1,4 +1,4 @@
-"""The figures of a table: a mean over identities, a ratio of sums, a paired difference, each with its interval."""
+"""The figures of a table: means over identities, ratios of sums, paired differences, with intervals."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def paired_effect(gaps: ArrayLike) -> float:
 
 
 def coverage_bounds(values: ArrayLike, low: float, high: float) -> tuple[float, float]:
-    """The mean if every missing value were the least possible, and the greatest: what missing ones could hide.
+    """The mean if all missing values were the least possible, and the greatest: what they could hide.
 
     Args:
         values: [I], NaN where there is none.

@@ -19,8 +19,8 @@ EXACT_BELOW = 20
 """Identities below which all sign patterns are counted; from there on they are drawn."""
 FEW, MORE = 10, 20
 """Where fewer than FEW of the drawn patterns reach the observed sum, MORE times as many are drawn, so that
-Holm's correction over a large table has small p to work with. The p of either step is valid, and the second is
-taken only where the first is below FEW / (draws + 1), so the p reported is valid too."""
+Holm's correction over a large table has small p to work with. The p of either step is valid, and the second
+is taken only where the first is at most FEW / (draws + 1), so the p reported is valid too."""
 _ROUNDING = 1e-12
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * 2.0 - 1.0  # [256, 8] of ±1
 
@@ -34,8 +34,8 @@ def sign_flip_p(gaps: ArrayLike, resamples: int, seed: int = 0) -> float:
         seed: of the draws.
 
     Returns:
-        In (0, 1]: the share of patterns whose sum is at least as far from 0 as the observed one, exactly below
-        20 identities; of drawn patterns and the observed one above (Phipson & Smyth 2010).
+        In (0, 1]: the share of patterns whose sum is at least as far from 0 as the observed one: of all
+        patterns below 20 identities, of drawn ones and the observed one above (Phipson & Smyth 2010).
     """
     values = np.asarray(gaps, dtype=np.float64)
     observed = abs(np.sort(values).sum())

@@ -1,8 +1,8 @@
 """How many identities a claim needs: the power of the paired test that the tables use, for normal gaps.
 
 Below 20 identities, exact sign flips are simulated, since their few attainable levels have no closed form.
-Above, the simulation takes the flips' p by its saddlepoint approximation (Lugannani & Rice 1980), and from 100
-on the power is that of Student's t, which sign flips approach.
+Above, the simulation takes the flips' p by its saddlepoint approximation (Lugannani & Rice 1980), and from
+100 on the power is that of Student's t, which sign flips approach.
 """
 
 from __future__ import annotations

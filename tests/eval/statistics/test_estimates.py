@@ -1,4 +1,4 @@
-"""Estimates and their intervals: closed forms, an independent bootstrap, invariances, and what no spread means."""
+"""Estimates and their intervals: closed forms, an independent bootstrap, invariances, no spread."""
 
 from __future__ import annotations
 
