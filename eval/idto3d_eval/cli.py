@@ -19,6 +19,7 @@ from idto3d_eval import (
     generate_command,
     methods_commands,
     models_commands,
+    power_command,
     protocol_commands,
 )
 from idto3d_eval.catalogue import NOUNS, Noun
@@ -146,6 +147,7 @@ def pack(
 
 app.command("generate")(generate_command.command)
 app.command("gallery")(gallery_command.command)
+app.command("power")(power_command.command)
 
 
 @app.command()

@@ -17,6 +17,7 @@ def command(
     quick: Annotated[
         bool, typer.Option("--quick", help="100 runs and one seed; bars widen by the error of fewer runs.")
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 2,
     out: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("runs/bench-statistics"),
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -32,7 +33,7 @@ def command(
     if quick:
         runs, asked = QUICK_RUNS, asked[:1]
     with drawing_bar() as told:
-        cells = measure(runs, asked, told=told)
+        cells = measure(runs, asked, told=told, workers=workers)
     bars = bars_of(cells)
     write_figures(out / "statistics.json", bars, cells=figures(cells))
     failed = [bar for bar in bars if not bar.passed]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,11 @@ class Rates:
 
 
 def measure(
-    runs: int, seeds: Sequence[int], identities: Sequence[int] = IDENTITIES, told: Told | None = None
+    runs: int,
+    seeds: Sequence[int],
+    identities: Sequence[int] = IDENTITIES,
+    told: Told | None = None,
+    workers: int = 1,
 ) -> list[Rates]:
     """Simulate every cell.
 
@@ -60,13 +65,16 @@ def measure(
         seeds: what each cell's runs are drawn from.
         identities: numbers of them.
         told: called with ("simulating", done, of).
+        workers: processes; a cell has random numbers of its own, so that they change no bit.
     """
     cells = [(count, noise, seed) for count in identities for noise in NOISES for seed in seeds]
     found = []
-    for done, (count, noise, seed) in enumerate(cells, start=1):
-        found.append(measure_cell(count, noise, seed, runs))
-        if told is not None:
-            told("simulating", done, len(cells))
+    with ProcessPoolExecutor(workers) as pool:
+        waiting = [pool.submit(measure_cell, *cell, runs) for cell in cells]
+        for done, cell in enumerate(waiting, start=1):
+            found.append(cell.result())
+            if told is not None:
+                told("simulating", done, len(cells))
     return found
 
 
@@ -141,7 +149,7 @@ def _naive(run: Simulated) -> dict[str, float]:
 
 
 def bars_of(cells: Sequence[Rates]) -> list[Bar]:
-    """What each cell must keep to; with fewer runs than `FULL_RUNS`, bars widen by the error of fewer runs."""
+    """What each cell must keep to; with fewer runs than `FULL_RUNS`, bars widen by their larger error."""
     return [bar for cell in cells for bar in _bars_of(cell)]
 
 
