@@ -7,7 +7,8 @@ Field & Welsh 2007); paired tests flip signs (Fisher 1935); many tests are corre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ Floats = NDArray[np.float64]
 RESAMPLES, LEVEL = 2000, 0.95  # of benchmarks' intervals; protocols name their own
 EXACT_FLIPS = 14  # up to 2^14 sign patterns are all visited; above, they are drawn
 _CHUNK = 1_000_000  # numbers held at once while resampling
+_KEPT = 4_000_000  # draws of at most so many numbers are kept for the next figure
 
 
 @dataclass(frozen=True)
@@ -170,12 +172,23 @@ def sign_flip_p(gaps: ArrayLike, resamples: int, seed: int = 0) -> float:
         patterns = np.arange(2**values.size)[:, None] >> np.arange(values.size) & 1
         sums = (patterns * 2.0 - 1.0) @ values
         return float(np.mean(np.abs(sums) >= observed - tolerance))
-    rng = np.random.default_rng(seed)
-    hits = 0
-    for count in _chunks(resamples, values.size):
-        signs = rng.integers(0, 2, size=(count, values.size)) * 2.0 - 1.0
-        hits += int((np.abs(signs @ values) >= observed - tolerance).sum())
+    kept = values.size * resamples <= _KEPT
+    parts = [_kept_signs(values.size, resamples, seed)] if kept else _signs(values.size, resamples, seed)
+    hits = sum(int((np.abs(signs @ values) >= observed - tolerance).sum()) for signs in parts)
     return (hits + 1) / (resamples + 1)
+
+
+@functools.lru_cache(maxsize=4)
+def _kept_signs(count: int, resamples: int, seed: int) -> Floats:
+    """[B, I]: as with weights, the same for each figure of a table."""
+    return np.concatenate(list(_signs(count, resamples, seed)))
+
+
+def _signs(count: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Drawn signs of the identities, in parts."""
+    rng = np.random.default_rng(seed)
+    for draws in _chunks(resamples, count):
+        yield rng.integers(0, 2, size=(draws, count)) * 2.0 - 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -207,13 +220,24 @@ def bootstrap_means(values: Floats, resamples: int, seed: int) -> Floats:
     Returns:
         [B, C].
     """
-    rng = np.random.default_rng(seed)
     count = values.shape[0]
-    parts = []
+    if count * resamples <= _KEPT:
+        drawn: Floats = _kept_weights(count, resamples, seed) @ values / count
+        return drawn
+    return np.concatenate([part @ values / count for part in _weights(count, resamples, seed)])
+
+
+@functools.lru_cache(maxsize=4)
+def _kept_weights(count: int, resamples: int, seed: int) -> Floats:
+    """[B, I]: a table draws the same identities for each of its figures, and drawing is what takes long."""
+    return np.concatenate(list(_weights(count, resamples, seed)))
+
+
+def _weights(count: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each identity is drawn, in parts."""
+    rng = np.random.default_rng(seed)
     for draws in _chunks(resamples, count):
-        weights = rng.multinomial(count, np.full(count, 1.0 / count), size=draws)
-        parts.append(weights @ values / count)
-    return np.concatenate(parts)
+        yield rng.multinomial(count, np.full(count, 1.0 / count), size=draws).astype(np.float64)
 
 
 def percentile_bounds(draws: Floats, level: float) -> tuple[float, float]:
