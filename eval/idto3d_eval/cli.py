@@ -20,6 +20,7 @@ from idto3d_eval import (
     methods_commands,
     models_commands,
     protocol_commands,
+    run_commands,
 )
 from idto3d_eval.catalogue import NOUNS, Noun
 from idto3d_eval.data_commands import prepare
@@ -151,6 +152,9 @@ def pack(
         typer.echo(f"Left out, since they are not scored yet: {', '.join(packed.left_out)}")
 
 
+app.command("compare")(run_commands.compare)
+app.command("rescore")(run_commands.rescore)
+app.command("verify")(run_commands.verify)
 app.command("generate")(generate_command.command)
 app.command("gallery")(gallery_command.command)
 

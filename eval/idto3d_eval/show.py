@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idto3d.errors import UserError
-
 if TYPE_CHECKING:
     from rich.progress import TaskID
 

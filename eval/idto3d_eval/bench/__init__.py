@@ -15,6 +15,7 @@ from idto3d_eval.bench import (
     generator,
     interpolation,
     rasterisers,
+    scale,
     sensitivity,
     strength,
     text,
@@ -29,10 +30,11 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "interpolation": interpolation.command,
     "determinism": determinism.command,
     "sensitivity": sensitivity.command,
+    "scale": scale.command,
 }
 
 app = typer.Typer(
-    help="Measure the generator and its parts against their bounds.",
+    help="Measure the generator, its parts and the ruler against their bounds.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
