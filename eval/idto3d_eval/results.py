@@ -130,18 +130,27 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     store.write("report.html", html(protocol, store, summary, scores, measured))
     store.write("report.md", markdown(summary))
     write_tables(store, summary)
-    store.write(SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    store.write(SUMMARY, _json(summary))
     return summary
+
+
+def _json(summary: Mapping[str, Any]) -> str:
+    """JSON with a line a field and a line an entry of a list; indenting all takes longer than computing."""
+    lines = []
+    for name, value in summary.items():
+        entries = [json.dumps(entry, allow_nan=False) for entry in value] if isinstance(value, list) else []
+        text = "[\n" + ",\n".join(entries) + "\n]" if entries else json.dumps(value, allow_nan=False)
+        lines.append(f"{json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _made_of(store: Store) -> dict[str, Any]:
     """What figures and pages follow from."""
-    from idto3d_eval.summary import figures_code
-
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("*.py")), *sorted((here / "metrics").glob("*.py")), here / "report.css"]
     return {
         "scores_sha256": file_sha256(store.root / SCORES),
-        "code": " ".join([figures_code(), *(code_version(module) for module in WRITERS[1:])]),
-        "style": file_sha256(Path(__file__).with_name("report.css")),
+        "code": content_key({path.name: file_sha256(path) for path in sources})[:16],
         "refused": refused_metrics(),
     }
 

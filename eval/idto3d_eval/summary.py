@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import idto3d
 from idto3d_baselines.specs import MethodSpec
 from idto3d_eval.aggregate import aggregate
-from idto3d_eval.code_version import code_version, library_versions
+from idto3d_eval.code_version import library_versions
 from idto3d_eval.figures import HEADLINE, plain
 from idto3d_eval.identity_table import Measured
 from idto3d_eval.keys import file_sha256, weights_sha256
@@ -39,7 +39,6 @@ BLOCKS = {
     "family": "Knows the generating family",
     REFERENCE: "References",
 }
-FIGURES = ("idto3d_eval.summary:with_figures", "idto3d_eval.metrics.table")  # whose code figures depend on
 
 
 def facts(
@@ -116,11 +115,6 @@ def with_figures(
     }
     result: dict[str, Any] = plain(summary)
     return result
-
-
-def figures_code() -> str:
-    """A hash of the code that figures depend on, so that those of older code are computed anew."""
-    return " ".join(code_version(entry) for entry in FIGURES)
 
 
 def block_of(spec: MethodSpec) -> str:

@@ -92,7 +92,7 @@ def as_csv(table: MetricTable) -> str:
 def as_json(table: MetricTable) -> str:
     """The same as CSV, with what the run and the table are, and the sets as lists."""
     summary = table.summary
-    found = {
+    found: dict[str, Any] = {
         "protocol": {key: summary["protocol"][key] for key in ("name", "version", "profile")},
         "population": summary["protocol"]["population"]["label"],
         "scores_sha256": summary["provenance"]["scores_sha256"],
@@ -106,7 +106,9 @@ def as_json(table: MetricTable) -> str:
         "refused": summary.get("refused", []),
         "notes": notes(table),
     }
-    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    figures = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in found["figures"])
+    rest = json.dumps({**found, "figures": []}, ensure_ascii=False, allow_nan=False)
+    return rest.replace('"figures": []', f'"figures": [\n{figures}\n]', 1) + "\n"
 
 
 def records(table: MetricTable) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ max-T of Westfall & Young (1993, algorithm 2.8), which is never more cautious th
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from itertools import combinations
@@ -49,12 +50,14 @@ def pair_p(values: Floats, resamples: int, seed: int = 0) -> Floats:
     gaps, people, squares = gaps[:, tested], people[tested], squares[tested]
     observed = _studentised(gaps.sum(axis=0), squares, people)
     falling = np.argsort(-observed, kind="stable")
-    hits, patterns = np.zeros(len(tested)), 0
-    for signs in _signs(len(gaps), resamples, seed, max(1, _CHUNK // len(tested))):
-        drawn = _studentised(signs @ gaps, squares, people)[:, falling]
+    gaps, squares, people, observed = (array[..., falling] for array in (gaps, squares, people, observed))
+    signs = _signs(len(gaps), resamples, seed)
+    hits, patterns = np.zeros(len(tested)), len(signs)
+    step = max(1, _CHUNK // len(tested))
+    for at in range(0, patterns, step):
+        drawn = _studentised(signs[at : at + step].astype(np.float64) @ gaps, squares, people)
         largest = np.maximum.accumulate(drawn[:, ::-1], axis=1)[:, ::-1]
-        hits += (largest >= observed[falling] - _TIE * (1.0 + observed[falling])).sum(axis=0)
-        patterns += len(signs)
+        hits += (largest >= observed - _TIE * (1.0 + observed)).sum(axis=0)
     exact = len(gaps) <= EXACT_FLIPS
     p = hits / patterns if exact else (hits + 1) / (patterns + 1)
     p = np.maximum.accumulate(p)
@@ -95,31 +98,13 @@ def _studentised(sums: Floats, squares: Floats, people: NDArray[np.int64]) -> Fl
     return t
 
 
-def _signs(people: int, resamples: int, seed: int, most: int) -> list[Floats] | _Drawn:
-    """Sign patterns [*, I] in parts: all of them for few identities, drawn ones above."""
-    if people > EXACT_FLIPS:
-        return _Drawn(people, resamples, seed, most)
-    patterns = (np.arange(2**people)[:, None] >> np.arange(people) & 1) * 2.0 - 1.0
-    return [patterns[at : at + most] for at in range(0, len(patterns), most)]
-
-
-class _Drawn:
-    """Drawn sign patterns, a part at a time."""
-
-    def __init__(self, people: int, resamples: int, seed: int, most: int) -> None:
-        self._people, self._resamples, self._seed, self._most = people, resamples, seed, most
-        self._at = 0
-        self._rng = np.random.default_rng(seed)
-
-    def __iter__(self) -> _Drawn:
-        return self
-
-    def __next__(self) -> Floats:
-        size = min(self._most, self._resamples - self._at)
-        if size <= 0:
-            raise StopIteration
-        self._at += size
-        return self._rng.integers(0, 2, size=(size, self._people)) * 2.0 - 1.0
+@functools.lru_cache(maxsize=2)
+def _signs(people: int, resamples: int, seed: int) -> NDArray[np.int8]:
+    """Sign patterns [*, I]: all of them for few identities, drawn ones above; the same for each column."""
+    if people <= EXACT_FLIPS:
+        return ((np.arange(2**people)[:, None] >> np.arange(people) & 1) * 2 - 1).astype(np.int8)
+    drawn = np.random.default_rng(seed).integers(0, 2, size=(resamples, people), dtype=np.int8)
+    return drawn * np.int8(2) - np.int8(1)
 
 
 def smallest_p(people: int, resamples: int) -> float:

@@ -15,7 +15,7 @@ def command(
     cores: Annotated[int, typer.Option(min=1, help="Processor cores that the commands may use.")] = 2,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Make runs of so many rows in a temporary folder, and time the real commands in processes of their own."""
+    """Make runs of so many rows in a temporary folder, and time the real commands in their processes."""
     from idto3d_eval.bench.scale_runs import measure_scale
     from idto3d_eval.show import drawing_bar, print_rows
 

@@ -42,6 +42,7 @@ class Spent:
     """What a command took."""
 
     seconds: float
+    processor: float  # seconds that it computed, which other processes on the machine do not lengthen
     gigabytes: float  # largest resident size of its process
 
 
@@ -64,7 +65,7 @@ def measure_scale(rows: int, ordinary: int, cores: int, told: Told = lambda *_: 
         commands = {
             "report": ("report", "first"),
             "compare": ("compare", "first", "second"),
-            "report, ordinary run": ("report", "ordinary"),
+            "ordinary report": ("report", "ordinary"),
             "report again": ("report", "first"),
         }
         for at, (name, arguments) in enumerate(commands.items()):
@@ -117,7 +118,7 @@ def run_command(arguments: Sequence[str], cores: int) -> Spent:
             said.seek(0)
             text = said.read().decode(errors="replace")
             raise RuntimeError(f"Found that {' '.join(arguments)} failed: {text[-2000:]}")
-    return Spent(seconds, usage.ru_maxrss * 1024 / 1e9)
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9)
 
 
 def make_run(folder: Path, rows: int, seed: int = 0) -> int:
