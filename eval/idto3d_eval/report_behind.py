@@ -107,21 +107,29 @@ def _by_identity(summary: Entry, row: Entry, metrics: Sequence[Entry], measured:
     few = len(people) <= MANY_PEOPLE
     own = row.get("heads_of", row["label"])
     heads = [f'<a href="#{head_place(own, name)}">{escape(name)}</a>' for name in people]
-    titles = ["metric", *_FACTS, *(heads if few else ["lowest and highest identities"])]
     lines = []
     for metric in metrics:
         cell, unit, name = row["cells"][metric["name"]], metric["unit"], metric["name"]
         column = measured.get(row["label"], name)
         told = [escape(text) for text in details(cell, unit)]
-        told[3] = f'<span title="{escape(why_not(cell, most=20))}">{_shortened(told[3])}</span>'
+        told[3] = (
+            f'<span title="{escape(why_not(cell, most=20))}">{_shortened(told[3])}</span>' if told[3] else ""
+        )
         found = (
             [number(value, unit) for value in column.on(people).tolist()] if few else [_ends(column, unit)]
         )
-        title = f'<a href="#{card_place(name)}">{escape(metric["title"])}</a>'
-        cells = "".join(f"<td>{text}</td>" for text in (title, *told, *found))
-        lines.append(f'<tr id="{figure_place(row["label"], name)}">{cells}</tr>')
-    top = "".join(f"<th>{title}</th>" for title in titles)
-    return f'<div class="scroll tight"><table><tr>{top}</tr>{"".join(lines)}</table></div>'
+        lines.append((metric, [*told[:3], *found, *told[3:]]))
+    titles = [*_FACTS[:3], *(heads if few else ["lowest and highest identities"]), *_FACTS[3:]]
+    shown = [at for at in range(len(titles)) if any(cells[at] not in {"", NONE} for _, cells in lines)]
+    body = "".join(_line(row["label"], metric, [cells[at] for at in shown]) for metric, cells in lines)
+    top = "".join(f"<th>{title}</th>" for title in ["metric", *(titles[at] for at in shown)])
+    return f'<div class="scroll tight"><table><tr>{top}</tr>{body}</table></div>'
+
+
+def _line(label: str, metric: Entry, cells: Sequence[str]) -> str:
+    title = f'<a href="#{card_place(metric["name"])}">{escape(metric["title"])}</a>'
+    told = "".join(f"<td>{text}</td>" for text in (title, *cells))
+    return f'<tr id="{figure_place(label, metric["name"])}">{told}</tr>'
 
 
 def _means(row: Entry, metrics: Sequence[Entry], scores: polars.LazyFrame, by: str) -> str:
@@ -233,7 +241,7 @@ def _link(path: str, text: str = "") -> str:
     return f'<a href="{quote(path)}">{escape(text or path)}</a>'
 
 
-def _shortened(text: str, most: int = 60) -> str:
+def _shortened(text: str, most: int = 44) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -197,6 +197,9 @@ def _provenance(summary: Mapping[str, Any]) -> str:
         "machine": f"{facts['platform']}, {facts['cores']} cores, {facts['threads']} threads a worker",
         "libraries": ", ".join(f"{name} {version}" for name, version in facts["libraries"].items()),
         "weights, sha256": ", ".join(f"{name} {sha[:16]}…" for name, sha in facts["weights_sha256"].items()),
+        "made by earlier code": ", ".join(
+            f"{count} of stage {stage}" for stage, count in facts.get("earlier", {}).items()
+        ),
         "code": ", ".join(f"{stage} {code}" for stage, code in facts["code"].items()),
         "methods' code": ", ".join(f"{label} {code}" for label, code in facts["methods_code"].items()),
     }

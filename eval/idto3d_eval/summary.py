@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,11 @@ def facts(
             ],
             "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
             "failures": _failures(plan, settled),
-            "provenance": {**_provenance(plan, scores_file), "archives": _archives(plan, settled)},
+            "provenance": {
+                **_provenance(plan, scores_file),
+                "archives": _archives(plan, settled),
+                "earlier": _earlier(plan, settled),
+            },
         }
     )
     return found
@@ -228,6 +233,16 @@ def _archives(plan: Plan, settled: Mapping[str, Record]) -> dict[str, list[str]]
         if archive := settled[f"scores/{label}"].archived:
             found.setdefault(archive, []).append(label)
     return found
+
+
+def _earlier(plan: Plan, settled: Mapping[str, Record]) -> dict[str, int]:
+    """Stage -> jobs that stand as other code, weights or libraries than today's made them."""
+    stages = [
+        job.stage
+        for job in plan.jobs
+        if settled[job.name].key != job.key({need: settled[need].digest for need in job.needs})
+    ]
+    return dict(Counter(stages))
 
 
 def _headline_rank(name: str) -> tuple[int, int]:
