@@ -3,7 +3,7 @@ photos, views and meshes, and each metric's card. Files are linked relative to t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -181,34 +181,45 @@ def _head(
     for seed in protocol.seeds:
         place = f"{label}/{identity}/seed-{seed}"
         meshes = ", ".join(_link(f"heads/{place}/{name}.glb", f"{name}.glb") for name in protocol.expressions)
-        lines = []
-        for expression in protocol.expressions:
-            cells = [
-                _view(
-                    f"views/{place}/{expression}/{view.name}.png",
-                    values.get((label, identity, seed, expression, view.name), ()),
-                )
-                for view in protocol.views
+        measured = {
+            (expression, view): dict(values.get((label, identity, seed, expression, view), ()))
+            for expression in protocol.expressions
+            for view in ("", *(view.name for view in protocol.views))
+        }
+        in_views = sorted({name for (_, view), own in measured.items() if view for name in own})
+        of_heads = sorted({name for (_, view), own in measured.items() if not view for name in own})
+        lines = [
+            [
+                escape(expression),
+                *(
+                    _view(
+                        f"views/{place}/{expression}/{view.name}.png",
+                        measured[expression, view.name],
+                        in_views,
+                    )
+                    for view in protocol.views
+                ),
             ]
-            whole = "<br>".join(
-                f"{escape(metric)} {number(value, '1')}"
-                for metric, value in values.get((label, identity, seed, expression, ""), ())
-            )
-            lines.append([escape(expression), *cells, f"<small>{whole}</small>"])
-        heads = [f"seed {seed}", *(escape(view.name) for view in protocol.views), "of the whole head"]
+            for expression in protocol.expressions
+        ]
+        heads = [f"seed {seed}", *(escape(view.name) for view in protocol.views)]
+        whole = [
+            [name, *(number(measured[expression, ""].get(name), "1") for expression in protocol.expressions)]
+            for name in of_heads
+        ]
+        told = f"<p class='faint'>In each view: {', '.join(in_views)}.</p>" if in_views else ""
+        told += table(["whole head", *map(escape, protocol.expressions)], whole, 1) if whole else ""
         log = _link(f"logs/heads/{place}.log", "log")
-        parts.append(f"{table(heads, lines, 1)}<p class='faint'>Meshes: {meshes}; {log}.</p>")
+        parts.append(f"{table(heads, lines, 1)}{told}<p class='faint'>Meshes: {meshes}; {log}.</p>")
     photos = f"identities/{protocol.conditioning_identity(protocol.row(label), identity)}/conditioning/"
     scored = f"identities/{identity}/scoring/"
     links = f"{_link(photos, 'the photos that it was made from')}, {_link(scored, 'those it is scored by')}"
-    body = f'<div class="views" id="{head_place(label, identity)}"><p>{links}</p>{"".join(parts)}</div>'
+    body = f'<div class="views tight" id="{head_place(label, identity)}"><p>{links}</p>{"".join(parts)}</div>'
     return f"<details><summary>{escape(identity)}</summary>{body}</details>"
 
 
-def _view(path: str, values: Iterable[tuple[str, float]]) -> str:
-    told = "<br>".join(
-        f"<span title='{escape(metric)}'>{number(value, '1')}</span>" for metric, value in values
-    )
+def _view(path: str, values: Mapping[str, float], names: Sequence[str]) -> str:
+    told = "<br>".join(number(values.get(name), "1") for name in names)
     return f'<img loading="lazy" alt="" src="{quote(path)}"><small>{told}</small>'
 
 

@@ -188,7 +188,8 @@ def _signs(count: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Drawn signs of the identities, in parts."""
     rng = np.random.default_rng(seed)
     for draws in _chunks(resamples, count):
-        yield rng.integers(0, 2, size=(draws, count)) * 2.0 - 1.0
+        signs: Floats = rng.integers(0, 2, size=(draws, count)) * 2.0 - 1.0
+        yield signs
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

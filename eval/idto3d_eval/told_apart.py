@@ -50,7 +50,7 @@ def pair_p(values: Floats, resamples: int, seed: int = 0) -> Floats:
     gaps, people, squares = gaps[:, tested], people[tested], squares[tested]
     observed = _studentised(gaps.sum(axis=0), squares, people)
     falling = np.argsort(-observed, kind="stable")
-    gaps, squares, people, observed = (array[..., falling] for array in (gaps, squares, people, observed))
+    gaps, squares, people, observed = gaps[:, falling], squares[falling], people[falling], observed[falling]
     signs = _signs(len(gaps), resamples, seed)
     hits, patterns = np.zeros(len(tested)), len(signs)
     step = max(1, _CHUNK // len(tested))
