@@ -3,263 +3,251 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from idto3d_eval import statistics
+from idto3d_eval.estimates import Gap, bounds, gap, ratio_gap
+from idto3d_eval.figures import ALPHA, COVERAGE, HEADLINE, Cell, Comparison, Figures, Pairs
+from idto3d_eval.identity_table import Measured, measure
 from idto3d_eval.metrics import METRICS, MetricCard
-from idto3d_eval.statistics import Difference, Estimate
+from idto3d_eval.told_apart import pair_p, unattainable
 
 if TYPE_CHECKING:
     import polars
 
     from idto3d_protocols.schema import Statistics
 
-COVERAGE = "face_coverage"
-CALIBRATED = "calibrated_identity"
+PARTS = ("identity_counted", "identity_floor", "identity_ceiling")  # of the calibrated figure
 MINIMUM_COVERAGE = 0.95  # design: below this share of readable views a method is not ranked
-ALPHA = 0.05
 
-# What a reader sees first; every other metric stands in the full table.
-HEADLINE = (CALIBRATED, "joint", "rank1", "expression_accuracy", "identity_drift", "now_median", COVERAGE)
-
-Rows = Mapping[
-    str, Mapping[str, list[tuple[str, float, str]]]
-]  # method -> metric -> (identity, value, reason)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One figure of the table."""
-
-    value: float
-    low: float
-    high: float
-    valid: int
-    total: int
-    reason: str = ""  # why there is no figure
-    best: bool = False
-    tied: bool = False  # with the best of its block
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How much more of a metric one method has than another, paired on identity."""
-
-    metric: str
-    first: str
-    second: str
-    value: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    identities: int
-
-
-@dataclass(frozen=True)
-class Figures:
-    """All cells, by method and metric, and the comparisons of the first method with every other."""
-
-    cells: dict[str, dict[str, Cell]]
-    comparisons: tuple[Comparison, ...]
-    unranked: dict[str, str]  # method -> why
+Floats = NDArray[np.float64]
 
 
 def aggregate(
-    table: polars.DataFrame,
+    table: polars.DataFrame | polars.LazyFrame | Measured,
     blocks: Sequence[Sequence[str]],
     references: Sequence[str],
     families: Sequence[str],
     settings: Statistics,
+    refused: Mapping[str, str] | None = None,
 ) -> Figures:
     """The figures of a run.
 
     Args:
-        table: rows of `scores.parquet`.
+        table: rows of `scores.parquet`, read or scanned, or what `measure` made of them.
         blocks: labels of the methods that may be ranked against each other, block by block; the first label
             is compared with every other method.
         references: labels of the rows that bracket the scale and are not ranked.
         families: of metrics, as the protocol asks for them.
         settings: the protocol's statistics.
+        refused: metrics that failed their self-check, with why; none of them is reported.
     """
-    rows = _by_method(table)
-    cards = [card for card in METRICS.values() if card.family in families]
+    measured = table if isinstance(table, Measured) else measure(table)
+    cards = [
+        card for card in METRICS.values() if card.family in families and card.name not in (refused or {})
+    ]
     labels = [label for block in (*blocks, references) for label in block]
     cells = {
-        label: {card.name: _cell(rows[label], card, settings) for card in cards if _told(rows[label], card)}
+        label: {
+            card.name: cell(measured, label, card, settings) for card in cards if told(measured, label, card)
+        }
         for label in labels
     }
     unranked = {label: reason for label in labels if (reason := _unranked(cells[label]))}
+    notes, pairs = [], []
     for block in blocks:
-        for card in cards:
-            _mark_best([label for label in block if label not in unranked], card, rows, cells, settings)
-    comparisons = _comparisons(labels, cards, rows, settings)
-    return Figures(cells, comparisons, unranked)
+        members = [label for label in block if label not in unranked]
+        for group in _tables(cards):
+            tests = _mark_best(members, group, measured, cells, settings)
+            if group and group[0].name in HEADLINE:
+                people = max((len(_identities(measured, members, card)) for card in group), default=0)
+                notes.append(unattainable(people, tests, settings.bootstrap, ALPHA))
+        pairs += [found for card in cards if (found := _pairs(members, card, measured, cells, settings))]
+    comparisons = _comparisons(labels, cards, measured, settings)
+    return Figures(cells, comparisons, unranked, tuple(pairs), tuple(dict.fromkeys(filter(None, notes))))
 
 
-def difference(rows: Rows, card: MetricCard, first: str, second: str, settings: Statistics) -> Difference:
+def difference(measured: Measured, card: MetricCard, first: str, second: str, settings: Statistics) -> Gap:
     """First minus second on the identities that both have; NaN where the metric has no identities."""
     resamples, level = settings.bootstrap, settings.level
+    people = _identities(measured, (first, second), card)
     if card.statistic == "ratio_of_sums":
-        mine, other = _calibration(rows[first]), _calibration(rows[second])
-        shared = sorted(set(mine) & set(other))
-        return statistics.ratio_difference(
-            [mine[name][0] for name in shared],
-            [other[name][0] for name in shared],
-            [mine[name][1] for name in shared],
-            resamples,
-            level,
-        )
-    a, b = (_means(rows[label].get(card.name, [])) for label in (first, second))
-    shared = sorted(set(a) & set(b))
-    return statistics.paired_difference(
-        [a[name] for name in shared], [b[name] for name in shared], resamples, level
-    )
+        mine, other = (_calibration(measured, label, people) for label in (first, second))
+        return ratio_gap(mine, other, resamples, level)
+    a, b = (measured.get(label, card.name).on(people) for label in (first, second))
+    return gap(a, b, resamples, level)
 
 
-def _by_method(table: polars.DataFrame) -> Rows:
-    rows: dict[str, dict[str, list[tuple[str, float, str]]]] = defaultdict(lambda: defaultdict(list))
-    for method, metric, identity, value, reason in table.select(
-        "method", "metric", "identity", "value", "reason"
-    ).iter_rows():
-        rows[method][metric].append((identity, value, reason))
-    return rows
-
-
-def _cell(rows: Mapping[str, list[tuple[str, float, str]]], card: MetricCard, settings: Statistics) -> Cell:
+def cell(measured: Measured, label: str, card: MetricCard, settings: Statistics) -> Cell:
     """One figure: a mean over identities, a ratio of sums, or a figure the method has as a whole."""
-    found = rows.get(card.name, [])
-    reason = next((text for _, value, text in found if not math.isfinite(value)), "")
     if card.statistic == "ratio_of_sums":
-        pairs = _calibration(rows)
-        value, low, high = statistics.ratio_of_sums(
-            [pair[0] for pair in pairs.values()],
-            [pair[1] for pair in pairs.values()],
-            settings.bootstrap,
-            settings.level,
-        )
-        valid = sum(all(math.isfinite(part) for part in pair) for pair in pairs.values())
-        return Cell(
-            value, low, high, valid, len(pairs), "" if math.isfinite(value) else _calibration_reason(rows)
-        )
+        return _ratio_cell(measured, label, settings)
+    column = measured.get(label, card.name)
+    valid, total = int(column.valid.sum()), int(column.total.sum())
     if card.statistic == "pooled" or card.level == "method":
-        values = [value for _, value, _ in found if math.isfinite(value)]
-        value = float(np.mean(values)) if values else math.nan
-        return Cell(value, math.nan, math.nan, len(values), len(found), "" if values else reason)
-    estimate = _estimate(found, settings)
+        known = column.valid > 0
+        value = float((column.means[known] * column.valid[known]).sum() / valid) if valid else math.nan
+        return Cell(value, math.nan, math.nan, valid, total, "" if valid else column.reason)
+    estimate = statistics.mean_interval(
+        column.means, column.identities, settings.bootstrap, settings.level, bounds=(card.low, card.high)
+    )
+    least, most = bounds(column, card)
     return Cell(
         estimate.value,
         estimate.low,
         estimate.high,
-        estimate.valid,
-        estimate.total,
-        "" if estimate.known else reason,
+        valid,
+        total,
+        "" if estimate.known else column.reason,
+        interval=estimate.method,
+        why_not=column.reasons,
+        least=least,
+        most=most,
     )
 
 
-def _estimate(found: Sequence[tuple[str, float, str]], settings: Statistics) -> Estimate:
-    values = [value for _, value, _ in found]
-    return statistics.mean_interval(values, [row[0] for row in found], settings.bootstrap, settings.level)
-
-
-def _means(found: Sequence[tuple[str, float, str]]) -> dict[str, float]:
-    return statistics.identity_means([value for _, value, _ in found], [row[0] for row in found])
-
-
-def _calibration(rows: Mapping[str, list[tuple[str, float, str]]]) -> dict[str, tuple[float, float]]:
-    """Identity -> (s - floor, ceiling - floor), of the rows that the identity metric leaves."""
-    counted, floor, ceiling = (
-        _means(rows.get(name, [])) for name in ("identity_counted", "identity_floor", "identity_ceiling")
+def told(measured: Measured, label: str, card: MetricCard) -> bool:
+    """Whether a row's scores have anything of a metric."""
+    return measured.has(label, card.name) or (
+        card.statistic == "ratio_of_sums" and measured.has(label, PARTS[0])
     )
-    return {
-        name: (
-            counted[name] - floor.get(name, math.nan),
-            ceiling.get(name, math.nan) - floor.get(name, math.nan),
-        )
-        for name in counted
-    }
 
 
-def _calibration_reason(rows: Mapping[str, list[tuple[str, float, str]]]) -> str:
-    for name in ("identity_counted", "identity_floor", "identity_ceiling"):
-        for _, value, reason in rows.get(name, []):
-            if not math.isfinite(value):
-                return reason
-    return "the true head is no nearer to its photos than impostors are"
+def _ratio_cell(measured: Measured, label: str, settings: Statistics) -> Cell:
+    people = measured.get(label, PARTS[0]).identities
+    parts = _calibration(measured, label, people)
+    value, low, high = statistics.ratio_of_sums(*parts, settings.bootstrap, settings.level)
+    valid = int(np.isfinite(np.stack(parts)).all(axis=0).sum())
+    columns = [measured.get(label, name) for name in PARTS]
+    why_not = next((column.reasons for column in columns if column.reasons), ())
+    reason = why_not[0][0] if why_not else "the true head is no nearer to its photos than impostors are"
+    return Cell(
+        value,
+        low,
+        high,
+        valid,
+        len(people),
+        "" if math.isfinite(value) else reason,
+        interval=f"{statistics.interval_method(valid)}, all three parts together",
+        why_not=why_not,
+    )
 
 
-def _told(rows: Mapping[str, list[tuple[str, float, str]]], card: MetricCard) -> bool:
-    return card.name in rows or (card.statistic == "ratio_of_sums" and "identity_counted" in rows)
+def _calibration(measured: Measured, label: str, people: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """[I] s - floor and ceiling - floor, of the rows that the identity metric leaves."""
+    counted, floor, ceiling = (measured.get(label, name).on(people) for name in PARTS)
+    return counted - floor, ceiling - floor
+
+
+def _identities(measured: Measured, labels: Sequence[str], card: MetricCard) -> tuple[str, ...]:
+    name = PARTS[0] if card.statistic == "ratio_of_sums" else card.name
+    return tuple(sorted({who for label in labels for who in measured.get(label, name).identities}))
 
 
 def _unranked(cells: Mapping[str, Cell]) -> str:
-    cell = cells.get(COVERAGE)
-    if cell is None:
+    found = cells.get(COVERAGE)
+    if found is None:
         return ""
-    if not math.isfinite(cell.value):
-        return cell.reason or "no view could be read"
-    if cell.value < MINIMUM_COVERAGE:
-        return f"faces read in {cell.value:.0%} of its views, expected {MINIMUM_COVERAGE:.0%}"
+    if not math.isfinite(found.value):
+        return found.reason or "no view could be read"
+    if found.value < MINIMUM_COVERAGE:
+        return f"faces read in {found.value:.0%} of its views, expected {MINIMUM_COVERAGE:.0%}"
     return ""
+
+
+def _tables(cards: Sequence[MetricCard]) -> list[list[MetricCard]]:
+    """The tables over whose metrics Holm corrects: the headline, and what is left of each family."""
+    ranked = [card for card in cards if card.better != "neither" and card.name != COVERAGE]
+    headline = [card for card in ranked if card.name in HEADLINE]
+    rest = [card for card in ranked if card.name not in HEADLINE]
+    families = dict.fromkeys(card.family for card in rest)
+    return [headline, *([card for card in rest if card.family == name] for name in families)]
 
 
 def _mark_best(
     labels: Sequence[str],
-    card: MetricCard,
-    rows: Rows,
+    cards: Sequence[MetricCard],
+    measured: Measured,
     cells: dict[str, dict[str, Cell]],
     settings: Statistics,
-) -> None:
-    """Marks the best of a block, and all that cannot be told from it (Holm over the column)."""
-    if card.better == "neither":
-        return
-    known = [
-        label
-        for label in labels
-        if card.name in cells[label] and math.isfinite(cells[label][card.name].value)
-    ]
-    if len(known) < 2:
-        return
-    sign = 1.0 if card.better == "higher" else -1.0
-    best = max(known, key=lambda label: sign * cells[label][card.name].value)
-    others = [label for label in known if label != best]
-    adjusted = statistics.holm([difference(rows, card, best, label, settings).p for label in others])
-    tied = [label for label, p in zip(others, adjusted, strict=True) if not p < ALPHA]
-    for label in (best, *tied):
-        cell = cells[label][card.name]
-        cells[label][card.name] = Cell(**{**asdict(cell), "best": label == best, "tied": bool(tied)})
+) -> int:
+    """Marks the best of a block in every metric of a table, and all that cannot be told from it.
+
+    Returns:
+        How many tests Holm corrected over.
+    """
+    tests: list[tuple[MetricCard, str, str, Gap]] = []
+    for card in cards:
+        known = _by_value(labels, card, cells)
+        if len(known) < 2:
+            continue
+        best, others = known[0], known[1:]
+        cells[best][card.name] = replace(cells[best][card.name], best=True)
+        tests += [(card, best, label, difference(measured, card, best, label, settings)) for label in others]
+    adjusted = statistics.holm([found.p for *_, found in tests])
+    for (card, best, label, found), p in zip(tests, adjusted, strict=True):
+        tied = not p < ALPHA
+        own = replace(cells[label][card.name], to_best=found, p_holm=p, tied=tied)
+        cells[label][card.name] = own
+        if tied:
+            cells[best][card.name] = replace(cells[best][card.name], tied=True)
+    return sum(math.isfinite(found.p) for *_, found in tests)
+
+
+def _pairs(
+    labels: Sequence[str],
+    card: MetricCard,
+    measured: Measured,
+    cells: dict[str, dict[str, Cell]],
+    settings: Statistics,
+) -> Pairs | None:
+    """All pairs of a block in one metric; writes the ranks' intervals into the cells."""
+    order = _by_value(labels, card, cells) if card.better != "neither" and card.name != COVERAGE else []
+    if len(order) < 2:
+        return None
+    people = _identities(measured, order, card)
+    ratio = card.statistic == "ratio_of_sums"
+    values = np.stack(
+        [
+            _calibration(measured, label, people)[0] if ratio else measured.get(label, card.name).on(people)
+            for label in order
+        ]
+    )
+    if len(people) > 1:
+        assert card.better != "neither"
+        ranks = statistics.rank_intervals(values, card.better, settings.bootstrap, settings.level)
+        for label, rank in zip(order, ranks, strict=True):
+            cells[label][card.name] = replace(cells[label][card.name], rank=rank)
+    p = pair_p(values, settings.bootstrap)
+    upper = tuple(tuple(p[at, at + 1 :].tolist()) for at in range(len(order) - 1))
+    return Pairs(card.name, tuple(order), upper)
+
+
+def _by_value(labels: Sequence[str], card: MetricCard, cells: Mapping[str, Mapping[str, Cell]]) -> list[str]:
+    """The labels that have a figure, the best first."""
+    sign = -1.0 if card.better == "higher" else 1.0
+    known = [label for label in labels if card.name in cells[label]]
+    known = [label for label in known if math.isfinite(cells[label][card.name].value)]
+    return sorted(known, key=lambda label: sign * cells[label][card.name].value)
 
 
 def _comparisons(
-    labels: Sequence[str], cards: Sequence[MetricCard], rows: Rows, settings: Statistics
+    labels: Sequence[str], cards: Sequence[MetricCard], measured: Measured, settings: Statistics
 ) -> tuple[Comparison, ...]:
     """The first method against every other, over the headline metrics that have identities; Holm over all."""
-    asked: list[tuple[MetricCard, str, Difference]] = []
+    asked: list[tuple[MetricCard, str, Gap]] = []
     for card in cards:
         if card.name in HEADLINE and card.name != COVERAGE and card.statistic != "pooled":
             for other in labels[1:]:
-                if _told(rows[labels[0]], card) and _told(rows[other], card):
-                    asked.append((card, other, difference(rows, card, labels[0], other, settings)))
-    adjusted = statistics.holm([gap.p for _, _, gap in asked])
+                if told(measured, labels[0], card) and told(measured, other, card):
+                    asked.append((card, other, difference(measured, card, labels[0], other, settings)))
+    adjusted = statistics.holm([found.p for _, _, found in asked])
     return tuple(
-        Comparison(card.name, labels[0], other, gap.value, gap.low, gap.high, gap.p, p, gap.identities)
-        for (card, other, gap), p in zip(asked, adjusted, strict=True)
+        Comparison(card.name, labels[0], other, p_holm=p, **asdict(found))
+        for (card, other, found), p in zip(asked, adjusted, strict=True)
     )
-
-
-def plain(value: Any) -> Any:
-    """Figures in JSON's types, NaN as null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return plain(asdict(value))
-    return value

@@ -81,6 +81,59 @@ def share_chart(title: str, series: Sequence[tuple[str, Sequence[float]]], shown
     return "".join([*parts, "</svg>"]) + legend([name for name, _ in series], shown)
 
 
+def line_chart(title: str, x: str, y: str, series: Mapping[str, Sequence[Sequence[float]]]) -> str:
+    """Points joined by lines, a colour a series.
+
+    Args:
+        title: what is shown.
+        x, y: what the axes say.
+        series: name -> [[x, y], …]; points that are not finite are left out.
+    """
+    kept = {
+        name: [(float(px), float(py)) for px, py in points if _drawable(px) and _drawable(py)]
+        for name, points in series.items()
+    }
+    flat = [point for points in kept.values() for point in points]
+    if not flat:
+        return ""
+    height, left = 300, 52
+    top, bottom = 46, height - 42
+    low, high, ticks = axis(min(px for px, _ in flat), max(px for px, _ in flat))
+    least, most, marks = axis(min(py for _, py in flat), max(py for _, py in flat))
+    across = _scale(low, high, left=left)
+
+    def up(value: float) -> float:
+        return bottom - (value - least) / (most - least) * (bottom - top)
+
+    parts = [_open(height, title), _grid(ticks, across, top, bottom)]
+    for mark in marks:
+        parts.append(
+            f'<line class="grid" x1="{left}" x2="{WIDTH - _RIGHT}" y1="{up(mark):.1f}" y2="{up(mark):.1f}"/>'
+            f'<text class="tick" x="{left - 6}" y="{up(mark) + 4:.1f}" text-anchor="end">{mark:g}</text>'
+        )
+    parts.append(f'<text class="tick" x="0" y="{top - 12}">{escape(y)}</text>')
+    middle = (left + WIDTH - _RIGHT) / 2
+    parts.append(
+        f'<text class="tick" x="{middle:g}" y="{height - 6}" text-anchor="middle">{escape(x)}</text>'
+    )
+    colours = {name: index for index, name in enumerate(kept)}
+    for name, points in kept.items():
+        path = " ".join(f"{across(px):.1f},{up(py):.1f}" for px, py in points)
+        colour = f'style="--c:var(--s{colours[name] % SERIES})"'
+        parts.append(
+            f'<polyline class="curve" {colour} points="{path}"><title>{escape(name)}</title></polyline>'
+        )
+        parts += [
+            f'<circle class="dot" {colour} cx="{across(px):.1f}" cy="{up(py):.1f}" r="2.5"/>'
+            for px, py in points
+        ]
+    return "".join([*parts, "</svg>"]) + legend(list(kept), colours)
+
+
+def _drawable(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
 def legend(names: Sequence[str], shown: Mapping[str, int]) -> str:
     """Names beside their colours."""
     keys = (

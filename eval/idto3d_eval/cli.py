@@ -21,6 +21,7 @@ from idto3d_eval import (
     models_commands,
     power_command,
     protocol_commands,
+    run_commands,
 )
 from idto3d_eval.catalogue import NOUNS, Noun
 from idto3d_eval.data_commands import prepare
@@ -123,11 +124,18 @@ def report(
     name: Annotated[str, typer.Argument(help="The run's name.")],
     runs: Runs = Path("runs"),
     markdown: Annotated[bool, typer.Option("--markdown", help="Print it whole, as Markdown.")] = False,
+    kind: Annotated[
+        str | None, typer.Option("--format", help="Print one table: latex, markdown, csv or json.")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="The table's metrics, between commas; the headline by default.")
+    ] = None,
 ) -> None:
-    """Show a run's result table again, and where its report lies."""
+    """Show a run's result table, figures anew where rows or code have changed, and where its report lies."""
     from idto3d_eval.show import print_report
 
-    print_report(runs / name, markdown)
+    chosen = [name.strip() for name in metrics.split(",") if name.strip()] if metrics is not None else None
+    print_report(runs / name, kind, chosen, markdown)
 
 
 @app.command("archive")
@@ -145,6 +153,9 @@ def pack(
         typer.echo(f"Left out, since they are not scored yet: {', '.join(packed.left_out)}")
 
 
+app.command("compare")(run_commands.compare)
+app.command("rescore")(run_commands.rescore)
+app.command("verify")(run_commands.verify)
 app.command("generate")(generate_command.command)
 app.command("gallery")(gallery_command.command)
 app.command("power")(power_command.command)

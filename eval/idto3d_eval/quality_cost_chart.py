@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
@@ -29,8 +30,9 @@ def figures(summary: Mapping[str, Any]) -> str:
     return f"<p class='faint'>{lines}</p><div class=\"charts\">{drawn}</div>" if drawn else ""
 
 
+@functools.lru_cache(maxsize=8)
 def panel_scene(panel: Panel) -> Scene:
-    """One panel, laid out."""
+    """One panel, laid out; the page and the sheet of all panels show the same one."""
     values = [value for point in panel.points for value in (point.value, point.low, point.high)]
     values += [value for _, value in panel.brackets]
     finite = [value for value in values if math.isfinite(value)]

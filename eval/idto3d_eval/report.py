@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from idto3d_eval.added_text import refused_lines, sections_markdown
 from idto3d_eval.figures_text import (
     calls,
     given,
@@ -18,6 +19,8 @@ from idto3d_eval.figures_text import (
     valid,
 )
 from idto3d_eval.paper_numbers import HEADS, NOTE, TITLE, paper_row
+from idto3d_eval.table_of import table_of
+from idto3d_eval.table_text import set_lines
 
 COSTS = ("seconds a head", "guidance calls a head", "peak memory")
 
@@ -34,10 +37,15 @@ def markdown(summary: Mapping[str, Any]) -> str:
         protocol["description"],
         population_sentence(protocol),
         headline_table(summary),
-        f"★ best of its block; = cannot be told from the best (paired on identity, Holm over the column); "
+        f"★ best of its block; = cannot be told from the best (paired on identity, Holm over all such "
+        f"tests of the block in this table); "
         f"brackets: {protocol['statistics']['level']:.0%} interval, bootstrap over identities.",
+        *summary.get("notes", ()),
+        *refused_lines(summary),
+        *_told_apart_section(summary),
         *_paper_section(summary),
         *_comparison_section(summary),
+        *sections_markdown(summary),
         *_failure_section(summary),
         "## Again",
         f"    {summary['provenance']['command']}",
@@ -103,8 +111,8 @@ def _comparison_section(summary: Mapping[str, Any]) -> list[str]:
     known = titles(summary)
     level = f"{summary['protocol']['statistics']['level']:.0%}"
     lines = [
-        _line(["metric", "difference", f"{level} interval", "p (Holm)", "identities"]),
-        _line(["---", "---:", "---:", "---:", "---:"]),
+        _line(["metric", "difference", f"{level} interval", "effect", "p (Holm)", "identities"]),
+        _line(["---", *["---:"] * 5]),
     ]
     for gap in found:
         metric = known[gap["metric"]]
@@ -112,11 +120,18 @@ def _comparison_section(summary: Mapping[str, Any]) -> list[str]:
             f"{metric['title']}: {gap['first']} − {gap['second']}",
             number(gap["value"], metric["unit"]),
             interval(gap, metric["unit"]),
+            number(gap.get("effect"), "1"),
             number(gap["p_holm"], "1"),
             str(gap["identities"]),
         ]
         lines.append(_line(cells))
     return [f"## {found[0]['first']} against the others, paired on identity", "\n".join(lines)]
+
+
+def _told_apart_section(summary: Mapping[str, Any]) -> list[str]:
+    lines = [f"- {block}, {metric}: {runs}" for block, metric, runs in set_lines(table_of(summary))]
+    note = "No pair in a set can be told apart (all pairs at once, step-down max-T); sets stand between bars."
+    return ["## What cannot be told apart", note, "\n".join(lines)] if lines else []
 
 
 def _paper_section(summary: Mapping[str, Any]) -> list[str]:

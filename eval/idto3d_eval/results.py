@@ -1,4 +1,5 @@
-"""The end of a run: tables, summary and report in its folder, written once for one set of finished jobs."""
+"""The end of a run: tables, summary and report in its folder, written once for one set of finished jobs, and
+written anew where figures are older than the rows or the code that they follow from."""
 
 from __future__ import annotations
 
@@ -6,25 +7,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.plan import Plan
+from idto3d_eval.refused import refused_metrics
+from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Record, Store
 
-SUMMARY = "summary.json"
-FILES = (
-    "scores.parquet",
-    "costs.parquet",
-    "contact_sheet.png",
-    "methods.jpg",
-    "quality_cost.svg",
-    "quality_cost.png",
-    "report.html",
-    "report.md",
-    SUMMARY,
-)
+if TYPE_CHECKING:
+    from idto3d_protocols.schema import Protocol
+
+SUMMARY, SCORES = "summary.json", "scores.parquet"
+PICTURES = ("contact_sheet.png", "methods.jpg", "quality_cost.svg", "quality_cost.png")
+PAGES = ("report.html", "report.md", SUMMARY)
+FILES = (SCORES, "costs.parquet", *PICTURES, *PAGES)
 WRITERS = ("idto3d_eval.results", "idto3d_eval.report_html", "idto3d_eval.report")
 
 
@@ -41,27 +40,44 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
     if store.current(SUMMARY, key) and all((store.root / name).exists() for name in FILES):
         return read_summary(store)
     from idto3d_eval.contact_sheet import contact_sheet_png, methods_jpeg
-    from idto3d_eval.quality_cost_chart import sheet
-    from idto3d_eval.report import markdown
-    from idto3d_eval.report_html import html
-    from idto3d_eval.scene import png, standalone_svg
-    from idto3d_eval.summary import summarise
+    from idto3d_eval.summary import facts
     from idto3d_eval.tables import cost_table, parquet_bytes, score_table
 
-    scores, costs = score_table(plan, store, settled), cost_table(plan, settled)
-    stored = store.write("scores.parquet", parquet_bytes(scores))
+    costs = cost_table(plan, settled)
+    stored = store.write(SCORES, parquet_bytes(score_table(plan, store, settled)))
     store.write("costs.parquet", parquet_bytes(costs))
-    summary = summarise(plan, settled, scores, costs, stored)
     store.write("contact_sheet.png", contact_sheet_png(plan.protocol, store, settled))
     store.write("methods.jpg", methods_jpeg(plan.protocol, store, settled))
-    quality_cost = sheet(summary)
-    store.write("quality_cost.svg", standalone_svg(quality_cost))
-    store.write("quality_cost.png", png(quality_cost))
-    store.write("report.html", html(plan, store, settled, summary, scores))
-    store.write("report.md", markdown(summary))
-    store.write(SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    _write_pages(store, plan.protocol, facts(plan, settled, costs, stored))
     store.note(Record(SUMMARY, key, "done", ""))
     return read_summary(store)
+
+
+def refresh(store: Store) -> tuple[dict[str, Any], str]:
+    """A finished run's summary, with figures that are those of its rows and of today's code.
+
+    Figures, pages and tables are written anew where `scores.parquet` is another than the one they were
+    computed from, or where code that they depend on, or the record of the self-check, has changed since.
+    Heads, readings and scores are left as they are.
+
+    Returns:
+        The summary, and why it was computed anew, "" where it stood.
+
+    Raises:
+        UserError: the folder holds no finished run.
+    """
+    if not (store.root / SUMMARY).is_file() or not (store.root / SCORES).is_file():
+        raise UserError(
+            f"Found no finished run at {store.root}, expected its {SUMMARY} and {SCORES}; run its protocol "
+            "first."
+        )
+    known = read_summary(store)
+    now, before = _made_of(store), known.get("figures_of")
+    if before == now and all((store.root / name).is_file() for name in PAGES):
+        return known, ""
+    why = _why(before, now)
+    known["provenance"]["scores_sha256"] = now["scores_sha256"]
+    return _write_pages(store, protocol_of(store), known), why
 
 
 def results_key(plan: Plan, settled: Mapping[str, Record]) -> str:
@@ -72,11 +88,78 @@ def results_key(plan: Plan, settled: Mapping[str, Record]) -> str:
             "protocol": plan.protocol.model_dump(mode="json"),
             "code": [code_version(module) for module in WRITERS],
             "style": file_sha256(Path(__file__).with_name("report.css")),
+            "refused": refused_metrics(),
         }
     )
 
 
 def read_summary(store: Store) -> dict[str, Any]:
-    """What `summary.json` holds."""
-    summary: dict[str, Any] = json.loads((store.root / SUMMARY).read_text(encoding="utf-8"))
+    """What `summary.json` holds.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = store.root / SUMMARY
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"Found no summary that can be read at {path} ({error}); run its protocol again."
+        ) from None
     return summary
+
+
+def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures from the rows on disk, and all pages and tables that show them."""
+    import polars
+
+    from idto3d_eval.identity_table import measure
+    from idto3d_eval.quality_cost_chart import sheet
+    from idto3d_eval.report import markdown
+    from idto3d_eval.report_html import html
+    from idto3d_eval.scene import png, standalone_svg
+    from idto3d_eval.summary import with_figures
+    from idto3d_eval.table_files import write_tables
+
+    scores = polars.scan_parquet(store.root / SCORES)
+    measured = measure(scores)
+    summary = {**with_figures(known, protocol, scores, measured, store), "figures_of": _made_of(store)}
+    quality_cost = sheet(summary)
+    store.write("quality_cost.svg", standalone_svg(quality_cost))
+    store.write("quality_cost.png", png(quality_cost))
+    store.write("report.html", html(protocol, store, summary, scores, measured))
+    store.write("report.md", markdown(summary))
+    write_tables(store, summary)
+    store.write(SUMMARY, _json(summary))
+    return summary
+
+
+def _json(summary: Mapping[str, Any]) -> str:
+    """JSON with a line a field and a line an entry of a list; indenting all takes longer than computing."""
+    lines = []
+    for name, value in summary.items():
+        entries = [json.dumps(entry, allow_nan=False) for entry in value] if isinstance(value, list) else []
+        text = "[\n" + ",\n".join(entries) + "\n]" if entries else json.dumps(value, allow_nan=False)
+        lines.append(f"{json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _made_of(store: Store) -> dict[str, Any]:
+    """What figures and pages follow from."""
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("*.py")), *sorted((here / "metrics").glob("*.py")), here / "report.css"]
+    return {
+        "scores_sha256": file_sha256(store.root / SCORES),
+        "code": content_key({path.name: file_sha256(path) for path in sources})[:16],
+        "refused": refused_metrics(),
+    }
+
+
+def _why(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
+    if before is None:
+        return "it had no figures of today's form"
+    if before["scores_sha256"] != now["scores_sha256"]:
+        return f"{SCORES} is another than the one they were computed from"
+    if before["refused"] != now["refused"]:
+        return "other metrics pass their self-check"
+    return "code that they follow from has changed" if before != now else "a page was missing"

@@ -126,7 +126,7 @@ def png(scene: Scene) -> bytes:
     for shape in scene.shapes:
         _draw(draw, shape)
     buffer = io.BytesIO()
-    canvas.reduce(_FINE // _SHOWN).save(buffer, "PNG", optimize=True)
+    canvas.reduce(_FINE // _SHOWN).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idto3d.errors import UserError
-
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -49,23 +47,37 @@ def print_fields(fields: Mapping[str, Any] | str, as_json: bool = False) -> None
             print(f"{name if index == 0 else '':<{width}}  {line}".rstrip())
 
 
-def print_report(folder: Path, markdown: bool = False) -> None:
-    """Print a finished run's table and its report's path, or the whole report as Markdown.
+def print_report(
+    folder: Path, kind: str | None = None, metrics: Sequence[str] | None = None, markdown: bool = False
+) -> None:
+    """Print a finished run's table and its report's path, or one table in a format, or the whole as Markdown.
+
+    Figures are computed anew from `scores.parquet` only where they do not follow from it and from today's
+    code; stderr then says so.
 
     Raises:
-        UserError: the folder holds no finished run.
+        UserError: the folder holds no finished run; a format or a metric that there is not.
     """
     from rich.console import Console
 
-    from idto3d_eval.results import SUMMARY
+    from idto3d_eval.results import refresh
+    from idto3d_eval.store import Store
+    from idto3d_eval.table_files import one_table
     from idto3d_eval.terminal import ResultTable
 
-    if not (folder / SUMMARY).is_file():
-        raise UserError(f"Found no finished run at {folder}, expected its {SUMMARY}; run its protocol first.")
+    store = Store(folder)
+    summary, why = refresh(store)
+    if why:
+        print(f"Figures computed anew from the rows, since {why}.", file=sys.stderr)
     if markdown:
         print((folder / "report.md").read_text(encoding="utf-8").rstrip())
         return
-    Console().print(ResultTable(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))))
+    if kind is not None or metrics is not None:
+        text, path = one_table(store, summary, kind or "markdown", metrics)
+        print(text.rstrip())
+        print(f"Written to {path}", file=sys.stderr)
+        return
+    Console().print(ResultTable(summary))
     print(f"Report: {folder / 'report.html'}")
 
 

@@ -1,27 +1,38 @@
-"""`summary.json`: everything the report, the terminal table and a dashboard show, from one place."""
+"""`summary.json`: everything the report, the terminal table and a dashboard show, from one place.
+
+Two parts: the facts of a run, which stand once it has ended, and its figures, which follow from
+`scores.parquet` and can be computed anew from there.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import idto3d
 from idto3d_baselines.specs import MethodSpec
-from idto3d_eval.aggregate import HEADLINE, Figures, aggregate, plain
+from idto3d_eval.aggregate import aggregate
 from idto3d_eval.code_version import library_versions
+from idto3d_eval.figures import HEADLINE, plain
+from idto3d_eval.identity_table import Measured
 from idto3d_eval.keys import file_sha256, weights_sha256
-from idto3d_eval.metrics import METRICS
+from idto3d_eval.metrics import METRICS, MetricCard
 from idto3d_eval.plan import Plan
-from idto3d_eval.store import Record
+from idto3d_eval.refused import refused_metrics
+from idto3d_eval.sections import added
+from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:
     import polars
 
-SUMMARY_SCHEMA = 1
+    from idto3d_protocols.schema import Protocol
+
+SUMMARY_SCHEMA = 2
 
 REFERENCE = "reference"
 BLOCKS = {
@@ -31,52 +42,81 @@ BLOCKS = {
 }
 
 
-def summarise(
-    plan: Plan,
-    settled: Mapping[str, Record],
-    scores: polars.DataFrame,
-    costs: polars.DataFrame,
-    scores_file: Path,
+def facts(
+    plan: Plan, settled: Mapping[str, Record], costs: polars.DataFrame, scores_file: Path
 ) -> dict[str, Any]:
-    """The whole result of a run in JSON's types; NaN is null, with a reason beside it."""
+    """What is known of a run beside its figures, in JSON's types."""
     protocol = plan.protocol
+    blocks = {label: block_of(spec) for label, spec in plan.specs.items()}
+    found: dict[str, Any] = plain(
+        {
+            "schema_version": SUMMARY_SCHEMA,
+            "protocol": {
+                **protocol.model_dump(mode="json", include={"name", "version", "profile", "description"}),
+                **protocol.model_dump(mode="json", include={"expressions", "seeds", "statistics", "budget"}),
+                "question": protocol.question,
+                "population": protocol.population.model_dump(mode="json"),
+                "views": [view.name for view in protocol.views],
+            },
+            "blocks": BLOCKS,
+            "rows": [
+                _row(plan, settled, costs, label, name)
+                for name in BLOCKS
+                for label in plan.specs
+                if blocks[label] == name
+            ],
+            "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
+            "failures": _failures(plan, settled),
+            "provenance": {
+                **_provenance(plan, scores_file),
+                "archives": _archives(plan, settled),
+                "earlier": _earlier(plan, settled),
+            },
+        }
+    )
+    return found
+
+
+def with_figures(
+    known: Mapping[str, Any],
+    protocol: Protocol,
+    scores: polars.LazyFrame,
+    measured: Measured,
+    store: Store,
+) -> dict[str, Any]:
+    """The whole result of a run in JSON's types; NaN is null, with a reason beside it.
+
+    Args:
+        known: what `facts` found, or a summary whose figures are to be computed anew.
+        protocol: of the run.
+        scores: rows of its `scores.parquet`, scanned.
+        measured: what `measure` made of them.
+        store: the run's folder.
+    """
     blocks = {
-        name: [label for label, spec in plan.specs.items() if block_of(spec) == name] for name in BLOCKS
+        name: [row["label"] for row in known["rows"] if row["block"] == name] for name in known["blocks"]
     }
     ranked = [labels for name, labels in blocks.items() if name != REFERENCE]
-    figures = aggregate(scores, ranked, blocks[REFERENCE], protocol.metrics, protocol.statistics)
-    rows = [
-        _row(plan, settled, costs, figures, label, name)
-        for name, labels in blocks.items()
-        for label in labels
-    ]
-    shown = [card for card in METRICS.values() if any(card.name in row["cells"] for row in rows)]
+    refused = refused_metrics()
+    figures = aggregate(measured, ranked, blocks[REFERENCE], protocol.metrics, protocol.statistics, refused)
+    shown = [card for card in METRICS.values() if any(card.name in own for own in figures.cells.values())]
+    asked = {name: why for name, why in refused.items() if _asked(name, protocol)}
     summary = {
-        "schema_version": SUMMARY_SCHEMA,
-        "protocol": {
-            **protocol.model_dump(mode="json", include={"name", "version", "profile", "description"}),
-            **protocol.model_dump(mode="json", include={"expressions", "seeds", "statistics", "budget"}),
-            "population": protocol.population.model_dump(mode="json"),
-            "views": [view.name for view in protocol.views],
-        },
-        "blocks": BLOCKS,
-        "metrics": [
+        **known,
+        "metrics": [_metric(card) for card in sorted(shown, key=lambda card: _headline_rank(card.name))],
+        "rows": [
             {
-                "name": card.name,
-                "title": card.title,
-                "unit": card.unit,
-                "better": card.better,
-                "family": card.family,
-                "definition": card.definition,
-                "headline": card.name in HEADLINE,
+                **row,
+                "unranked": figures.unranked.get(row["label"], ""),
+                "cells": figures.cells[row["label"]],
             }
-            for card in sorted(shown, key=lambda card: _headline_rank(card.name))
+            for row in known["rows"]
         ],
-        "rows": rows,
         "comparisons": figures.comparisons,
-        "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
-        "failures": _failures(plan, settled),
-        "provenance": {**_provenance(plan, scores_file), "archives": _archives(plan, settled)},
+        "pairs": figures.pairs,
+        "notes": figures.notes,
+        "refused": [{"metric": name, "reason": why} for name, why in asked.items()],
+        **added(protocol, scores, store),
     }
     result: dict[str, Any] = plain(summary)
     return result
@@ -89,13 +129,32 @@ def block_of(spec: MethodSpec) -> str:
     return "family" if spec.knows_population else "photos"
 
 
+def _asked(name: str, protocol: Protocol) -> bool:
+    return name in METRICS and METRICS[name].family in protocol.metrics
+
+
+def _metric(card: MetricCard) -> dict[str, Any]:
+    """What stands in the report of a metric: its whole card."""
+    return {
+        "name": card.name,
+        "title": card.title,
+        "unit": card.unit,
+        "better": card.better,
+        "family": card.family,
+        "level": card.level,
+        "statistic": card.statistic,
+        "definition": card.definition,
+        "source": card.source,
+        "range": (card.low, card.high),
+        "failure_modes": card.failure_modes,
+        "preprocessing": card.preprocessing,
+        "networks": card.networks,
+        "headline": card.name in HEADLINE,
+    }
+
+
 def _row(
-    plan: Plan,
-    settled: Mapping[str, Record],
-    costs: polars.DataFrame,
-    figures: Figures,
-    label: str,
-    block: str,
+    plan: Plan, settled: Mapping[str, Record], costs: polars.DataFrame, label: str, block: str
 ) -> dict[str, Any]:
     spec, row = plan.specs[label], plan.rows[label]
     heads = [job for job in plan.of_stage("read") if job.label == row.label]
@@ -115,12 +174,11 @@ def _row(
         "source": spec.source,
         "archived": settled[f"scores/{label}"].archived,
         "photos_of": row.photos_of,
+        "heads_of": row.label,
         "scored_as": "own" if label == row.label else "photos",
         "budget": plan.protocol.budget_of(row).model_dump(),
         "guidance_calls": "declared" if spec.outside else "measured",
         "heads": {"made": sum(settled[job.name].done for job in heads), "total": len(heads)},
-        "unranked": figures.unranked.get(label, ""),
-        "cells": figures.cells[label],
         "costs": {
             "seconds_a_head": _median(generate["seconds"]),
             "seconds_total": float(own["seconds"].sum()),
@@ -175,6 +233,16 @@ def _archives(plan: Plan, settled: Mapping[str, Record]) -> dict[str, list[str]]
         if archive := settled[f"scores/{label}"].archived:
             found.setdefault(archive, []).append(label)
     return found
+
+
+def _earlier(plan: Plan, settled: Mapping[str, Record]) -> dict[str, int]:
+    """Stage -> jobs that stand as other code, weights or libraries than today's made them."""
+    stages = [
+        job.stage
+        for job in plan.jobs
+        if settled[job.name].key != job.key({need: settled[need].digest for need in job.needs})
+    ]
+    return dict(Counter(stages))
 
 
 def _headline_rank(name: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import fake_stages as fake
 import numpy as np
@@ -21,6 +22,7 @@ from idto3d_eval import statistics
 from idto3d_eval.charts import SERIES, axis, interval_chart, share_chart
 from idto3d_eval.figures_text import calls, labels, memory, number, signed
 from idto3d_eval.report import markdown
+from idto3d_eval.report_tables import card_place, figure_place
 from idto3d_eval.run import run_protocol
 from idto3d_eval.terminal import ResultTable
 
@@ -61,10 +63,15 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.links: list[str] = []
         self.texts: list[str] = []
+        self.places: set[str] = set()
+        self.named = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in {"meta", "img", "br", "wbr"}:
             self.open.append(tag)
+        own = [value or "" for name, value in attrs if name == "id"]
+        self.named += len(own)
+        self.places |= set(own)
         self.links += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href"}]
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -87,16 +94,40 @@ def page(root: Path) -> Page:
 
 def test_the_page_holds_everything_itself(page: Page, root: Path) -> None:
     assert page.links
-    assert all(link.startswith("data:image/jpeg;base64,") for link in page.links)
+    assert not [link for link in page.links if re.match(r"[a-z]+:", link) and not _held(link)]
     text = (root / "report.html").read_text()
     assert not re.search(r"https?://|url\(|@import|<script", text.replace("http://www.w3.org", ""))
 
 
 def test_every_head_and_photo_is_a_picture(page: Page) -> None:
+    held = list(filter(_held, page.links))
     heads = 8 * 5 * 2 - 2  # people, methods, expressions, less the head that failed
-    assert len(page.links) == heads + 8 * 2
-    with Image.open(io.BytesIO(base64.b64decode(page.links[0].split(",")[1]))) as image:
+    assert len(held) == heads + 8 * 2
+    with Image.open(io.BytesIO(base64.b64decode(held[0].split(",")[1]))) as image:
         assert image.size == (128, 128)
+
+
+def _held(link: str) -> bool:
+    return link.startswith("data:image/jpeg;base64,")
+
+
+def test_every_figure_leads_to_a_place_that_is_there(page: Page, root: Path, summary: dict[str, Any]) -> None:
+    places = {link[1:] for link in page.links if link.startswith("#")}
+    assert places <= page.places
+    assert len(page.places) == page.named  # each id once
+    for row in summary["rows"]:
+        for metric in row["cells"]:
+            assert figure_place(row["label"], metric) in places
+            assert card_place(metric) in places
+    made = [link for link in page.links if link.startswith("views/")]
+    assert made
+    assert all((root / unquote(link)).is_file() for link in made if "/other/heldout-0001/" not in link)
+
+
+def test_links_into_the_folder_are_relative_and_lead_somewhere(page: Page, root: Path) -> None:
+    files = {link for link in page.links if not link.startswith(("#", "data:", "views/", "heads/", "logs/"))}
+    assert {"scores.parquet", "tables/", "scores/good/rows.json"} <= files
+    assert all((root / unquote(link)).exists() for link in files)
 
 
 def test_labels_that_a_reader_needs_are_there(page: Page) -> None:
@@ -208,7 +239,7 @@ def test_markdown_says_the_same_numbers(root: Path, summary: dict[str, Any]) -> 
     cell = summary["rows"][0]["cells"]["calibrated_identity"]
     assert number(cell["value"], "1") in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
-    assert len(widths) <= 2  # the headline table and the comparisons
+    assert len(widths) <= 3  # the headline table, the comparisons, and p split by bars
 
 
 @pytest.mark.parametrize("width", [60, 100, 200])

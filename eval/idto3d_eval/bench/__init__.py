@@ -15,6 +15,7 @@ from idto3d_eval.bench import (
     generator,
     interpolation,
     rasterisers,
+    scale,
     sensitivity,
     statistics,
     strength,
@@ -31,10 +32,11 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "determinism": determinism.command,
     "sensitivity": sensitivity.command,
     "statistics": statistics.command,
+    "scale": scale.command,
 }
 
 app = typer.Typer(
-    help="Measure the generator, its parts and the statistics against their bounds.",
+    help="Measure the generator, its parts and the ruler against their bounds.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

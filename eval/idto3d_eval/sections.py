@@ -1,0 +1,53 @@
+"""Sections that a report has beside its tables, given as plain data, and who gives them.
+
+A section is `{title, note, columns, rows}`: rows are lists of texts and numbers, a column each; `units` may
+name a unit for each column. A curve is `{title, x, y, series}`: `series` names lists of [x, y] points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from idto3d_eval.store import Store
+
+if TYPE_CHECKING:
+    import polars
+
+    from idto3d_protocols.schema import Protocol
+
+Section = Mapping[str, Any]
+Giver = Callable[["Protocol", "polars.LazyFrame", Store], list[Section]]
+
+# Each gets the protocol, the rows of `scores.parquet` (scanned, not read) and the run's folder, and returns
+# what it has to show for this run, or an empty list.
+SECTIONS: tuple[Giver, ...] = ()
+CURVES: tuple[Giver, ...] = ()
+
+
+def added(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> dict[str, list[Section]]:
+    """All sections and curves of a run.
+
+    Raises:
+        ValueError: a section or a curve that is not of the form that this module's first lines say.
+    """
+    found = {
+        "sections": [one for give in SECTIONS for one in give(protocol, scores, store)],
+        "curves": [one for give in CURVES for one in give(protocol, scores, store)],
+    }
+    for section in found["sections"]:
+        _require(section, "title", "note", "columns", "rows")
+        if any(len(row) != len(section["columns"]) for row in section["rows"]):
+            raise ValueError(
+                f"Found rows of another length than the {len(section['columns'])} columns in the section "
+                f"{section['title']!r}, expected one cell a column."
+            )
+    for curve in found["curves"]:
+        _require(curve, "title", "x", "y", "series")
+    return found
+
+
+def _require(section: Section, *names: str) -> None:
+    lacking = [name for name in names if name not in section]
+    if lacking:
+        raise ValueError(f"Found a section without {lacking[0]!r}, expected {', '.join(names)} in each.")
