@@ -111,17 +111,17 @@ def drawn(index: int, expression: str = "neutral") -> tuple[Image, ...]:
     return tuple(_locked(image) for image in draw(head(index, expression)))
 
 
-def blurred(image: Image, pixels: float) -> Image:
+def blurred(image: Image, level: float) -> Image:
     """Blurred by a Gaussian of a standard deviation in pixels."""
     import cv2
 
-    return image if pixels == 0.0 else np.asarray(cv2.GaussianBlur(image, (0, 0), pixels), np.uint8)
+    return image if level == 0.0 else np.asarray(cv2.GaussianBlur(image, (0, 0), level), np.uint8)
 
 
-def noisy(image: Image, deviation: float) -> Image:
+def noisy(image: Image, level: float) -> Image:
     """With Gaussian noise of a standard deviation in levels of 255; the same noise at every level."""
     noise = np.random.default_rng(0).normal(size=image.shape)
-    return np.rint(np.clip(image + deviation * noise, 0.0, 255.0)).astype(np.uint8)
+    return np.rint(np.clip(image + level * noise, 0.0, 255.0)).astype(np.uint8)
 
 
 def read(pictures: Mapping[str, Sequence[Image]]) -> HeadFeatures:
@@ -157,7 +157,9 @@ def impostor_embeddings(index: int) -> NDArray[np.float32]:
     from idto3d.population.people import matched_impostors
     from idto3d.population.truth import true_mesh
 
-    heads = [draw(true_mesh(each, "neutral")) for each in matched_impostors(people()[index], MINIMUM_IMPOSTORS)]
+    heads = [
+        draw(true_mesh(each, "neutral")) for each in matched_impostors(people()[index], MINIMUM_IMPOSTORS)
+    ]
     return _locked(np.stack([read({"neutral": images}).embeddings for images in heads]))
 
 

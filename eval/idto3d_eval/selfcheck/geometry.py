@@ -127,7 +127,9 @@ def _what_must_not_matter() -> Iterator[Check]:
     reordered = _figures([measured(replace(head, faces=head.faces[order]))])
     cut = _figures([measured(_subdivided(head))])
     for metric, value in still.items():
-        yield Known(metric, "turned and moved", turned[metric], value, 0.1 if metric == "normal_error" else 0.01)
+        yield Known(
+            metric, "turned and moved", turned[metric], value, 0.1 if metric == "normal_error" else 0.01
+        )
         room = {"normal_error": 0.3, "chamfer_l1": 0.02}.get(metric, 1e-3)  # Chamfer draws other points
         yield Known(metric, "faces in another order", reordered[metric], value, room)
         yield Known(metric, "every triangle cut into four", cut[metric], value, CUT.get(metric, 0.05))
@@ -154,9 +156,7 @@ def _graded() -> Iterator[Check]:
     )
     for damage, levels, damaged, metrics in damages:
         people = COMPARED if damaged is mixed else COMPARED[:1]
-        found = [
-            _figures([measured(damaged(level, index), index) for index in people]) for level in levels
-        ]
+        found = [_figures([measured(damaged(level, index), index) for index in people]) for level in levels]
         for metric in metrics:
             values = tuple(each[metric] for each in found)
             expected: Expectation = "falls" if metric == "surface_recall" else "rises"

@@ -1,14 +1,16 @@
-"""Self-checks of identity: a head against itself, another person's share, blur, noise, views without a face."""
+"""Self-checks of identity: a head against itself, another person's share, blur, noise, unread views."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from idto3d_eval.features import HeadFeatures
+from idto3d_eval.features import HeadFeatures, read_images
 from idto3d_eval.metrics.identity import (
     calibrated_identity,
     identity_counted,
@@ -20,6 +22,8 @@ from idto3d_eval.rows.context import Head
 from idto3d_eval.score import score_method
 from idto3d_eval.selfcheck import drawn
 from idto3d_eval.selfcheck.check import Check, Graded, Known
+
+Floats = NDArray[np.float64]
 
 # A cosine's wobble from one rendering to the next; the recogniser's own spread over a person's views is 0.02.
 READING = 0.01
@@ -80,15 +84,16 @@ def _closed_forms() -> Iterator[Check]:
     photos, renders = rng.normal(size=(5, 16)), rng.normal(size=(7, 16))
     mean = float(identity_similarity(renders, photos).mean())
 
-    def cosine(case: str, value: float, expected: float) -> Known:
-        return Known("identity_similarity", case, value, expected, 1e-12)
+    def cosine(case: str, seen: Floats, of: Floats, expected: float) -> Known:
+        found = float(identity_similarity(seen, of).mean())
+        return Known("identity_similarity", case, found, expected, 1e-12)
 
-    yield cosine("an embedding against itself", float(identity_similarity(east, east[None])), 1.0)
-    yield cosine("opposite", float(identity_similarity(-east, east[None])), -1.0)
-    yield cosine("at a right angle", float(identity_similarity(east, north[None])), 0.0)
-    yield cosine("a view without a face", float(identity_similarity(np.full(3, np.nan), east[None])), math.nan)
-    yield cosine("photos in another order", float(identity_similarity(renders, photos[::-1]).mean()), mean)
-    yield cosine("embeddings of another length", float(identity_similarity(7.0 * renders, photos).mean()), mean)
+    yield cosine("an embedding against itself", east, east[None], 1.0)
+    yield cosine("opposite", -east, east[None], -1.0)
+    yield cosine("at a right angle", east, north[None], 0.0)
+    yield cosine("a view without a face", np.full(3, np.nan), east[None], math.nan)
+    yield cosine("photos in another order", renders, photos[::-1], mean)
+    yield cosine("embeddings of another length", 7.0 * renders, photos, mean)
 
     views = np.array([0.8, np.nan, 0.6]), np.array([0.1, 0.2, 0.3]), np.array([0.9, 0.9, 0.9])
     s, floor, ceiling = identity_counted(*views)
@@ -98,7 +103,7 @@ def _closed_forms() -> Iterator[Check]:
 
     low, high = np.array([0.1, 0.3]), np.array([0.9, 0.7])
 
-    def ratio(case: str, own: np.ndarray, expected: float, top: np.ndarray = high) -> Known:
+    def ratio(case: str, own: Floats, expected: float, top: Floats = high) -> Known:
         return Known("calibrated_identity", case, calibrated_identity(own, low, top).value, expected, 1e-12)
 
     yield ratio("the floor itself", low, 0.0)
@@ -117,11 +122,11 @@ def _whole_path() -> Iterator[Check]:
     """True heads drawn, read and scored as a run does: the oracle's figures, and what must not matter."""
     heads = true_heads()
     figures = method_figures(heads)
-    yield Known("calibrated_identity", "the true heads, drawn and read", figures["calibrated_identity"], 1.0, 1e-6)
-    yield Known("face_coverage", "the true heads, drawn and read", figures["face_coverage"], 1.0, 0.0)
+    for metric in ("calibrated_identity", "face_coverage"):
+        yield Known(metric, "the true heads, drawn and read", figures[metric], 1.0, 1e-6)
 
-    everybody = {"neutral": [image for index in range(drawn.PEOPLE) for image in drawn.drawn(index)]}
-    together = drawn.read_images(everybody["neutral"], drawn.models()).embeddings.reshape(drawn.PEOPLE, -1)
+    everybody = [image for index in range(drawn.PEOPLE) for image in drawn.drawn(index)]
+    together = read_images(everybody, drawn.models()).embeddings.reshape(drawn.PEOPLE, -1)
     alone = np.stack([features.embeddings for features in heads.values()]).reshape(drawn.PEOPLE, -1)
     apart = float(np.abs(together - alone).max())
     yield Known("identity_similarity", "read in another batch, largest change", apart, 0.0, 0.0)
@@ -132,13 +137,11 @@ def _whole_path() -> Iterator[Check]:
 
 def _damaged_views() -> Iterator[Check]:
     """Blur and noise on the pictures of true heads, which the networks then read."""
-    damages = (("blur, pixels", drawn.BLURS, drawn.blurred), ("noise, of 255", drawn.NOISES, drawn.noisy))
-    for damage, levels, apply in damages:
-
-        def change(image: drawn.Image, level: float, apply: Callable[..., drawn.Image] = apply) -> drawn.Image:
-            return apply(image, level)
-
-        heads = [true_heads(lambda image, level=level, change=change: change(image, level)) for level in levels]
+    for damage, levels, damaged in (
+        ("blur, pixels", drawn.BLURS, drawn.blurred),
+        ("noise, of 255", drawn.NOISES, drawn.noisy),
+    ):
+        heads = [true_heads(functools.partial(damaged, level=level)) for level in levels]
         figures = [method_figures(each) for each in heads]
         for metric in FOLLOWS:
             yield _curve(metric, damage, levels, [each[metric] for each in figures])

@@ -1,4 +1,4 @@
-"""Self-checks of baked light: none where there is none, all where there is nothing else, and every step between."""
+"""Self-checks of baked light: none where there is none, all where there is nothing else."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 LAMP = (0.8, 0.3, 0.52)  # where a strong lamp stands: the person's left, a little above, in front
 LAMP_RADIANCE, LAMP_WIDTH = 0.8, 0.35
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+LIT = (0, 3)  # people
 
 
 def checks() -> Iterator[Check]:
@@ -63,7 +64,9 @@ def _closed_forms() -> Iterator[Check]:
     shading = sh_basis(normals) @ rng.normal(size=9)
     noise = rng.normal(size=len(shading))
 
-    def explained(case: str, values: Floats, expected: float, tolerance: float, at: Floats = normals) -> Known:
+    def explained(
+        case: str, values: Floats, expected: float, tolerance: float, at: Floats = normals
+    ) -> Known:
         return Known("baked_light", case, explained_by_normals(values, at).value, expected, tolerance)
 
     yield explained("light and nothing else", shading, 1.0, 1e-9)
@@ -79,7 +82,9 @@ def _closed_forms() -> Iterator[Check]:
 
 def _heads() -> Iterator[Check]:
     """A lamp baked into true heads by and by."""
-    found = {index: [baked_light(with_light(drawn.head(index), share)).value for share in SHARES] for index in (0, 3)}
+    found = {
+        index: [baked_light(with_light(drawn.head(index), share)).value for share in SHARES] for index in LIT
+    }
     for index, values in found.items():
         own, who = baked_light(drawn.head(index)).value, drawn.names()[index]
         damage = f"share of a lamp in the albedo of {who}"

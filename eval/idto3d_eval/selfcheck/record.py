@@ -1,8 +1,8 @@
 """What the last self-check of each metric found, and which metrics may therefore not be reported.
 
-A record ships with the package; a user's own lies in the cache and goes before it. A record speaks for a metric
-as long as its code and the networks that it reads with are what they were; a metric that changed since is
-reported with that mark, and one whose record says that it failed is not reported at all.
+A record ships with the package; a user's own lies in the cache and goes before it. A record speaks for a
+metric as long as its code and the networks that it reads with are what they were; a metric that changed since
+is reported with that mark, and one whose record says that it failed is not reported at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -109,14 +109,15 @@ def write_records(path: Path, outcomes: Mapping[str, Outcome], date: str | None 
             outcome.passed, outcome.why, metric_code(name), network_hashes(name), when, tuple(outcome.checks)
         )
     rows = {name: _as_json(kept[name]) for name in METRICS if name in kept}
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(row, ensure_ascii=False)}" for name, row in rows.items())
+    lines = ",\n".join(
+        f" {json.dumps(name)}: {json.dumps(row, ensure_ascii=False)}" for name, row in rows.items()
+    )
     text = f'{{"schema_version": {SCHEMA_VERSION}, "metrics": {{\n{lines}\n}}}}\n'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text.encode())
+    write_whole(path, text)
 
 
 def read_records(path: Path) -> dict[str, Record]:
-    """Metric -> record; nothing where there is no file, or one that cannot be read: then nothing was checked."""
+    """Metric -> record; empty where there is no file, or none that can be read: then nothing was checked."""
     try:
         return dict(_parsed(path, path.stat().st_mtime_ns))
     except OSError:
@@ -125,7 +126,11 @@ def read_records(path: Path) -> dict[str, Record]:
 
 def metric_code(metric: str) -> str:
     """A hash over the public functions and classes of a metric's module and all that they reach: its card's
-    words and modules beside it are not among them."""
+    words and what stands beside it are not among them.
+
+    Raises:
+        KeyError: the module holds nothing that could compute it.
+    """
     module = _module_of(metric)
     own = sorted(
         name
@@ -134,6 +139,8 @@ def metric_code(metric: str) -> str:
         and value.__module__ == module.__name__
         and not name.startswith("_")
     )
+    if not own:
+        raise KeyError(f"Found no function in {module.__name__}, expected those that compute {metric!r}.")
     versions = [f"{name} {code_version(f'{module.__name__}:{name}')}" for name in own]
     return hashlib.sha256("\n".join(versions).encode()).hexdigest()[:16]
 
@@ -146,11 +153,12 @@ def network_hashes(metric: str) -> dict[str, str]:
 
 
 def _module_of(metric: str) -> ModuleType:
-    """The module among those of the table that holds a metric's card."""
+    """The module that computes a metric: the one among those of the table that holds its card, or, where
+    cards have a file of their own called NAME_cards, the NAME beside it."""
     modules = [each for each in vars(table).values() if isinstance(each, ModuleType)]
     for module in modules:
         if METRICS[metric] in getattr(module, "CARDS", ()):
-            return module
+            return import_module(module.__name__.removesuffix("_cards"))
     raise KeyError(f"Found the card of {metric!r} in no module of metrics/table.py, expected it in one.")
 
 
@@ -166,7 +174,7 @@ def _parsed(path: Path, changed: int) -> dict[str, Record]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema_version"] != SCHEMA_VERSION:
             return {}
-        return {name: _from_json(row) for name, row in content["metrics"].items()}
+        return {name: _from_json(row, name) for name, row in content["metrics"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -202,7 +210,7 @@ def _as_json(record: Record) -> dict[str, Any]:
     }
 
 
-def _from_json(row: Mapping[str, Any], metric: str = "") -> Record:
+def _from_json(row: Mapping[str, Any], metric: str) -> Record:
     known = [
         Known(metric, each["case"], _value(each["value"]), _value(each["expected"]), each["tolerance"])
         for each in row["known"]
@@ -218,9 +226,7 @@ def _from_json(row: Mapping[str, Any], metric: str = "") -> Record:
         )
         for each in row["graded"]
     ]
-    return Record(
-        row["passed"], row["why"], row["code"], row["networks"], row["date"], (*known, *graded)
-    )
+    return Record(row["passed"], row["why"], row["code"], row["networks"], row["date"], (*known, *graded))
 
 
 def _number(value: float) -> float | None:

@@ -38,7 +38,9 @@ def _rank1() -> Iterator[Check]:
     yield case("the person's own template", own, 1.0)
     yield case("somebody of the gallery", gallery[0], 0.0)
     yield case("as near to another as to its own", (own + gallery[0]) / math.sqrt(2.0), 0.0)
-    yield case("nearer to its own, gallery in another order", 0.8 * own + 0.6 * gallery[0], 1.0, gallery[::-1])
+    nearer = 0.8 * own + 0.6 * gallery[0]
+    yield case("nearer to its own", nearer, 1.0)
+    yield case("the gallery in another order", nearer, 1.0, gallery[::-1])
     yield case("a gallery of one fewer than asked", own, math.nan, gallery[1:])
     yield case("no view was read", np.full_like(own, np.nan), math.nan)
     mean = template(np.stack([own, other, np.full_like(own, np.nan)]))
