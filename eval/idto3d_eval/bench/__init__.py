@@ -15,6 +15,7 @@ from idto3d_eval.bench import (
     generator,
     interpolation,
     rasterisers,
+    readers,
     sensitivity,
     strength,
     text,
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "interpolation": interpolation.command,
     "determinism": determinism.command,
     "sensitivity": sensitivity.command,
+    "readers": readers.command,
 }
 
 app = typer.Typer(
