@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from idto3d_eval.selfcheck.check import Graded
 from idto3d_eval.selfcheck.modules import Outcome
 
 BARS = "▁▂▃▄▅▆▇█"
-PANEL, HEIGHT, GAP, ROW = 236.0, 168.0, 26.0, 3  # pixels of a panel, between two, and panels in a row
-_LEFT, _TOP, _BOTTOM = 44.0, 34.0, 30.0  # of the field inside a panel
+PANEL, HEIGHT, GAP, ROW = 280.0, 172.0, 20.0, 3  # pixels of a panel, between two, and panels in a row
+_LEFT, _TOP, _BOTTOM = 44.0, 44.0, 30.0  # of the field inside a panel
+_CAPTION = 40  # letters of a line above it; two lines at most
 _TICKS = 4  # at most, of the vertical axis
 
 
@@ -70,8 +72,10 @@ def _panel(curve: Graded) -> list[Shape]:
         across = _LEFT + 8.0 + (right - _LEFT - 16.0) * (level - levels[0]) / reach
         return across, bottom - (bottom - _TOP) * (value - low) / ((high - low) or 1.0)
 
-    verdict = "" if curve.passed else " FAILED"
-    shapes: list[Shape] = [Words((_LEFT, _TOP - 14.0), f"{curve.damage}{verdict}", "faint", 11)]
+    caption = textwrap.wrap(curve.damage + ("" if curve.passed else ": FAILED"), _CAPTION)[:2]
+    shapes: list[Shape] = [
+        Words((_LEFT, _TOP - 12.0 - 14.0 * up), line, "faint", 11) for up, line in enumerate(caption[::-1])
+    ]
     for tick in ticks[:: -(-len(ticks) // _TICKS)]:
         _, y = place(levels[0], tick)
         shapes.append(Line(((_LEFT, y), (right, y)), "line"))
