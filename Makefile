@@ -15,7 +15,7 @@ VALIDATOR := tests/gltf/node_modules/.installed
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words geometry texture
 
-.PHONY: help install system demo unseen test lint format types pytest test-slow kill-test train clean
+.PHONY: help install system demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
 
 help: ## what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -71,6 +71,9 @@ test-slow: install ## the tests that take minutes: kills, whole runs
 
 kill-test: install ## twenty kills of a run, each followed by the same command: the same scores to the byte
 	@$(BIN)/python tests/slow/kill_runs.py --protocol smoke --kills 20
+
+selfcheck: install ## prove every metric again; renews the shipped record and docs/metrics.md
+	@$(BIN)/idto3d-eval metrics selfcheck --ship --docs docs
 
 train: $(NETWORKS:%=train-%) ## all networks into $(WEIGHTS)/, each resumable; hours on two cores
 

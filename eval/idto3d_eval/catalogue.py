@@ -92,8 +92,9 @@ def show_method(name: str) -> Mapping[str, Any]:
 
 
 def list_metrics() -> list[Row]:
-    """The metrics with their units and directions."""
+    """The metrics with their units and directions, and how they stand in their self-check."""
     from idto3d_eval.metrics import METRICS
+    from idto3d_eval.selfcheck.record import state_of
 
     return [
         {
@@ -103,18 +104,19 @@ def list_metrics() -> list[Row]:
             "range": f"{card.low:g} to {card.high:g}",
             "better": card.better,
             "title": card.title,
+            "self-check": state_of(card.name),
         }
         for card in METRICS.values()
     ]
 
 
 def show_metric(name: str) -> Mapping[str, Any]:
-    """A metric's card: definition, source, unit, range, and how it misleads."""
-    from idto3d_eval.metrics import METRICS
+    """A metric's card, the networks that it reads with, and what its self-check found."""
+    from idto3d_eval.selfcheck.card_fields import card_fields
+    from idto3d_eval.selfcheck.modules import check_names
 
-    if name not in METRICS:
-        raise UserError(f"Found no metric called {name!r}, expected one of {', '.join(METRICS)}.")
-    return asdict(METRICS[name])
+    check_names([name])
+    return card_fields(name)
 
 
 def list_identities() -> list[Row]:

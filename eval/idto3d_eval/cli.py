@@ -18,6 +18,7 @@ from idto3d_eval import (
     gallery_command,
     generate_command,
     methods_commands,
+    metrics_commands,
     models_commands,
     power_command,
     protocol_commands,
@@ -235,6 +236,7 @@ def main() -> None:
 # What a noun can do beyond `ls` and `show`.
 MORE: dict[str, Callable[[typer.Typer], None]] = {
     "methods": methods_commands.mount,
+    "metrics": metrics_commands.mount,
     "models": models_commands.mount,
     "protocols": protocol_commands.mount,
 }

@@ -15,6 +15,7 @@ from idto3d_eval.bench import (
     generator,
     interpolation,
     rasterisers,
+    readers,
     scale,
     sensitivity,
     statistics,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "sensitivity": sensitivity.command,
     "statistics": statistics.command,
     "scale": scale.command,
+    "readers": readers.command,
 }
 
 app = typer.Typer(

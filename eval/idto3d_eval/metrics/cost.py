@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
+from idto3d_eval.metrics.read_with import COUNTED
 
 CARDS = (
     MetricCard(
@@ -26,6 +27,7 @@ CARDS = (
         failure_modes=(
             "Calls of different networks cost differently: read seconds beside it, on one machine.",
         ),
+        preprocessing=COUNTED,
     ),
     MetricCard(
         name="trainable_share",
@@ -39,6 +41,7 @@ CARDS = (
         family="cost",
         level="identity",
         failure_modes=("Grows as the base shrinks: a tiny base makes any adapter look large.",),
+        preprocessing=COUNTED,
     ),
 )
 

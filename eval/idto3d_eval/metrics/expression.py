@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
 from idto3d_eval.metrics.identity import identity_similarity
+from idto3d_eval.metrics.read_with import ACTIONS, EMBEDDED, FACES, READER
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +31,8 @@ CARDS = (
             "A reader that is right on true heads may be wrong on another texture: read beside the oracle's.",
             "A puppet of one face, with the presets played on it, scores as high as the truth: read joint.",
         ),
+        preprocessing=ACTIONS,
+        networks=(READER,),
     ),
     MetricCard(
         name="expression_error",
@@ -45,6 +48,8 @@ CARDS = (
         family="expression",
         level="head",
         failure_modes=("Comparable only within one reader, never with AED of a paper.",),
+        preprocessing=ACTIONS,
+        networks=(READER,),
     ),
     MetricCard(
         name="identity_drift",
@@ -62,6 +67,8 @@ CARDS = (
         failure_modes=(
             "A statue scores 0: judge it beside accuracy, and against the true head's own drift.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="joint",
@@ -77,6 +84,8 @@ CARDS = (
         family="expression",
         level="head",
         failure_modes=("Bounded by the readers: the true head's figure is the ceiling.",),
+        preprocessing=f"{ACTIONS} {EMBEDDED}",
+        networks=FACES,
     ),
 )
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
+from idto3d_eval.metrics.read_with import LIFTED, READER
 from idto3d_eval.metrics.registration import Similarity, procrustes, refine
 from idto3d_eval.metrics.surface import Surface
 
@@ -102,6 +103,8 @@ def _cards() -> tuple[MetricCard, ...]:
             level="method" if name == "now_pooled_median" else "identity",
             statistic="pooled" if name == "now_pooled_median" else "mean",
             failure_modes=common + failures,
+            preprocessing=LIFTED,
+            networks=(READER,),
         )
 
     free = " with the scale free and a mirrored fit refused, to what is seen of the head from outside; "

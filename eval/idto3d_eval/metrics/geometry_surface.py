@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
 from idto3d_eval.metrics.geometry_now import now_crop
+from idto3d_eval.metrics.read_with import LIFTED, READER
 from idto3d_eval.metrics.registration import Similarity
 from idto3d_eval.metrics.surface import Surface, sample_surface, sphere_directions
 
@@ -45,6 +46,8 @@ CARDS = (
         family="geometry",
         level="identity",
         failure_modes=("Blind to wrong normals: a bumpy surface near the truth scores well.",),
+        preprocessing=LIFTED,
+        networks=(READER,),
     ),
     MetricCard(
         name="surface_recall",
@@ -58,6 +61,8 @@ CARDS = (
         family="geometry",
         level="identity",
         failure_modes=("A foam of floating surfaces has a recall of 1: read it beside Chamfer.",),
+        preprocessing=LIFTED,
+        networks=(READER,),
     ),
     MetricCard(
         name="normal_error",
@@ -75,6 +80,8 @@ CARDS = (
             "Wound inward, a head scores near 180.",
             "Eyelids, lips and hair have surfaces close behind each other: a few points face the other way.",
         ),
+        preprocessing=LIFTED,
+        networks=(READER,),
     ),
 )
 

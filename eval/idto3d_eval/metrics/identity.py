@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
+from idto3d_eval.metrics.read_with import EMBEDDED, FACES, READER
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +37,8 @@ CARDS = (
             "Not comparable across recognisers, crops or renderers: read calibrated_identity instead.",
             "A view without a readable face is NaN, so the plain mean flatters a method that hides faces.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="identity_counted",
@@ -53,6 +56,8 @@ CARDS = (
         failure_modes=(
             "Views that cannot be read on the true head or on any impostor are left out for everybody.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="identity_floor",
@@ -70,6 +75,8 @@ CARDS = (
         failure_modes=(
             "Never built from pairs of photographs: their similarities lie elsewhere than renders'.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="identity_ceiling",
@@ -84,6 +91,8 @@ CARDS = (
         family="identity",
         level="identity",
         failure_modes=("Exists only where a true head does: the synthetic population, or scans.",),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="calibrated_identity",
@@ -105,6 +114,8 @@ CARDS = (
             "A mean of per-identity ratios would explode where floor and ceiling nearly meet.",
             "Below 0.95 coverage the method is not ranked.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="own_cross_gap",
@@ -121,6 +132,8 @@ CARDS = (
         family="identity",
         level="identity",
         failure_modes=("Depends on how alike the protocol's people are; a statue of one person scores 0.",),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="face_coverage",
@@ -134,6 +147,8 @@ CARDS = (
         family="identity",
         level="identity",
         failure_modes=("A reader trained on renders may find a face in a smooth egg.",),
+        preprocessing="8-bit views of the canonical renderer; a face is there from a presence of 0.5 on.",
+        networks=(READER,),
     ),
 )
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
 from idto3d_eval.metrics.identity import calibrated_identity, identity_counted
+from idto3d_eval.metrics.read_with import EMBEDDED, FACES, MESH_ALBEDO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,7 @@ CARDS = (
             "True albedo has some too: read the excess.",
             "Shadows that a head casts on itself are no function of the normal and stay unseen.",
         ),
+        preprocessing=MESH_ALBEDO,
     ),
     MetricCard(
         name="baked_light_excess",
@@ -77,6 +79,7 @@ CARDS = (
             "A head whose shape is wrong has other normals: light baked for the true shape shows less.",
             "A texture of noise hides baked light, since R² is a share.",
         ),
+        preprocessing=MESH_ALBEDO,
     ),
     MetricCard(
         name="relighting_drop",
@@ -94,6 +97,8 @@ CARDS = (
             "Undefined under one light; fair only where each light has the same cameras.",
             "A head that looks like nobody loses nothing.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
 )
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
+from idto3d_eval.metrics.read_with import EMBEDDED, FACES
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ CARDS = (
             "Falls with the size of the gallery: compare only within one protocol.",
             "Saturates; then calibrated_identity tells methods apart.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="tar_at_far_1e-2",
@@ -50,6 +53,8 @@ CARDS = (
         failure_modes=(
             "The threshold is the method's own: a method whose renders all look alike gets a high one.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="tar_at_far_1e-3",
@@ -66,6 +71,8 @@ CARDS = (
         failure_modes=(
             "Undefined for small protocols: twelve heads against 211 others are 2,532 pairs a seed.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
 )
 

@@ -34,6 +34,12 @@ class Known:
             return math.isnan(self.value)
         return abs(self.value - self.expected) <= self.tolerance
 
+    @property
+    def told(self) -> str:
+        """The case, what was found and what was expected, in one line."""
+        within = f" within {self.tolerance:g}" if self.tolerance and not math.isnan(self.expected) else ""
+        return f"{self.case}: found {_number(self.value)}, expected {_number(self.expected)}{within}"
+
 
 @dataclass(frozen=True)
 class Graded:
@@ -57,12 +63,27 @@ class Graded:
 
     @property
     def passed(self) -> bool:
-        """Whether every step goes the right way within the slack, and the last lies beyond the first."""
+        """Whether every step goes the right way within the slack, and the last lies further from the first
+        than the slack, so that noise alone never passes."""
         sign = 1.0 if self.expected == "rises" else -1.0
-        if any(math.isnan(value) for value in self.values):
+        if len(self.values) < 2 or any(math.isnan(value) for value in self.values):
             return False
         steps = [sign * (b - a) for a, b in zip(self.values, self.values[1:], strict=False)]
-        return all(step >= -self.slack for step in steps) and sign * (self.values[-1] - self.values[0]) > 0.0
+        whole = sign * (self.values[-1] - self.values[0])
+        return all(step >= -self.slack for step in steps) and whole > self.slack
+
+    @property
+    def told(self) -> str:
+        """The damage, what was found at each level and which way it must go, in one line."""
+        found = ", ".join(map(_number, self.values))
+        slack = f", one step back by at most {self.slack:g}" if self.slack else ""
+        return f"{self.damage} at {', '.join(f'{each:g}' for each in self.levels)}: found {found}, " + (
+            f"expected that it {self.expected}{slack}"
+        )
 
 
 Check = Known | Graded
+
+
+def _number(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.4g}"
