@@ -118,28 +118,42 @@ def show_metric(name: str) -> Mapping[str, Any]:
 
 
 def list_identities() -> list[Row]:
-    """The first held-out people with what a photo shows of them."""
+    """The first held-out people with what a photo shows of them, and those who were added."""
     from idto3d.population.people import draw_person
+    from idto3d_eval.added_identities import added_identities
 
     people = (draw_person("heldout", index) for index in range(LISTED_PEOPLE))
-    return [
+    drawn = [
         {"id": person.id, "split": person.split, "looks": person.attributes.prompt()} for person in people
     ]
+    added = [
+        {
+            "id": person.facts.id,
+            "split": person.facts.split,
+            "looks": f"{sum(map(len, person.photos.values()))} photographs, {person.facts.licence}",
+        }
+        for person in added_identities()
+    ]
+    return drawn + added
 
 
 def show_identity(name: str) -> Mapping[str, Any]:
-    """A synthetic person by id, such as `heldout-0003`."""
+    """A synthetic person by id, such as `heldout-0003`, or one who was added."""
     from idto3d.population.people import find_person
+    from idto3d_eval.added_identities import FACTS, added_identity, identities_folder
 
-    person = find_person(name)
+    if (identities_folder() / name / FACTS).is_file():
+        person = added_identity(name)
+        return {"folder": str(person.path), **person.facts.model_dump(mode="json")}
+    drawn = find_person(name)
     return {
-        "id": person.id,
-        "split": person.split,
+        "id": drawn.id,
+        "split": drawn.split,
         "population": "synthetic",
-        "population_seed": person.population_seed,
+        "population_seed": drawn.population_seed,
         "consent": "not needed: nobody is shown; shapes are drawn from Anny's axes (CC0)",
-        "attributes": asdict(person.attributes),
-        "looks": person.attributes.prompt(),
+        "attributes": asdict(drawn.attributes),
+        "looks": drawn.attributes.prompt(),
     }
 
 

@@ -17,6 +17,7 @@ from idto3d_eval import (
     bench,
     gallery_command,
     generate_command,
+    identity_commands,
     methods_commands,
     models_commands,
     protocol_commands,
@@ -221,6 +222,7 @@ def main() -> None:
 
 # What a noun can do beyond `ls` and `show`.
 MORE: dict[str, Callable[[typer.Typer], None]] = {
+    "identities": identity_commands.mount,
     "methods": methods_commands.mount,
     "models": models_commands.mount,
     "protocols": protocol_commands.mount,
