@@ -1,6 +1,6 @@
-"""A user's own people: photographs with consent and licence, kept apart into those that condition and score.
+"""A user's own people: photographs with consent and licence, conditioning ones apart from scoring ones.
 
-A person is a folder `identities/ID` with `identity.json` and two folders of photos that share none. Photos are
+A person is a folder `identities/ID`: `identity.json`, and two folders of photos that share none. Photos are
 decoded within bounds, turned upright, cut to the face with room around it where a detector finds it, and
 written anew: nothing of a file from outside is kept, EXIF with its places and names included.
 """
@@ -182,8 +182,8 @@ def _people_in(folder: Path) -> Iterator[tuple[str, list[Path]]]:
     if folders and len(folders) < len(inside):
         loose = next(path for path in inside if not path.is_dir())
         raise UserError(
-            f"Found {loose.name!r} beside the folders in {folder}, expected folders of photos alone, or photos "
-            "of one person alone; move it."
+            f"Found {loose.name!r} beside the folders in {folder}, expected folders of photos alone, or "
+            "photos of one person alone; move it."
         )
     if len(folders) > MOST_PEOPLE:
         raise UserError(f"Found {len(folders)} people in {folder}, expected at most {MOST_PEOPLE}; split it.")
@@ -202,8 +202,8 @@ def _people_in(folder: Path) -> Iterator[tuple[str, list[Path]]]:
         paths = photo_paths([path])
         if len(paths) < LEAST:
             raise UserError(
-                f"Found {len(paths)} photo for identity {name!r}, expected at least {LEAST} (one to condition "
-                f"on, one to score against); add one to {path}/."
+                f"Found {len(paths)} photo for identity {name!r}, expected at least {LEAST} (one to "
+                f"condition on, one to score against); add one to {path}/."
             )
         yield name, paths
 
@@ -227,8 +227,8 @@ def _stage(
     for path, sha in zip(paths, originals, strict=True):
         if sha in known:
             raise UserError(
-                f"Found {path.name!r} of {name!r} among the photos of {known[sha]!r} too, expected each photo "
-                "to be of one person; remove one of them."
+                f"Found {path.name!r} of {name!r} among the photos of {known[sha]!r} too, expected each "
+                "photo to be of one person; remove one of them."
             )
         known[sha] = name
     place = staged / name
@@ -284,8 +284,8 @@ def _face(path: Path, check: FaceCheck) -> np.ndarray[Any, Any]:
             return image
         why = read.reason
     raise UserError(
-        f"Found no readable face in {path.name!r} of {path.parent.name!r} ({why}), expected one clearly visible "
-        "face; replace or remove the photo."
+        f"Found no readable face in {path.name!r} of {path.parent.name!r} ({why}), expected one clearly "
+        "visible face; replace or remove the photo."
     )
 
 

@@ -28,7 +28,9 @@ class Noun:
 
 
 def list_protocols() -> list[Row]:
-    """Shipped protocols with how much each measures."""
+    """Shipped protocols: what each asks, how much it makes, and how long that takes on two cores."""
+    from idto3d_eval.estimate import estimated_seconds, heads_to_make
+    from idto3d_eval.progress import spoken
     from idto3d_protocols.loader import load_protocol, protocol_names
 
     return [
@@ -41,6 +43,9 @@ def list_protocols() -> list[Row]:
             "rows": str(len(protocol.methods)),
             "expressions": str(len(protocol.expressions)),
             "views": str(len(protocol.views)),
+            "heads": str(heads_to_make(protocol)),
+            "two cores": spoken(estimated_seconds(protocol)),
+            "question": protocol.question,
         }
         for protocol in map(load_protocol, protocol_names())
     ]

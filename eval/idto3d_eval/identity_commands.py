@@ -36,8 +36,8 @@ def add(
             "reader_methods.onnx", reader=load_reader(shipped_weights() / "reader_methods.onnx")
         )
         typer.echo(
-            "Checked by the shipped reader, which has seen synthetic faces alone and finds one in nearly every "
-            "picture; name a detector of real faces with --detector.",
+            "Checked by the shipped reader, which has seen synthetic faces alone and finds one in nearly "
+            "every picture; name a detector of real faces with --detector.",
             err=True,
         )
     elif kind not in DETECTORS:

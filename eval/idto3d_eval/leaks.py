@@ -1,9 +1,9 @@
 """Who was trained on: the people behind each network, and what a protocol may not do with them.
 
-A network's card names its training pictures, such as `faces-recogniser_a-0-11000x4`: kind, split, first person,
-people x photos; where a shipped network has no card, the code that trains it says who. Two things are refused
-before anything is made: a network that scores among those that methods read, and a person whom a network was
-trained on, unless the protocol says that its split is seen, and never where that network scores.
+A network's card names its training pictures, such as `faces-recogniser_a-0-11000x4`: kind, split, first
+person, people x photos; where a shipped network has no card, the code that trains it says who. Two things
+are refused before anything is made: a network that scores among those that methods read, and a person whom a
+network was trained on, unless the protocol says that their split is seen and the network does not score.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class DeclaredNetwork(Model):
 
 
 class Declaration(Model):
-    """`methods/NAME.networks.json`: what a method from outside reads its photos and draws its pictures with."""
+    """`methods/NAME.networks.json`: the networks that a method from outside reads and draws with."""
 
     networks: Annotated[tuple[DeclaredNetwork, ...], Field(max_length=100)]
 
@@ -194,8 +194,8 @@ def _refuse_outside(protocol: Protocol, spec: MethodSpec, scoring: Mapping[str, 
     for name, sha in files.items():
         if sha in scoring:
             raise UserError(
-                f"Found that {spec.name} uses {scoring[sha]}, which scores (as {Path(name).name}), expected no "
-                "network to do both; take the row out, or let the method use another."
+                f"Found that {spec.name} uses {scoring[sha]}, which scores (as {Path(name).name}), expected "
+                "no network to do both; take the row out, or let the method use another."
             )
 
 
@@ -213,9 +213,9 @@ def _refuse_trained_on(
 
 def _overlap(identity: str, network: str) -> UserError:
     return UserError(
-        f"Found {identity} among the people that {network} was trained on, expected people whom no network saw; "
-        "take other people, or name their split in population.seen where seen people are what the protocol is "
-        "about and the network does not score."
+        f"Found {identity} among the people that {network} was trained on, expected people whom no network "
+        "saw; take other people, or name their split in population.seen where seen people are the question "
+        "and the network does not score."
     )
 
 

@@ -80,7 +80,7 @@ def plan_run(
         UserError: a method that is unknown, does not exist in the protocol's profile, or needs a truth that
             the population does not have; weights that are missing.
     """
-    specs = {row.label: _spec_of(row, protocol, methods) for row in protocol.methods}
+    specs = {row.label: spec_of(row, protocol, methods) for row in protocol.methods}
     _require_weights(weights, stages)
     hashes = _hashes(weights)
     refuse_conflicts(protocol, specs, weights, hashes)
@@ -279,7 +279,12 @@ def _require_weights(weights: Path, stages: Mapping[str, Stage]) -> None:
             )
 
 
-def _spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpec]) -> MethodSpec:
+def spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpec]) -> MethodSpec:
+    """The method of a row.
+
+    Raises:
+        UserError: it is unknown, is not for the protocol's profile, or cannot make what the row asks for.
+    """
     if row.method not in methods:
         raise UserError(
             f"Protocol {protocol.name} names the method {row.method!r}, expected one of {', '.join(methods)}."

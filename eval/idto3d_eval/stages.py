@@ -287,8 +287,7 @@ STAGES: dict[str, Stage] = {
     ),
     "photographs": Stage(
         copy_photographs,
-        fields=("population.label", "population.population_seed", "population.conditioning_photos")
-        + ("population.scoring_photos",),
+        fields=("population.label", "population.conditioning_photos", "population.scoring_photos"),
         seconds=0.1,
     ),
     "generate": Stage(

@@ -75,8 +75,8 @@ def take_down(identity: str, runs: Path) -> Removed:
         shutil.rmtree(own)
     if not there and not jobs and not void:
         raise UserError(
-            f"Found nothing of {identity!r} in {identities_folder()} or {runs}, expected an id that was added or "
-            "that a run names; see idto3d-eval identities ls."
+            f"Found nothing of {identity!r} in {identities_folder()} or {runs}, expected an id that was "
+            "added or that a run names; see idto3d-eval identities ls."
         )
     return Removed(identity, there, tuple(jobs), tuple(void))
 
@@ -89,8 +89,8 @@ def _runs_with(identity: str, runs: Path) -> Iterator[Path]:
             # A run of an older schema: its names are looked at as they stand.
             if identity in path.read_text(encoding="utf-8", errors="replace"):
                 raise UserError(
-                    f"Found a run at {path.parent} that names {identity!r} and cannot be read, expected one of "
-                    "this version; remove that folder, and give the same command again."
+                    f"Found a run at {path.parent} that names {identity!r} and cannot be read, expected one "
+                    "of this version; remove that folder, and give the same command again."
                 ) from None
             continue
         if identity in protocol.population.identities and _anything_left(path.parent, protocol, identity):

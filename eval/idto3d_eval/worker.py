@@ -76,8 +76,8 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
 def _require_weights(weights: Path) -> None:
     if not weights.is_dir():
         raise UserError(
-            f"Found no weights at {weights.name} ({weights.parent}), expected the folder that the row names; train "
-            "them, or take the row out."
+            f"Found no weights at {weights}, expected the folder that the row names; train them into it, or "
+            "take the row out."
         )
 
 

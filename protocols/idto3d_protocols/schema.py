@@ -42,7 +42,7 @@ class Population(Model):
     scoring_photos: Annotated[int, Field(ge=1, le=64)]
     seen: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     """Splits whose people methods' networks were trained on, and who are here because of it. People of any
-    other split who were trained on are an overlap and refused; people whom scoring networks saw always are."""
+    other split who were trained on are an overlap and refused; those whom scoring networks saw always are."""
 
 
 class BudgetChange(Model):
