@@ -110,7 +110,7 @@ def added_identity(name: str) -> AddedIdentity:
     if not ID.match(name) or not (path / FACTS).is_file():
         raise UserError(
             f"Found no photographs of {name!r} in {identities_folder()}, expected a person who was added; "
-            "give idto3d-eval identities add DIR --licence … --consent …"
+            "add them with 'idto3d-eval identities add DIR --licence … --consent …'."
         )
     try:
         facts = IdentityFacts.model_validate_json((path / FACTS).read_bytes(), strict=True)

@@ -141,19 +141,24 @@ def equal_time_section(
             if not np.isfinite(own).any():
                 continue
             read = compare_at_time(times, table, float(when), own, protocol.statistics, under)
-            figures = (
-                read.value, read.low, read.high, read.difference, read.difference_low, read.difference_high, read.p,
-            )  # fmt: skip
+            figures = (read.value, read.low, read.high, read.difference)
+            more = (read.difference_low, read.difference_high, read.p)
             rows.append(
-                [label, float(when), measure, *(None if math.isnan(x) else x for x in figures), read.reason]
+                [
+                    label,
+                    float(when),
+                    measure,
+                    *(None if math.isnan(x) else x for x in (*figures, *more)),
+                    read.reason,
+                ]
             )
     return {
         "title": "Quality at equal time",
         "note": (
             f"The curve is {', '.join(curve)} at "
-            f"{', '.join(f'{time:.1f}' for time in times)} s a head (medians), read between budgets along the "
-            "logarithm of seconds; more: the row's figure less the curve's at the row's own seconds, paired on "
-            "people. p is not corrected. Nothing is read outside the curve."
+            f"{', '.join(f'{time:.1f}' for time in times)} s a head (medians), read between budgets along "
+            "the logarithm of seconds; more: the row's figure less the curve's at the row's own seconds, "
+            "paired on people. p is not corrected. Nothing is read outside the curve."
         ),
         "columns": [
             "row",
@@ -167,7 +172,7 @@ def equal_time_section(
             "more high",
             "p",
             "why not",
-        ],  # fmt: skip
+        ],
         "rows": rows,
     }
 

@@ -127,7 +127,7 @@ def terciles(values: ArrayLike) -> list[str]:
 
 
 def person_facts(identity: str, population_seed: int, seen: Sequence[str]) -> PersonFacts:
-    """Groups of a synthetic person: set by split, sex, age, skin, and the face index of the true neutral head.
+    """Groups of a synthetic person: set by split, sex, age, skin, and the face index of the true head.
 
     The face index is the morphological facial index, height from nasion to menton over the width of the face,
     with what 68 landmarks have of both: points 27 to 8, and points 0 to 16, which lie where the jaw meets the
@@ -232,8 +232,8 @@ def gap_section(
         "note": (
             "Gap: the first group's figure less the second's, in brackets the people of each. Two samples of "
             "different people: nothing is paired, each person is one value, intervals are Welch's; p is "
-            "corrected (Holm) over a row's gaps of one measure. Groups overlap: who is old may also be of one "
-            "set, and no gap is adjusted for another. Face shape: thirds of these people by height over width "
+            "corrected (Holm) over a row's gaps of one measure. Groups overlap: who is old may also be of "
+            "one set, and no gap is adjusted for another. Face shape: thirds of these people by height over width "
             "of the true face."
         ),
         "columns": [
@@ -249,7 +249,7 @@ def gap_section(
             "high",
             "p",
             "why not",
-        ],  # fmt: skip
+        ],
         "rows": rows,
     }
 

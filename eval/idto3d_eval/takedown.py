@@ -131,10 +131,19 @@ def _clear_run(run: Path, identity: str) -> list[str]:
         shutil.rmtree(run / job, ignore_errors=True)
         if (run / job).exists():
             raise UserError(f"Found {run / job} still there, expected it gone; remove it by hand.")
+        for place in (run, run / "index", run / "logs"):
+            _remove_if_empty((place / job).parent, place)
     told = {"removed": identity, "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "jobs": removed}
     before = json.loads((run / VOID).read_text(encoding="utf-8")) if (run / VOID).is_file() else []
     Store(run).write(VOID, json.dumps([*before, told], indent=1) + "\n")
     return removed
+
+
+def _remove_if_empty(folder: Path, up_to: Path) -> None:
+    """Remove folders that nothing is left in, since they are named as the person."""
+    while folder != up_to and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 def _archives_with(identity: str, runs: Path) -> Iterator[Path]:
