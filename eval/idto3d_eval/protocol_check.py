@@ -1,4 +1,4 @@
-"""Whether a protocol can be run and believed: everything that can be told of a file before anything is made."""
+"""Whether a protocol can be run and believed: what can be told of it before anything is made."""
 
 from __future__ import annotations
 
