@@ -1,8 +1,8 @@
 """Two photographs that are one: the same pixels, or one picture resized, compressed or mirrored.
 
 A difference hash: the picture as 9 x 8 grey values, and whether each is brighter than its left neighbour.
-What is cut out of a picture differently is another picture to it. Two portraits of one person in the tests
-differ in 27 of 64 bits; copies at half the size and JPEG quality 20 to 50 differ in at most 5.
+What is cut out of a picture differently is another picture to it. As wholes, two portraits of one person in
+the tests differ in 27 of 64 bits; copies at half the size and JPEG quality 20 to 50 differ in at most 5.
 """
 
 from __future__ import annotations

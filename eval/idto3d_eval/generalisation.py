@@ -233,8 +233,8 @@ def gap_section(
             "Gap: the first group's figure less the second's, in brackets the people of each. Two samples of "
             "different people: nothing is paired, each person is one value, intervals are Welch's; p is "
             "corrected (Holm) over a row's gaps of one measure. Groups overlap: who is old may also be of "
-            "one set, and no gap is adjusted for another. Face shape: thirds of these people by height over width "
-            "of the true face."
+            "one set, and no gap is adjusted for another. Face shape: thirds of these people by height over "
+            "width of the true face."
         ),
         "columns": [
             "row",

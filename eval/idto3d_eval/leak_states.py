@@ -1,8 +1,8 @@
-"""Unseen has three states, of each row and person: verified, unverifiable, overlap; and who is seen on purpose.
+"""Unseen has three states, of each row and person: verified, unverifiable, overlap; some are seen on purpose.
 
 Verified takes both: a training list, or the code that draws it, for every network that the row's method may
-read, without the person in it; and no training person that a recogniser which conditions nothing finds as like
-them as a thousandth of strangers are. An overlap is refused before a run begins (`leaks.refuse_conflicts`).
+read, without the person in it; and no training person whom a recogniser that conditions nothing finds as
+like them as a thousandth of strangers are. An overlap is refused before a run (`leaks.refuse_conflicts`).
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def leak_state(
     if nearest.below:
         return LeakState(
             VERIFIED,
-            f"in no training list; {among} the nearest, {nearest.person}, has cosine {nearest.similarity:.2f}, "
-            f"below {nearest.threshold:.2f}",
+            f"in no training list; {among} the nearest, {nearest.person}, has cosine "
+            f"{nearest.similarity:.2f}, below {nearest.threshold:.2f}",
         )
     if nearest.similarity != nearest.similarity or nearest.threshold != nearest.threshold:
         return LeakState(UNVERIFIABLE, f"in no training list, but likeness {among} could not be measured")

@@ -2,8 +2,8 @@
 recogniser that scores and conditions nothing, and whether it lies below that recogniser's FAR 1e-3 threshold.
 
 Everybody is a template of as many photos as a protocol scores with. The threshold is measured on pairs of the
-very training people that are compared, templates of different people. Among N training people, N / 1000 pass it
-by chance: who is like somebody need not have been seen, and cannot be called verified.
+very training people that are compared, templates of different people. Among N training people, N / 1000 pass
+it by chance: who is like somebody need not have been seen, and cannot be called verified.
 """
 
 from __future__ import annotations

@@ -96,8 +96,9 @@ def swap_section(scores: polars.DataFrame, protocol: Protocol) -> dict[str, Any]
         "title": "Swaps",
         "note": (
             "Heads made from one person's photos that score closer to the next person, whose photos they "
-            "never saw: mean cosine over all views, one head a person. The interval is exact (Clopper-Pearson) and "
-            "counts people. The smallest margin: whose head came nearest to being somebody else's."
+            "never saw: mean cosine over all views, one head a person. The interval is exact "
+            "(Clopper-Pearson) and counts people. The smallest margin: whose head came nearest to being "
+            "somebody else's."
         ),
         "columns": ["row", "closer to the other", "of", "share", "low", "high", "smallest margin", "missing"],
         "rows": rows,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import fake_stages as fake
@@ -22,6 +24,8 @@ from idto3d_eval.generalisation import (
     two_sample_gap,
     with_shapes,
 )
+from idto3d_eval.protocol_sections import protocol_sections
+from idto3d_eval.store import Store
 from idto3d_eval.swaps import exact_interval, swap_section, swaps_of
 from idto3d_protocols.loader import load_protocol
 
@@ -219,3 +223,28 @@ def test_a_section_reads_every_other_row_at_its_own_seconds() -> None:
     assert table[0]["more"] == pytest.approx(0.1)
     assert table[1]["more"] is None
     assert "1000.0 s is outside" in table[1]["why not"]
+
+
+def test_the_sections_of_a_protocol_are_those_it_has_people_and_rows_for(tmp_path: Path) -> None:
+    """Of shipped cross_identity, from scores of every row and person: gaps, swaps, and who was seen."""
+    protocol = load_protocol("cross_identity")
+    rows: list[Any] = []
+    for row in protocol.methods:
+        for k, name in enumerate(protocol.population.identities):
+            rows += [(row.label, name, "joint", 0.5 + 0.01 * (k % 7)), (row.label, name, "unasked", math.nan)]
+            if row.photos_of != "own":
+                rows += [
+                    (row.label, name, "identity_similarity", 0.1),
+                    (f"{row.label}_as_photos", name, "identity_similarity", 0.6),
+                ]
+    sections = protocol_sections(protocol, frame(rows).lazy(), Store(tmp_path))
+    assert [section["title"] for section in sections] == [
+        "Generalisation", "Swaps", "Were these people unseen?",
+    ]  # fmt: skip
+    assert all(len(row) == len(one["columns"]) for one in sections for row in one["rows"])
+    groupings = {row[2] for row in sections[0]["rows"]}
+    assert groupings == {"set", "sex", "age", "skin", "face shape"}
+    assert [row[:3] for row in sections[1]["rows"]] == [
+        ["id_to_3d_swapped", 0, 36], ["feed_forward_swapped", 0, 36],
+    ]  # fmt: skip
+    json.dumps(sections, allow_nan=False)
