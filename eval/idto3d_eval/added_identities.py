@@ -15,28 +15,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
 from idto3d.errors import UserError
+from idto3d_eval.face_check import FaceCheck, face_of, write_face
 from idto3d_eval.keys import file_sha256
 from idto3d_protocols.bounded_yaml import sentence
 from idto3d_protocols.schema import IdentityId, Model, Protocol
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from idto3d.identity.detector import Detector
-    from idto3d.identity.reader import Reader
 
 VARIABLE = "IDTO3D_IDENTITIES"
 FACTS = "identity.json"
 CONDITIONING, SCORING = "conditioning", "scoring"
 LEAST = 2  # photos of a person: one to condition on, one to score against
 MOST_PEOPLE = 1000
-JPEG_QUALITY = 95
-ROOM = 1.8  # sides of a face's box that are kept around it: what `idto3d.identity.reader` first looks at
 ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
 RESERVED = re.compile(r"^[a-z_]+-\d+(-impostor-\d+)?$")  # what synthetic people are called
 
@@ -77,15 +70,6 @@ class AddedIdentity:
     def told(self) -> dict[str, str]:
         """What a run writes down about them."""
         return self.facts.model_dump(include={"id", "split", "licence", "consent", "checked_by"})
-
-
-@dataclass(frozen=True)
-class FaceCheck:
-    """What looks for the face in a photo, and how it is called in the record."""
-
-    name: str
-    reader: Reader | None = None
-    detector: Detector | None = None
 
 
 def identities_folder() -> Path:
@@ -221,7 +205,7 @@ def _stage(
     """Write one person into the staging folder; `known` gains the hashes of their photos."""
     from idto3d_eval.duplicates import refuse_duplicates
 
-    images = [_face(path, check) for path in paths]
+    images = [face_of(path, check) for path in paths]
     refuse_duplicates(name, paths, images)
     originals = [file_sha256(path) for path in paths]
     for path, sha in zip(paths, originals, strict=True):
@@ -240,7 +224,7 @@ def _stage(
         photos[part], kept[part] = {}, {}
         for position, number in enumerate(numbers):
             path = place / part / f"{position:02d}.jpg"
-            _write(images[number], path)
+            write_face(images[number], path)
             photos[part][path.name], kept[part][path.name] = file_sha256(path), originals[number]
     facts = IdentityFacts(
         id=name,
@@ -264,42 +248,3 @@ def _known_hashes() -> dict[str, str]:
         for hashes in person.facts.originals_sha256.values()
         for sha in hashes.values()
     }
-
-
-def _face(path: Path, check: FaceCheck) -> np.ndarray[Any, Any]:
-    """A photo [H, W, 3] uint8, cut to its largest face with room where a detector finds it."""
-    from idto3d.identity.photo import read_photo
-    from idto3d.identity.reader import NoFace, read_faces
-
-    image = read_photo(path)
-    if check.detector is not None:
-        found = check.detector.detect(image)
-        if found:
-            return _cut(image, found[0].box)
-        why = "no face was detected"
-    else:
-        assert check.reader is not None
-        read = read_faces(check.reader, [image])[0]
-        if not isinstance(read, NoFace):
-            return image
-        why = read.reason
-    raise UserError(
-        f"Found no readable face in {path.name!r} of {path.parent.name!r} ({why}), expected one clearly "
-        "visible face; replace or remove the photo."
-    )
-
-
-def _cut(image: np.ndarray[Any, Any], box: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The square of `ROOM` sides around a box, as far as the image goes."""
-    left, top, width, height = (float(number) for number in box)
-    half = 0.5 * ROOM * max(width, height)
-    x, y = left + width / 2, top + height / 2
-    rows = slice(max(0, round(y - half)), min(image.shape[0], round(y + half)))
-    columns = slice(max(0, round(x - half)), min(image.shape[1], round(x + half)))
-    return image[rows, columns]
-
-
-def _write(image: np.ndarray[Any, Any], path: Path) -> None:
-    from PIL import Image
-
-    Image.fromarray(image).save(path, quality=JPEG_QUALITY, subsampling=0)

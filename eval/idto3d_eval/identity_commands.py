@@ -28,7 +28,8 @@ def add(
     from idto3d.errors import UserError
     from idto3d.identity.detector import DETECTORS
     from idto3d.identity.reader import load_reader
-    from idto3d_eval.added_identities import FaceCheck, add_identities
+    from idto3d_eval.added_identities import add_identities
+    from idto3d_eval.face_check import FaceCheck
     from idto3d_eval.single import shipped_weights
 
     if detector is None:

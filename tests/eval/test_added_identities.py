@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 
 from idto3d.errors import UserError
 from idto3d.identity.detector import Detection, YuNetDetector
-from idto3d_eval.added_identities import FaceCheck, add_identities, added_identities, added_identity
+from idto3d_eval.added_identities import add_identities, added_identities, added_identity
 from idto3d_eval.archive import write_archive
 from idto3d_eval.cli import Settings, app
 from idto3d_eval.duplicates import difference_hash, nearly_equal
+from idto3d_eval.face_check import FaceCheck
 from idto3d_eval.keys import file_sha256
 from idto3d_eval.plan import plan_run
 from idto3d_eval.run import run_protocol
