@@ -128,10 +128,10 @@ def list_identities() -> list[Row]:
     from idto3d_eval.added_identities import added_identities
 
     people = (draw_person("heldout", index) for index in range(LISTED_PEOPLE))
-    drawn = [
+    drawn: list[Row] = [
         {"id": person.id, "split": person.split, "looks": person.attributes.prompt()} for person in people
     ]
-    added = [
+    added: list[Row] = [
         {
             "id": person.facts.id,
             "split": person.facts.split,

@@ -95,6 +95,8 @@ def row_states(
 
 def lists_of(row: MethodRow, spec: MethodSpec, weights: Path) -> dict[str, tuple[TrainingList, ...] | None]:
     """The networks that a row's method may read, and whom each was trained on."""
+    if row.weights is not None and not Path(row.weights).is_dir():
+        return {f"what lies in {row.weights} (nothing does)": None}
     if not spec.outside:
         told = training_lists(weights if row.weights is None else Path(row.weights))
         return {name: lists for name, lists in told.items() if not scores_only(name)}

@@ -125,12 +125,14 @@ def read_nearest(run: Path) -> dict[str, Nearest]:
     """What `write_nearest` wrote; nothing where it was not, or cannot be read."""
     try:
         told = json.loads((run / NEAREST_FILE).read_text(encoding="utf-8"))
-        return {
-            name: Nearest(**{key: math.nan if value is None else value for key, value in found.items()})
-            for name, found in told.items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {name: _read(found) for name, found in told.items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return {}
+
+
+def _read(told: Mapping[str, Any]) -> Nearest:
+    numbers = (math.nan if told[name] is None else float(told[name]) for name in ("similarity", "threshold"))
+    return Nearest(str(told["person"]), *numbers, int(told["compared"]), int(told["of"]))
 
 
 def _plain(found: Nearest) -> dict[str, float | None]:

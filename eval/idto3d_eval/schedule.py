@@ -160,7 +160,7 @@ class Schedule:
             "out": str(partial.absolute()),
             "log": str(self._store.log(job.name).absolute()),
             "origin": job.origin,
-            "own_weights": bool(job.weights),
+            "own_weights": job.weights,
         }
 
 

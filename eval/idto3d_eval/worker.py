@@ -60,7 +60,7 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
     answer: dict[str, Any] = {"job": request["job"]}
     try:
         if request.get("own_weights"):
-            _require_weights(Path(request["weights"]))
+            _require_weights(Path(request["weights"]), request["own_weights"])
         call = _call(request, stages[request["stage"]], _progress_lines(request["job"], replies))
         facts = stages[request["stage"]].run(call)
         answer |= {"status": "done", "facts": _plain_facts(facts)}
@@ -73,10 +73,10 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
     return answer
 
 
-def _require_weights(weights: Path) -> None:
+def _require_weights(weights: Path, named: str) -> None:
     if not weights.is_dir():
         raise UserError(
-            f"Found no weights at {weights}, expected the folder that the row names; train them into it, or "
+            f"Found no weights at {named}, expected the folder that the row names; train them into it, or "
             "take the row out."
         )
 
