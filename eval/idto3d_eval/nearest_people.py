@@ -131,8 +131,10 @@ def read_nearest(run: Path) -> dict[str, Nearest]:
 
 
 def _read(told: Mapping[str, Any]) -> Nearest:
-    numbers = (math.nan if told[name] is None else float(told[name]) for name in ("similarity", "threshold"))
-    return Nearest(str(told["person"]), *numbers, int(told["compared"]), int(told["of"]))
+    similarity, threshold = (
+        math.nan if told[name] is None else float(told[name]) for name in ("similarity", "threshold")
+    )
+    return Nearest(str(told["person"]), similarity, threshold, int(told["compared"]), int(told["of"]))
 
 
 def _plain(found: Nearest) -> dict[str, float | None]:
