@@ -28,7 +28,9 @@ class Noun:
 
 
 def list_protocols() -> list[Row]:
-    """Shipped protocols with how much each measures."""
+    """Shipped protocols: what each asks, how much it makes, and how long that takes on two cores."""
+    from idto3d_eval.estimate import estimated_seconds, heads_to_make
+    from idto3d_eval.progress import spoken
     from idto3d_protocols.loader import load_protocol, protocol_names
 
     return [
@@ -41,6 +43,9 @@ def list_protocols() -> list[Row]:
             "rows": str(len(protocol.methods)),
             "expressions": str(len(protocol.expressions)),
             "views": str(len(protocol.views)),
+            "heads": str(heads_to_make(protocol)),
+            "two cores": spoken(estimated_seconds(protocol)),
+            "question": protocol.question,
         }
         for protocol in map(load_protocol, protocol_names())
     ]
@@ -120,28 +125,42 @@ def show_metric(name: str) -> Mapping[str, Any]:
 
 
 def list_identities() -> list[Row]:
-    """The first held-out people with what a photo shows of them."""
+    """The first held-out people with what a photo shows of them, and those who were added."""
     from idto3d.population.people import draw_person
+    from idto3d_eval.added_identities import added_identities
 
     people = (draw_person("heldout", index) for index in range(LISTED_PEOPLE))
-    return [
+    drawn: list[Row] = [
         {"id": person.id, "split": person.split, "looks": person.attributes.prompt()} for person in people
     ]
+    added: list[Row] = [
+        {
+            "id": person.facts.id,
+            "split": person.facts.split,
+            "looks": f"{sum(map(len, person.photos.values()))} photographs, {person.facts.licence}",
+        }
+        for person in added_identities()
+    ]
+    return drawn + added
 
 
 def show_identity(name: str) -> Mapping[str, Any]:
-    """A synthetic person by id, such as `heldout-0003`."""
+    """A synthetic person by id, such as `heldout-0003`, or one who was added."""
     from idto3d.population.people import find_person
+    from idto3d_eval.added_identities import FACTS, added_identity, identities_folder
 
-    person = find_person(name)
+    if (identities_folder() / name / FACTS).is_file():
+        person = added_identity(name)
+        return {"folder": str(person.path), **person.facts.model_dump(mode="json")}
+    drawn = find_person(name)
     return {
-        "id": person.id,
-        "split": person.split,
+        "id": drawn.id,
+        "split": drawn.split,
         "population": "synthetic",
-        "population_seed": person.population_seed,
+        "population_seed": drawn.population_seed,
         "consent": "not needed: nobody is shown; shapes are drawn from Anny's axes (CC0)",
-        "attributes": asdict(person.attributes),
-        "looks": person.attributes.prompt(),
+        "attributes": asdict(drawn.attributes),
+        "looks": drawn.attributes.prompt(),
     }
 
 

@@ -17,6 +17,7 @@ from idto3d_eval import (
     bench,
     gallery_command,
     generate_command,
+    identity_commands,
     methods_commands,
     metrics_commands,
     models_commands,
@@ -102,6 +103,9 @@ def run(
     archive: Annotated[
         Path | None, typer.Option(help="An archive of a run of this protocol, to go on from.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="The folder of weights; the shipped ones by default.")
+    ] = None,
 ) -> None:
     """Make, draw and score every head of a protocol; the same command again goes on where it was."""
     from idto3d_protocols.loader import load_protocol
@@ -112,7 +116,12 @@ def run(
 
     methods = known_methods().named([row.method for row in loaded.methods])
     result = run_protocol(
-        loaded, runs / (name or loaded.name), progress=progress, methods=methods, archive=archive
+        loaded,
+        runs / (name or loaded.name),
+        progress=progress,
+        weights=weights,
+        methods=methods,
+        archive=archive,
     )
     for sentence in result.without_heads:
         typer.echo(sentence, err=True)
@@ -235,6 +244,7 @@ def main() -> None:
 
 # What a noun can do beyond `ls` and `show`.
 MORE: dict[str, Callable[[typer.Typer], None]] = {
+    "identities": identity_commands.mount,
     "methods": methods_commands.mount,
     "metrics": metrics_commands.mount,
     "models": models_commands.mount,

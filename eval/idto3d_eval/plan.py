@@ -18,8 +18,10 @@ from typing import Any
 from idto3d.errors import UserError
 from idto3d_baselines.external_files import content_hashes, reads_weights
 from idto3d_baselines.specs import METHODS, MethodSpec
+from idto3d_eval.added_identities import added_identity, require_photos
 from idto3d_eval.code_version import code_version, library_versions
 from idto3d_eval.keys import KeyInputs, weights_sha256
+from idto3d_eval.leaks import refuse_conflicts
 from idto3d_eval.stage import Stage
 from idto3d_eval.stages import STAGES
 from idto3d_protocols.schema import MethodRow, Protocol
@@ -38,6 +40,7 @@ class Job:
     label: str = ""  # the method row it belongs to
     threads: int = 1
     origin: str = ""  # the folder of a method from outside; moving it changes no head
+    weights: str = ""  # folder of weights that only this row uses; "" for the run's
 
     def key(self, digests: Mapping[str, str]) -> str:
         """The content key, once the digests of all that the job needs are known."""
@@ -77,12 +80,13 @@ def plan_run(
         UserError: a method that is unknown, does not exist in the protocol's profile, or needs a truth that
             the population does not have; weights that are missing.
     """
-    specs = {row.label: _spec_of(row, protocol, methods) for row in protocol.methods}
+    specs = {row.label: spec_of(row, protocol, methods) for row in protocol.methods}
     _require_weights(weights, stages)
-    hashes = weights_sha256(path for path in [weights] if path.exists())
+    hashes = _hashes(weights)
+    refuse_conflicts(protocol, specs, weights, hashes)
     laying = _Layer(protocol, stages, hashes)
     identities = protocol.population.identities
-    jobs = [laying.job("identity", f"identities/{name}", identity=name) for name in identities]
+    jobs = [_identity_job(laying, name) for name in identities]
     jobs += [
         laying.job("photos", f"photos/{name}", needs=(f"identities/{name}",), identity=name)
         for name in identities
@@ -136,6 +140,17 @@ def _score_job(
     )
 
 
+def _identity_job(laying: _Layer, name: str) -> Job:
+    """Draws a synthetic person's photos, or copies those that a person was added with."""
+    if laying.protocol.population.label == "synthetic":
+        return laying.job("identity", f"identities/{name}", identity=name)
+    person = added_identity(name)
+    require_photos(laying.protocol, person)
+    parameters = {"photos": person.photos, "facts": person.told}
+    job = laying.job("photographs", f"identities/{name}", identity=name, parameters=parameters)
+    return replace(job, origin=str(person.path.absolute()))
+
+
 def _head_jobs(
     laying: _Layer, protocol: Protocol, row: MethodRow, spec: MethodSpec, identity: str, seed: int
 ) -> list[Job]:
@@ -163,6 +178,9 @@ def _head_jobs(
         # A day on somebody's GPU is not spent anew because a prior of ours was trained again.
         kept = {file: sha for file, sha in heads.key_inputs.weights.items() if reads_weights(file)}
         heads = replace(heads, origin=spec.origin, key_inputs=replace(heads.key_inputs, weights=kept))
+    if row.weights is not None:
+        found = {f: sha for f, sha in _hashes(Path(row.weights)).items() if laying.reads("generate", f)}
+        heads = replace(heads, weights=row.weights, key_inputs=replace(heads.key_inputs, weights=found))
     views = laying.job(
         "render", f"views/{place}", needs=(heads.name,), identity=identity, label=row.label, seed=seed
     )
@@ -179,6 +197,10 @@ class _Layer:
     protocol: Protocol
     stages: Mapping[str, Stage]
     hashes: Mapping[str, str]
+
+    def reads(self, stage: str, file: str) -> bool:
+        """Whether a weight file can change what a stage makes."""
+        return self.stages[stage].reads_weights(file)
 
     def job(
         self,
@@ -237,6 +259,10 @@ def method_fields(spec: MethodSpec) -> dict[str, Any]:
     return {**kept, "settings": fields["settings"]} if spec.outside else kept
 
 
+def _hashes(weights: Path) -> dict[str, str]:
+    return weights_sha256([weights]) if weights.exists() else {}
+
+
 def _foreign_files(
     spec: MethodSpec, identity: str, seed: int, expressions: Sequence[str]
 ) -> dict[str, dict[str, str]]:
@@ -253,7 +279,12 @@ def _require_weights(weights: Path, stages: Mapping[str, Stage]) -> None:
             )
 
 
-def _spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpec]) -> MethodSpec:
+def spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpec]) -> MethodSpec:
+    """The method of a row.
+
+    Raises:
+        UserError: it is unknown, is not for the protocol's profile, or cannot make what the row asks for.
+    """
     if row.method not in methods:
         raise UserError(
             f"Protocol {protocol.name} names the method {row.method!r}, expected one of {', '.join(methods)}."

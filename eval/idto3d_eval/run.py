@@ -105,7 +105,7 @@ def run_protocol(
     failed = sum(not record.done for record in schedule.settled.values())
     lost = _methods_without_heads(plan, schedule.settled, root)
     for label, sentence in lost.items():
-        if not plan.specs[label].outside:
+        if not plan.specs[label].outside and plan.rows[label].weights is None:
             raise UserError(sentence)
     return RunResult(root, len(schedule.settled) - failed, failed, schedule.computed, tuple(lost.values()))
 

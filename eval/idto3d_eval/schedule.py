@@ -156,10 +156,11 @@ class Schedule:
             "protocol": self._protocol,
             "inputs": {need: str(self._store.artefact(need).absolute()) for need in done},
             "failures": {need: self.settled[need].reason for need in job.needs if need not in done},
-            "weights": str(self._plan.weights.absolute()),
+            "weights": str(Path(job.weights or self._plan.weights).absolute()),
             "out": str(partial.absolute()),
             "log": str(self._store.log(job.name).absolute()),
             "origin": job.origin,
+            "own_weights": job.weights,
         }
 
 

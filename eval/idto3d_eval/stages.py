@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
 from idto3d_eval.keys import content_key, file_sha256
+from idto3d_eval.photograph_stage import copy_photographs
 from idto3d_eval.stage import Facts, Stage, StageCall
 from idto3d_protocols.schema import Budget
 
@@ -283,6 +284,11 @@ STAGES: dict[str, Stage] = {
             "population.scoring_photos",
         ),
         seconds=5.0,
+    ),
+    "photographs": Stage(
+        copy_photographs,
+        fields=("population.label", "population.conditioning_photos", "population.scoring_photos"),
+        seconds=0.1,
     ),
     "generate": Stage(
         generate_head,

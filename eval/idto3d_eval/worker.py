@@ -59,6 +59,8 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
     _reset_peak_memory()
     answer: dict[str, Any] = {"job": request["job"]}
     try:
+        if request.get("own_weights"):
+            _require_weights(Path(request["weights"]), request["own_weights"])
         call = _call(request, stages[request["stage"]], _progress_lines(request["job"], replies))
         facts = stages[request["stage"]].run(call)
         answer |= {"status": "done", "facts": _plain_facts(facts)}
@@ -69,6 +71,14 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
     answer["seconds"] = time.perf_counter() - started
     answer["peak_memory_mib"] = _peak_memory_mib()
     return answer
+
+
+def _require_weights(weights: Path, named: str) -> None:
+    if not weights.is_dir():
+        raise UserError(
+            f"Found no weights at {named}, expected the folder that the row names; train them into it, or "
+            "take the row out."
+        )
 
 
 def _call(request: Mapping[str, Any], stage: Stage, progress: Progress) -> StageCall:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,9 @@ SCHEMA_VERSION = 1
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 IdentityId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 Row9 = Annotated[tuple[tuple[float, float, float], ...], Field(min_length=9, max_length=9)]
+Folder = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$", max_length=200)
+]
 Parameter = bool | int | float | str
 Said = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 
@@ -32,10 +35,14 @@ class Population(Model):
 
     label: Literal["synthetic", "photographs"]
     split: Name
+    """The set that they are of, as a table names it; "mixed" where ids name several."""
     population_seed: Annotated[int, Field(ge=0)]
     identities: Annotated[tuple[IdentityId, ...], Field(min_length=1, max_length=10_000)]
     conditioning_photos: Annotated[int, Field(ge=1, le=64)]
     scoring_photos: Annotated[int, Field(ge=1, le=64)]
+    seen: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
+    """Splits whose people methods' networks were trained on, and who are here because of it. People of any
+    other split who were trained on are an overlap and refused; those whom scoring networks saw always are."""
 
 
 class BudgetChange(Model):
@@ -83,6 +90,9 @@ class MethodRow(Model):
     """Whose photos condition it: "next" takes those of the next identity in the list, round its end."""
     repeat: Annotated[int, Field(ge=0, le=1000)] = 0
     """Which session makes it: rows that differ in nothing else are made anew, each by other processes."""
+    weights: Folder | None = None
+    """Folder of other weights that this row's heads are made with, beside where the run is started. Where it
+    is not there the row has no heads and says so."""
 
 
 class CameraView(Model):
@@ -225,6 +235,15 @@ class Protocol(Model):
         identities = self.population.identities
         step = 1 if row.photos_of == "next" else 0
         return identities[(identities.index(identity) + step) % len(identities)]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a protocol's YAML, as `protocol.schema.json` publishes it."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Protocol.model_json_schema(),
+        "title": "Protocol of idto3d-eval",
+    }
 
 
 def _each_once(field: str, names: Iterable[str]) -> None:

@@ -265,3 +265,25 @@ REAL_HEADS = {
     "render": Stage(stages.render_views, stages.VIEWS),
 }
 SQUARES = {"square": spec("square", entry="fake_stages:write_square")}
+
+
+def of_photographs(call: StageCall) -> Facts | None:
+    """A fake head that carries its conditioning photos' bytes, so that a test sees where they went."""
+    photos = sorted((call.only_input() / "conditioning").iterdir())
+    (call.out / "part.glb").write_bytes(b"".join(path.read_bytes() for path in photos))
+    return None
+
+
+def view_of_photographs(call: StageCall) -> Facts | None:
+    for expression in call.protocol.expressions:
+        for view in call.protocol.views:
+            picture(call.out / expression / f"{view.name}.png", call.identity, expression, view.name)
+    return None
+
+
+PHOTOGRAPHS = {
+    **STAGES,
+    "photographs": stages.STAGES["photographs"],
+    "generate": Stage(of_photographs, ("expressions",)),
+    "render": Stage(view_of_photographs, ("expressions", "views", "resolution")),
+}

@@ -41,7 +41,7 @@ def run(root: Path, protocol: Protocol, archive: Path | None = None) -> RunResul
     weights.mkdir(exist_ok=True)
     for name in ("prior.safetensors", "reader_scoring.onnx"):
         if not (weights / name).exists():
-            (weights / name).write_bytes(b"1")
+            (weights / name).write_bytes(name.encode())
     return run_protocol(
         protocol,
         root,

@@ -123,13 +123,13 @@ def test_photos_of_another_person_change_the_head(tmp_path: Path) -> None:
 def test_weights_change_only_the_stages_that_read_them(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     weights.mkdir()
-    (weights / "prior.safetensors").write_bytes(b"1")
+    (weights / "prior.safetensors").write_bytes(b"a")
     (weights / "reader_scoring.onnx").write_bytes(b"1")
     before = plan(weights)
     (weights / "reader_scoring.onnx").write_bytes(b"2")
     scoring = plan(weights)
     assert changed(before, scoring) == {"read", "score"}
-    (weights / "prior.safetensors").write_bytes(b"2")
+    (weights / "prior.safetensors").write_bytes(b"b")
     assert changed(scoring, plan(weights)) == FROM_HEADS
 
 

@@ -77,7 +77,7 @@ def test_budget_changes_only_what_a_row_names() -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         ProtocolError,
-        match=r"'unseen_idz'.*ablation, distillation, lights, quickstart, smoke, unseen_ids, unseen_ids_full",
+        match=r"'unseen_idz'.*ablation, cross_identity, .*, relighting, .*, unseen_ids, unseen_ids_full",
     ):
         load_protocol("unseen_idz")
 
