@@ -1,5 +1,5 @@
-"""What a head cost, as far as it is exact: guidance calls, the share of the base model that was trained, and how
-large the head is.
+"""What a head cost, as far as it is exact: guidance calls, the share of the base model that was trained, and
+how large the head is.
 
 Seconds, memory and energy are in `costs.parquet`, since they are never the same twice.
 """
@@ -53,7 +53,9 @@ CARDS = (
         better="lower",
         family="cost",
         level="identity",
-        failure_modes=("Depends on how textures are compressed; a file an expression repeats what they share.",),
+        failure_modes=(
+            "Depends on how textures are compressed; a file an expression repeats what they share.",
+        ),
     ),
     MetricCard(
         name="triangles",

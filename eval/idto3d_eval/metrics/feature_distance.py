@@ -1,10 +1,11 @@
-"""Do a method's renders look like the true heads' as a set: KID and FID between features of a recorded network.
+"""Do a method's renders look like the true heads' as a set: KID and FID between features of a recorded
+network.
 
-KID is the unbiased estimate of the squared maximum mean discrepancy under the kernel (x·y / D + 1)³ (Binkowski
-et al., "Demystifying MMD GANs", ICLR 2018, section 4). Images of one person are not independent, so ours takes
-only pairs of images of different people, in all three of its terms, which is unbiased with the person as the
-unit; the published one takes all pairs. FID is the squared Fréchet distance of two Gaussians (Heusel et al.,
-"GANs Trained by a Two Time-Scale Update Rule", NeurIPS 2017, eq. 6); it is biased at small n.
+KID is the unbiased estimate of the squared maximum mean discrepancy under the kernel (x·y / D + 1)³
+(Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4). Images of one person are not independent,
+so ours takes only pairs of images of different people, in all three of its terms, which is unbiased with the
+person as the unit; the published one takes all pairs. FID is the squared Fréchet distance of two Gaussians
+(Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NeurIPS 2017, eq. 6); it is biased at small n.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ SPACES = (
         "face",
         "face",
         "recogniser B's embeddings of aligned faces, scaled to length √D (D = 128)",
-        "Faces aligned to 112 × 112 pixels by the scoring reader's landmarks, as for identity; an image without "
+        "Faces aligned to 112 × 112 pixels by the scoring reader's landmarks, as for identity; an image "
+        "without "
         "a readable face is left out.",
         ("recogniser_b.onnx",),
         "A recogniser is trained to forget light, texture and expression: it sees who, hardly how real.",
@@ -51,7 +53,8 @@ SPACES = (
         "view",
         "view",
         "the activations of the scoring reader before its heads",
-        "The whole view resized to 112 × 112 pixels (bicubic, antialiased), normalised as the reader's card says.",
+        "The whole view resized to 112 × 112 pixels (bicubic, antialiased), normalised as the reader's card "
+        "says.",
         ("reader_scoring.onnx",),
         "The reader was trained on renders and photographs of this population's kind.",
     ),
@@ -73,7 +76,9 @@ _KID = "Binkowski et al., ICLR 2018, section 4"
 
 
 def _cards(space: FeatureSpace) -> tuple[MetricCard, ...]:
-    def card(name: str, title: str, definition: str, source: str, *failures: str, **more: object) -> MetricCard:
+    def card(
+        name: str, title: str, definition: str, source: str, *failures: str, **more: object
+    ) -> MetricCard:
         fields: dict[str, object] = {
             "unit": "1",
             "low": 0.0,
@@ -99,10 +104,12 @@ def _cards(space: FeatureSpace) -> tuple[MetricCard, ...]:
         card(
             "kid_{}",
             "KID",
-            "Unbiased squared maximum mean discrepancy under the kernel (x·y / D + 1)³ over pairs of images of "
+            "Unbiased squared maximum mean discrepancy under the kernel (x·y / D + 1)³ over pairs of images "
+            "of "
             "different people. A person's row is the jackknife pseudo-value n·KID − (n − 1)·KID without that "
             "person; their mean is the KID, and their spread its standard error with people as the unit.",
-            f"{_KID}; pairs of one person left out, and the jackknife (Efron & Tibshirani 1993, section 11.5), "
+            f"{_KID}; pairs of one person left out, and the jackknife (Efron & Tibshirani 1993, section "
+            f"11.5), "
             "are this toolkit's.",
             "Renders against photographs measure the renderer as well: compare methods, never read it alone.",
             "A head of the wrong person that looks real costs nothing here: read identity beside it.",
@@ -121,7 +128,8 @@ def _cards(space: FeatureSpace) -> tuple[MetricCard, ...]:
         card(
             "kid_{}_published",
             "KID as published",
-            "As KID, over all pairs of distinct images within each set and all pairs across, whoever they show; "
+            "As KID, over all pairs of distinct images within each set and all pairs across, whoever they "
+            "show; "
             "all images stand in place of the average over random subsets.",
             f"{_KID}, eq. 4 with all images as the one block.",
             "Images of one person count as independent: pairs of them within a set are far more alike than "
@@ -131,7 +139,8 @@ def _cards(space: FeatureSpace) -> tuple[MetricCard, ...]:
         card(
             "fid_{}",
             "FID",
-            "|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) of the features' means and covariances. Undefined where a set "
+            "|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) of the features' means and covariances. Undefined where "
+            "a set "
             "has no more images than features.",
             "Heusel et al., NeurIPS 2017, eq. 6.",
             "Biased upwards, the more the fewer the images: prefer KID, and read the bias beside it.",
@@ -139,7 +148,8 @@ def _cards(space: FeatureSpace) -> tuple[MetricCard, ...]:
         card(
             "fid_{}_bias",
             "Bias of FID",
-            "What FID rises by when each set is halved (each person's images, four draws), which is its bias at "
+            "What FID rises by when each set is halved (each person's images, four draws), which is its "
+            "bias at "
             "this number of images as far as that falls as 1/n.",
             "FID's bias in 1/n: Chong & Forsyth, CVPR 2020.",
             "Undefined where half the images are no more than the features.",
@@ -220,7 +230,9 @@ def fid(renders: Floats, truths: Floats) -> Measurement:
     root = _root(np.atleast_2d(first))
     middle = np.linalg.eigvalsh(root @ np.atleast_2d(second) @ root)
     shared = float(np.sqrt(np.maximum(middle, 0.0)).sum())
-    distance = float(gap @ gap + np.trace(np.atleast_2d(first)) + np.trace(np.atleast_2d(second))) - 2.0 * shared
+    distance = (
+        float(gap @ gap + np.trace(np.atleast_2d(first)) + np.trace(np.atleast_2d(second))) - 2.0 * shared
+    )
     return Measurement(max(0.0, distance))
 
 

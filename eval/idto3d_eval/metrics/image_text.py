@@ -1,5 +1,5 @@
-"""Do a picture and words agree: cosine of a CLIP's embeddings of both (Radford et al., ICML 2021; as a score of
-pictures against their text, Hessel et al., "CLIPScore", EMNLP 2021)."""
+"""Do a picture and words agree: cosine of a CLIP's embeddings of both (Radford et al., ICML 2021; as a score
+of pictures against their text, Hessel et al., "CLIPScore", EMNLP 2021)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _READ = (
 )
 _CAVEATS = (
     "Undefined without a CLIP; which one was used stands with the readings (sha256 of each file).",
-    "A base such as Stable Diffusion 1.5 reads its prompts with a CLIP: scored by the same one, methods on it "
+    "A base such as Stable Diffusion 1.5 reads its prompts with a CLIP: scored by the same one, methods on "
+    "it "
     "are judged by what they optimised.",
 )
 
@@ -43,7 +44,8 @@ CARDS = (
     MetricCard(
         name="image_text_agreement",
         title="Image-text agreement",
-        definition="Cosine between a CLIP's embedding of a frontal view and of the words for the expression that "
+        definition="Cosine between a CLIP's embedding of a frontal view and of the words for the expression "
+        "that "
         "was asked for, averaged over frontal views.",
         source="CLIPScore without its factor and floor: Hessel et al., EMNLP 2021.",
         unit="1",
@@ -52,13 +54,17 @@ CARDS = (
         better="higher",
         family="appearance",
         level="head",
-        failure_modes=("Any face at all scores nearly as high as the right one: read the share beside it.", *_CAVEATS),
+        failure_modes=(
+            "Any face at all scores nearly as high as the right one: read the share beside it.",
+            *_CAVEATS,
+        ),
         preprocessing=_READ,
     ),
     MetricCard(
         name="image_text_share",
         title="Own text nearest",
-        definition="Share of frontal views whose nearest text, among those of the protocol's expressions, is that "
+        definition="Share of frontal views whose nearest text, among those of the protocol's expressions, "
+        "is that "
         "of the expression that was asked for; ties share.",
         source="R-precision of text-to-3D (Poole et al., DreamFusion, 2022), over expressions.",
         unit="1",

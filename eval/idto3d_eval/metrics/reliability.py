@@ -1,7 +1,8 @@
-"""Intra-class correlations: which share of a measurement's variance is the people's, and not what is repeated.
+"""Intra-class correlations: which share of a measurement's variance is the people's, and not what is
+repeated.
 
-Shrout & Fleiss, "Intraclass Correlations: Uses in Assessing Rater Reliability", Psychological Bulletin 86, 1979:
-ICC(1) where repetitions have nothing in common across people (seeds), ICC(2,1) where they do (sessions,
+Shrout & Fleiss, "Intraclass Correlations: Uses in Assessing Rater Reliability", Psychological Bulletin 86,
+1979: ICC(1) where repetitions have nothing in common across people (seeds), ICC(2,1) where they do (sessions,
 environments). Intervals of ICC(1) are exact for normal values, those of ICC(2,1) are theirs, approximate.
 """
 

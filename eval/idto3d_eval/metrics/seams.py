@@ -27,9 +27,11 @@ CARDS = (
     MetricCard(
         name="seam_visibility",
         title="Seam visibility",
-        definition="Over the points of the neutral mesh's UV seams that can be seen from outside (three an edge, "
+        definition="Over the points of the neutral mesh's UV seams that can be seen from outside (three an "
+        "edge, "
         "weighted by length): the colour difference between the albedo a tenth of the triangle's height on "
-        "either side of the seam, minus what equally long steps that cross no seam give there (from a tenth to "
+        "either side of the seam, minus what equally long steps that cross no seam give there (from a tenth "
+        "to "
         "three tenths of the height on both sides, scaled by length).",
         source="Definition of this toolkit; difference: CIE 1976 ΔE*ab.",
         unit="ΔE",
@@ -43,7 +45,8 @@ CARDS = (
             "A texture of noise hides its seams: steps beside them jump as far.",
             "0 where there are no seams; small negative figures are noise of a seamless texture.",
         ),
-        preprocessing="Vertices at one place are one; albedo read bilinearly as it is stored, in CIELAB (D65).",
+        preprocessing="Vertices at one place are one; albedo read bilinearly as it is stored, in CIELAB "
+        "(D65).",
     ),
 )
 
@@ -86,8 +89,8 @@ def seam_edges(mesh: TexturedMesh) -> tuple[Ints, Ints, Floats]:
     """Edges on which two triangles meet in space and not in the texture.
 
     Returns:
-        For each of S seams, a corner triple (start, end, opposite) of vertex indices [S, 3] on either side, in
-        which start and end are the same places; and lengths [S] mm.
+        For each of S seams, a corner triple (start, end, opposite) of vertex indices [S, 3] on either side,
+        in which start and end are the same places; and lengths [S] mm.
     """
     from idto3d.render.normals import weld
 

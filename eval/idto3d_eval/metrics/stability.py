@@ -19,14 +19,19 @@ Floats = NDArray[np.float64]
 SHIFT_BAR = 0.03  # what another thread count may move calibrated identity by at most
 _OURS = "Definition of this toolkit."
 _SHROUT = "Shrout & Fleiss, Psychological Bulletin 86, 1979: {}."
-_SIMILARITY = "a head's identity_counted (its mean similarity to the scoring photos, unread views at the floor)"
+_SIMILARITY = (
+    "a head's identity_counted (its mean similarity to the scoring photos, unread views at the floor)"
+)
 _SESSIONS = (
-    "Sessions are rows that differ in nothing but `repeat` or `budget.threads`; each is held against the first of "
+    "Sessions are rows that differ in nothing but `repeat` or `budget.threads`; each is held against the "
+    "first of "
     "them in the protocol"
 )
 _ENVIRONMENTS = (
-    "from the first frontal camera, over up to three expressions: 192 pixels under the protocol's first light, the "
-    "same at 128 and 256, under three lights that no network was trained under, and by a second renderer (depth "
+    "from the first frontal camera, over up to three expressions: 192 pixels under the protocol's first "
+    "light, the "
+    "same at 128 and 256, under three lights that no network was trained under, and by a second renderer "
+    "(depth "
     "buffer in float64, without rays)"
 )
 _SCORED = ("recogniser_b.onnx", "reader_scoring.onnx")
@@ -119,7 +124,8 @@ CARDS: tuple[MetricCard, ...] = (
     _card(
         "session_distance",
         "Moved between sessions",
-        "Mean distance of the vertices of each of two meshes to the nearest point of the other, averaged over "
+        "Mean distance of the vertices of each of two meshes to the nearest point of the other, averaged "
+        "over "
         f"both ways and over expressions. {_SESSIONS}.",
         "Sliding along the surface is not seen.",
         unit="mm",
@@ -144,20 +150,26 @@ CARDS: tuple[MetricCard, ...] = (
         statistic="pooled",
     ),
     *_icc_cards(
-        "sessions", "ICC over sessions", "ICC(2,1)", f"{_SIMILARITY}, people against sessions, all rows of one group"
+        "sessions",
+        "ICC over sessions",
+        "ICC(2,1)",
+        f"{_SIMILARITY}, people against sessions, all rows of one group",
     ),
     _card(
         "resolution_spread",
         "Spread over resolutions",
-        "Standard deviation over renders of 128, 192 and 256 pixels of the head's mean similarity to the scoring "
+        "Standard deviation over renders of 128, 192 and 256 pixels of the head's mean similarity to the "
+        "scoring "
         "photos, front, first light, up to three expressions; those read in all environments.",
         "Below 128 pixels faces stop being read, which is no matter of the head.",
     ),
     _card(
         "light_spread",
         "Spread over lights",
-        "Standard deviation over the protocol's first light and three that no network was trained under of the "
-        "head's mean similarity to the scoring photos, front, 192 pixels, up to three expressions; those read in "
+        "Standard deviation over the protocol's first light and three that no network was trained under of "
+        "the "
+        "head's mean similarity to the scoring photos, front, 192 pixels, up to three expressions; those "
+        "read in "
         "all environments.",
         "The recogniser's own sensitivity to light is in it: read the oracle's beside it.",
     ),
@@ -171,8 +183,10 @@ CARDS: tuple[MetricCard, ...] = (
     _card(
         "environment_vote",
         "Same expression read elsewhere",
-        "Share of pairs of another environment and an expression in which the reader's vote among the 13 presets "
-        f"is that of the first environment. Environments: {_ENVIRONMENTS}. A view without a face is another vote.",
+        "Share of pairs of another environment and an expression in which the reader's vote among the 13 "
+        "presets "
+        f"is that of the first environment. Environments: {_ENVIRONMENTS}. A view without a face is another "
+        f"vote.",
         "A head whose expression is always read wrong in the same way has 1.",
         high=1.0,
         better="higher",
@@ -213,7 +227,9 @@ def head_distance(first: TexturedMesh, second: TexturedMesh) -> float:
 def pixel_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Mean absolute difference of two images [H, W, 3], in grey levels of 0..255."""
     if first.shape != second.shape:
-        raise ValueError(f"Found images of {first.shape} and {second.shape}, expected one shape; render again.")
+        raise ValueError(
+            f"Found images of {first.shape} and {second.shape}, expected one shape; render again."
+        )
     return float(np.abs(first.astype(np.int16) - second.astype(np.int16)).mean())
 
 
@@ -221,11 +237,14 @@ def same_votes(votes: NDArray[np.integer]) -> Measurement:
     """Share of the other environments' votes that are the first one's.
 
     Args:
-        votes: [N, E] the expression read in each environment, -1 where no face was; the first row is the first
+        votes: [N, E] the expression read in each environment, -1 where no face was; the first row is the
+        first
             environment.
     """
     if len(votes) < 2 or (votes[0] < 0).all():
-        reason = "the first environment has no readable face" if len(votes) >= 2 else "there is one environment"
+        reason = (
+            "the first environment has no readable face" if len(votes) >= 2 else "there is one environment"
+        )
         return Measurement(math.nan, reason)
     read = votes[0] >= 0
     return Measurement(float((votes[1:, read] == votes[0, read]).mean()))
