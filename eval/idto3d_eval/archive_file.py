@@ -80,6 +80,10 @@ class ArchivedRecord(_Model):
     peak_memory_mib: Annotated[float, Field(ge=0)] = 0.0
     guidance_calls: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    device: Annotated[str, Field(max_length=200)] = ""
+    device_memory_mib: Annotated[float, Field(ge=0)] = 0.0
+    energy_joules: Annotated[float, Field(ge=0)] | None = None
+    energy_note: Annotated[str, Field(max_length=1000)] = ""
     facts: dict[str, JsonValue] = {}
 
 

@@ -13,6 +13,7 @@ import idto3d
 from idto3d_baselines.specs import MethodSpec
 from idto3d_eval.aggregate import HEADLINE, Figures, aggregate, plain
 from idto3d_eval.code_version import library_versions
+from idto3d_eval.cost_sections import cost_sections, stability_sections
 from idto3d_eval.keys import file_sha256, weights_sha256
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.plan import Plan
@@ -75,6 +76,7 @@ def summarise(
         "rows": rows,
         "comparisons": figures.comparisons,
         "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
+        "sections": [*stability_sections(scores), *cost_sections(costs)],
         "failures": _failures(plan, settled),
         "provenance": {**_provenance(plan, scores_file), "archives": _archives(plan, settled)},
     }
