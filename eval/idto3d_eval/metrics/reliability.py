@@ -107,7 +107,7 @@ def icc_two_way(values: Floats, level: float = LEVEL) -> Reliability | str:
     squares = mean_squares(whole)
     between, columns, rest = squares.people, squares.repeats, squares.rest
     value = (between - rest) / (between + (k - 1) * rest + k * (columns - rest) / n)
-    if rest <= 1e-15 * between:
+    if rest <= 1e-12 * max(between, columns):
         return Reliability(value, value, value)  # nothing random is left to draw an interval from
     ratio = columns / rest
     lean = n * (1.0 + (k - 1) * value) - k * value
@@ -120,6 +120,8 @@ def icc_two_way(values: Floats, level: float = LEVEL) -> Reliability | str:
     spread = k * columns + (k * n - k - n) * rest
     low = n * (between - above * rest) / (above * spread + n * between)
     high = n * (below * between - rest) / (spread + n * below * between)
+    if not np.isfinite([value, low, high]).all():
+        return "people differ too little for an interval"
     return Reliability(value, low, high)
 
 
