@@ -224,8 +224,6 @@ def test_rows_hold_what_was_read_and_say_what_was_not(tmp_path: Path) -> None:
     references["five"] = Reference(np.ones((1, 128), np.float32))
     rows = score_method(heads, references, None, ("neutral",), ("appearance",), looks=looks)
     found = {(row.metric, row.identity): row for row in rows}
-    # Noise shows no face, so nothing is left of the faces that heads are held against.
-    assert "readable face" in found["kid_face_se", ""].reason
     for name in PEOPLE:
         assert found["kid_view", name].value == pytest.approx(0.0, abs=1e-9)
         assert found["image_text_agreement", name].reason == "no CLIP is given"

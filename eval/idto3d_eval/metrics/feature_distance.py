@@ -193,7 +193,9 @@ def kid(renders: Sequence[Floats], truths: Sequence[Floats]) -> Kid | str:
     """
     count = len(renders)
     if len(truths) != count or any(len(own) == 0 for own in (*renders, *truths)):
-        raise ValueError("Found a person without images on one side, expected some on both; leave the person out.")
+        raise ValueError(
+            "Found a person without images on one side, expected some on both; leave the person out."
+        )
     if count < LEAST_PEOPLE:
         return f"{count} people have images to compare, expected {LEAST_PEOPLE} or more"
     rr, tt, rt = (_mean_kernels(a, b) for a, b in ((renders, renders), (truths, truths), (renders, truths)))
