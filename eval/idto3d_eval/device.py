@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def reset_device_memory() -> None:
@@ -37,6 +38,7 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _cuda():  # type: ignore[no-untyped-def]  # torch's module, which must not be imported for this
+def _cuda() -> Any:
+    """torch's module of GPUs where one is in use, else None; torch is not imported for this."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 
 PEOPLE, IMAGES, WIDTH = 12, 20, 8
 NOISE = (0.0, 0.2, 0.5, 1.0, 2.0)
-# Standard deviations in pixels of 128. Shrinking to 112 hides a blur of one from whole views; from four on, faces
-# of some people are no more read, so that what is left is no more the same set.
+# Standard deviations in pixels of 128. Shrinking to 112 hides a blur of one from whole views; from four on,
+# faces of some people are no more read, so that what is left is no more the same set.
 VIEW_BLURS, FACE_BLURS = (0.0, 2.0, 4.0, 8.0), (0.0, 1.0, 2.0, 3.0)
 SHOWN_PEOPLE, YAWS = 4, (-20.0, 0.0, 20.0)  # of the blurred renders
 JUMPS = (0, 10, 20, 40)  # codes of 255
