@@ -91,7 +91,8 @@ def render_again(
         albedo = _lookup(mesh.albedo, uv, decode=True)
         material = _lookup(mesh.roughness_metallic, uv, decode=False)
         parts = (albedo, material[:, 1:2], material[:, 2:3], normal, _unit(eye - point))
-        colour = shade(*(torch.from_numpy(part) for part in parts), light).clamp_max(1.0).numpy()
+        surface, rough, metal, facing, towards = (torch.from_numpy(part) for part in parts)
+        colour = shade(surface, rough, metal, facing, towards, light).clamp_max(1.0).numpy()
         image = np.full((*hit.shape, 3), float(srgb_to_linear(torch.tensor(BACKGROUND, dtype=torch.float64))))
         image[hit] = colour
         size = camera.resolution
@@ -106,13 +107,9 @@ def _vertex_normals(mesh: TexturedMesh) -> Floats:
     welded, representative = weld(np.asarray(mesh.vertices), np.asarray(mesh.faces))
     a, b, c = (mesh.vertices[welded[:, k]] for k in range(3))
     across = np.cross(b - a, c - a)
-    total = np.stack(
-        [
-            np.bincount(welded.ravel(), np.repeat(across[:, axis], 3), minlength=len(mesh.vertices))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
+    corner = welded.ravel()
+    sums = [np.bincount(corner, np.repeat(across[:, k], 3), minlength=len(mesh.vertices)) for k in range(3)]
+    total: Floats = np.stack(sums, axis=1).astype(np.float64)
     return _unit(total)[representative]
 
 

@@ -157,10 +157,12 @@ def sheet(jump: int = 0, smooth: bool = True, turn: bool = False, seam: bool = T
     def texture_u(x: Floats, right: bool) -> Floats:
         return 0.5 + (gap if right else -gap) + (x - 0.5) * (1.0 - 2.0 * gap)
 
-    places, uvs, faces = [], [], []
+    places: list[Floats] = []
+    uvs: list[Floats] = []
+    faces: list[NDArray[np.int64]] = []
     for right in (False, True):
         x, y = 0.5 * (across + right), up
-        first = sum(len(own) for own in places)
+        first = len(places[0]) if right else 0
         places.append(np.stack([side * (x - 0.5), side * (y - 0.5), np.zeros_like(x)], -1).reshape(-1, 3))
         uvs.append(np.stack([texture_u(x, right), y], -1).reshape(-1, 2))
         corner = first + np.arange(2 * cells)[:, None] * (cells + 1) + np.arange(cells)[None]
@@ -170,7 +172,6 @@ def sheet(jump: int = 0, smooth: bool = True, turn: bool = False, seam: bool = T
     if turn:
         cosine, sine = math.cos(0.7), math.sin(0.7)
         spin = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
-        # What was one place stays one to the bit only where equal numbers go in.
         vertices = vertices @ spin.T + np.array([3.0, -2.0, 5.0])
     u, v = np.meshgrid((np.arange(texels) + 0.5) / texels, 1.0 - (np.arange(texels) + 0.5) / texels)
     right_half = u > 0.5

@@ -89,7 +89,7 @@ def _distances() -> Iterator[Check]:
     yield Graded("session_distance", "moved, mm", moves, values, "rises")
     grey = np.full((4, 4, 3), 100, dtype=np.uint8)
     codes = (0, 1, 5, 20)
-    changed = tuple(pixel_difference(grey, np.uint8(grey + code)) for code in codes)
+    changed = tuple(pixel_difference(grey, np.full_like(grey, 100 + code)) for code in codes)
     yield Known("session_pixels", "20 codes lighter", changed[-1], 20.0, 0.0)
     yield Graded("session_pixels", "lighter, codes", tuple(map(float, codes)), changed, "rises")
 
