@@ -23,6 +23,7 @@ from idto3d_eval.archive_file import (
     read_archive,
 )
 from idto3d_eval.archive_members import halved
+from idto3d_eval.family_stages import head_stages, identity_stages
 from idto3d_eval.plan import scored_rows
 from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Record, Store
@@ -62,7 +63,8 @@ def write_archive(run: Path, out: Path) -> Packed:
         raise UserError(
             f"Found no row in {run} that is scored, expected at least one; run its protocol first."
         )
-    shared = ["gallery", *(f"{kind}/{name}" for kind in _SHARED for name in protocol.population.identities)]
+    kinds = (*_SHARED, *identity_stages(protocol))
+    shared = ["gallery", *(f"{kind}/{name}" for kind in kinds for name in protocol.population.identities)]
     names = [*shared, *(job for label in complete for job in jobs[label])]
     records = {
         name: record for name in names if (record := store.record(name)) is not None and not record.retry
@@ -118,7 +120,8 @@ def _jobs_of(protocol: Protocol, label: str, row: MethodRow) -> list[str]:
         for name in protocol.population.identities
         for seed in protocol.seeds
     ]
-    heads = [f"{kind}/{place}" for place in places for kind in ("heads", "views", READINGS)]
+    kinds = ("heads", "views", READINGS, *head_stages(protocol, row))
+    heads = [f"{kind}/{place}" for place in places for kind in kinds]
     return [*heads, f"scores/{label}"]
 
 

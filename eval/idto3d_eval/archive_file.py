@@ -37,8 +37,8 @@ _MAX_DIRECTORY = 8 * MIB  # of the zip's own list of members, read before anythi
 _HEADER, _PROTOCOL, _FILES = "archive.json", "protocol.json", "files/"
 _ID, _LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", r"[a-z][a-z0-9_]{0,79}"
 _JOB = re.compile(
-    rf"gallery|(identities|photos|references)/{_ID}|scores/{_LABEL}|(heads|views|features)/{_LABEL}/{_ID}/"
-    r"seed-[0-9]{1,10}"
+    rf"gallery|(identities|photos|references|appearance_references)/{_ID}|scores/{_LABEL}|"
+    rf"(heads|views|features|appearance|environments|sessions)/{_LABEL}/{_ID}/seed-[0-9]{{1,10}}"
 )
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(json|npz)")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say: no member tells when it was made
@@ -80,6 +80,10 @@ class ArchivedRecord(_Model):
     peak_memory_mib: Annotated[float, Field(ge=0)] = 0.0
     guidance_calls: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    device: Annotated[str, Field(max_length=200)] = ""
+    device_memory_mib: Annotated[float, Field(ge=0)] = 0.0
+    energy_joules: Annotated[float, Field(ge=0)] | None = None
+    energy_note: Annotated[str, Field(max_length=1000)] = ""
     facts: dict[str, JsonValue] = {}
 
 

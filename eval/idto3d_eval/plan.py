@@ -4,6 +4,8 @@
        └──────► photos ─────────────────────┼─► score (one a method row)
     gallery, reference ─────────────────────┘
 
+Where `appearance` or `stability` is asked for, further stages read heads and views (`family_stages`).
+
 A stage receives what its key covers and nothing else, so a result cannot depend on an input that the key
 does not know.
 """
@@ -20,8 +22,11 @@ from idto3d_baselines.external_files import content_hashes, reads_weights
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.added_identities import added_identity, require_photos
 from idto3d_eval.code_version import code_version, library_versions
+from idto3d_eval.family_stages import STAGES_OF_HEAD, head_stages, identity_stages, needs_of, renderers
 from idto3d_eval.keys import KeyInputs, weights_sha256
 from idto3d_eval.leaks import refuse_conflicts
+from idto3d_eval.named_networks import named_networks
+from idto3d_eval.sessions import session_labels
 from idto3d_eval.stage import Stage
 from idto3d_eval.stages import STAGES
 from idto3d_protocols.schema import MethodRow, Protocol
@@ -84,7 +89,8 @@ def plan_run(
     _require_weights(weights, stages)
     hashes = _hashes(weights)
     refuse_conflicts(protocol, specs, weights, hashes)
-    laying = _Layer(protocol, stages, hashes)
+    named = named_networks(protocol).sha256() if "appearance" in protocol.metrics else {}
+    laying = _Layer(protocol, stages, hashes, named)
     identities = protocol.population.identities
     jobs = [_identity_job(laying, name) for name in identities]
     jobs += [
@@ -103,6 +109,14 @@ def plan_run(
         ]
         jobs += [laying.job("gallery", "gallery"), *references]
         common += ("gallery", *(job.name for job in references))
+    references = [
+        laying.job(stage, f"{stage}/{name}", needs=(f"identities/{name}",), identity=name)
+        for stage in identity_stages(protocol)
+        for name in identities
+    ]
+    jobs += _family_jobs(laying, protocol)
+    jobs += references
+    common += tuple(job.name for job in references)
     rows = scored_rows(protocol)
     jobs += [_score_job(laying, row, label, jobs, common) for label, row in rows.items()]
     return Plan(
@@ -130,13 +144,17 @@ def _score_job(
         name: laying.protocol.conditioning_identity(row, name) if as_photos else name
         for name in laying.protocol.population.identities
     }
-    heads = [job.name for job in jobs if job.label == row.label and job.stage in {"generate", "read"}]
+    scored = {"generate", "read", *STAGES_OF_HEAD}
+    heads = [job.name for job in jobs if job.label == row.label and job.stage in scored]
+    sessions = session_labels(laying.protocol, row) if "stability" in laying.protocol.metrics else ()
+    others = set(sessions) - {row.label}
+    heads += [job.name for job in jobs if job.label in others and job.stage == "read"]
     return laying.job(
         "score",
         f"scores/{label}",
         needs=(*heads, *common),
         label=label,
-        parameters={"label": label, "heads": row.label, "scored_as": scored_as},
+        parameters={"label": label, "heads": row.label, "scored_as": scored_as, "sessions": sessions},
     )
 
 
@@ -190,6 +208,32 @@ def _head_jobs(
     return [heads, views, features]
 
 
+def _family_jobs(laying: _Layer, protocol: Protocol) -> list[Job]:
+    """What the families of appearance and stability read of each head."""
+    jobs = []
+    for row in protocol.methods:
+        first = session_labels(protocol, row)[0]
+        for stage in head_stages(protocol, row):
+            for identity in protocol.population.identities:
+                for seed in protocol.seeds:
+                    own, other = (f"{label}/{identity}/seed-{seed}" for label in (row.label, first))
+                    parameters: dict[str, Any] = {"first": other, "own": own} if stage == "sessions" else {}
+                    if stage == "environments":
+                        parameters = {"renderers": renderers()}
+                    jobs.append(
+                        laying.job(
+                            stage,
+                            f"{stage}/{own}",
+                            needs=needs_of(stage, own, other),
+                            identity=identity,
+                            label=row.label,
+                            seed=seed,
+                            parameters=parameters,
+                        )
+                    )
+    return jobs
+
+
 @dataclass(frozen=True)
 class _Layer:
     """Fills in what all jobs of a stage have in common."""
@@ -197,6 +241,7 @@ class _Layer:
     protocol: Protocol
     stages: Mapping[str, Stage]
     hashes: Mapping[str, str]
+    named: Mapping[str, str]  # of the networks that a user brings for appearance
 
     def reads(self, stage: str, file: str) -> bool:
         """Whether a weight file can change what a stage makes."""
@@ -228,7 +273,10 @@ class _Layer:
             },
             method=method or {},
             parameters=parameters or {},
-            weights={file: sha for file, sha in self.hashes.items() if table.reads_weights(file)},
+            weights={
+                **{file: sha for file, sha in self.hashes.items() if table.reads_weights(file)},
+                **(self.named if "appearance" in table.fields else {}),
+            },
             identity=identity,
             seed=seed,
             repeat=repeat,

@@ -19,6 +19,8 @@ from typing import Any
 # Whatever parallel loops a library brings, they follow one of these.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
+Session = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Message:
@@ -60,11 +62,15 @@ class Pool:
         return [index for index in range(self.size) if not self._busy(index)]
 
     def submit(self, index: int, request: Mapping[str, Any]) -> None:
-        """Gives a job to an idle worker."""
-        worker = self._workers.get(index)
+        """Gives a job to an idle worker; a process never makes heads of two sessions."""
+        worker, session = self._workers.get(index), _session(request)
+        if worker is not None and session is not None and worker.session not in (None, session):
+            worker.retire()
+            worker = None
         if worker is None:
             worker = _Worker(index, self.threads, self._stages, self._log, self._messages)
             self._workers[index] = worker
+        worker.session = worker.session if session is None else session
         worker.start(request)
 
     def messages(self, seconds: float) -> Iterator[Message]:
@@ -97,6 +103,8 @@ class _Worker:
         self, index: int, threads: int, stages: str, log: Path, messages: queue.Queue[Message]
     ) -> None:
         self.job: str | None = None
+        self.session: Session | None = None  # whose heads it makes; None as long as it made none
+        self._retired = False
         self._index, self._messages = index, messages
         environment = dict(os.environ)
         environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
@@ -123,6 +131,11 @@ class _Worker:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
 
+    def retire(self) -> None:
+        """Ends an idle process; nobody is told."""
+        self._retired = True
+        self.kill()
+
     def kill(self) -> None:
         """Ends the process and all that it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -140,7 +153,14 @@ class _Worker:
                 fields = json.loads(line)
                 self._messages.put(Message(self._index, fields["job"], fields["status"], fields))
         code = self._process.wait()
-        self._messages.put(Message(self._index, "", "died", {"reason": _ending(code)}))
+        if not self._retired:
+            self._messages.put(Message(self._index, "", "died", {"reason": _ending(code)}))
+
+
+def _session(request: Mapping[str, Any]) -> Session | None:
+    """Which session makes a head: its repeat and its threads; None for jobs that make none."""
+    keyed = request.get("key_inputs", {})
+    return (keyed["repeat"], keyed["threads"]) if request.get("stage") == "generate" else None
 
 
 def _ending(code: int) -> str:

@@ -183,4 +183,8 @@ def _costs(job: Job, message: Message) -> dict[str, Any]:
         "seconds": round(float(message.fields.get("seconds", 0.0)), 3),
         "peak_memory_mib": float(message.fields.get("peak_memory_mib", 0.0)),
         "threads": job.threads,
+        "device": str(message.fields.get("device", "")),
+        "device_memory_mib": float(message.fields.get("device_memory_mib", 0.0)),
+        "energy_joules": message.fields.get("energy_joules"),
+        "energy_note": str(message.fields.get("energy_note", "its process could not tell")),
     }

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from idto3d_eval.reference import Gallery, Reference
-from idto3d_eval.rows import cost, expression, identity, light
+from idto3d_eval.rows import appearance, cost, expression, identity, light, stability
 from idto3d_eval.rows.context import ALL, Head, Measures, RowWriter
 from idto3d_eval.rows.geometry import GeometryRows
 from idto3d_eval.tables import ScoreRow
@@ -22,6 +23,10 @@ def score_method(
     gallery: Gallery | None,
     expressions: Sequence[str],
     families: Iterable[str] = ("identity", "expression", "geometry", "cost"),
+    *,
+    looks: Mapping[str, Path] | None = None,
+    sessions: Mapping[str, Sequence[Head]] | None = None,
+    session: str = "",
 ) -> list[ScoreRow]:
     """All rows of one method.
 
@@ -31,13 +36,19 @@ def score_method(
         gallery: None where the population has none.
         expressions: the protocol's, in order.
         families: which metrics, by the names that a protocol says.
+        looks: identity -> folder of what appearance is held against.
+        sessions: label -> heads of every session of this method, the first one first.
+        session: label of this one among them.
 
     Returns:
         Sorted rows, one for each key.
     """
     wanted = frozenset(families)
     rows: list[ScoreRow] = []
-    measures = Measures(references, gallery, expressions)
+    as_asked = {
+        label: [_as_asked(head, expressions) for head in own] for label, own in (sessions or {}).items()
+    }
+    measures = Measures(references, gallery, expressions, looks or {}, as_asked, session)
     geometry = GeometryRows()
     of_head = {
         "identity": identity.head_rows,
@@ -45,11 +56,15 @@ def score_method(
         "geometry": geometry.head_rows,
         "light": light.head_rows,
         "cost": cost.head_rows,
+        "appearance": appearance.head_rows,
+        "stability": stability.head_rows,
     }
     of_method = {
         "identity": identity.method_rows,
         "geometry": geometry.method_rows,
         "light": light.method_rows,
+        "appearance": appearance.method_rows,
+        "stability": stability.method_rows,
     }
     asked = [_as_asked(head, expressions) for head in heads]
     for head in sorted(asked, key=lambda head: (head.identity, head.seed)):
@@ -63,6 +78,9 @@ def score_method(
         for family, write_all in of_method.items():
             if family in wanted:
                 write_all(writer, own, measures)
+    if "stability" in wanted and asked:
+        writer = RowWriter(ALL, min(head.seed for head in asked), wanted, rows)
+        stability.seed_rows(writer, asked, measures)
     return sorted(rows, key=lambda row: (row.identity, row.expression, row.view, row.seed, row.metric))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from idto3d_eval.family_stages import STAGES_OF_HEAD
 from idto3d_eval.features import load_features, load_photo_embeddings, load_templates
 from idto3d_eval.reference import Gallery, Reference, load_reference
 from idto3d_eval.rows.context import Head
@@ -40,9 +43,32 @@ def heads_of(call: StageCall, references: Mapping[str, Reference]) -> list[Head]
                     views=views,
                     guidance_calls=calls,
                     trainable_share=share,
+                    **_further(call, place),
                 )
             )
     return heads
+
+
+def looks_of(call: StageCall) -> dict[str, Path]:
+    """Identity -> folder of what its heads' looks are held against, where it was read."""
+    kind = "appearance_references/"
+    return {job[len(kind) :]: folder for job, folder in call.inputs.items() if job.startswith(kind)}
+
+
+def sessions_of(call: StageCall, references: Mapping[str, Reference]) -> dict[str, Sequence[Head]]:
+    """Label -> heads, readings alone, of every session of the row that is scored, the first one first."""
+    labels = call.parameters.get("sessions", ())
+    found: dict[str, Sequence[Head]] = {}
+    for label in labels if len(labels) > 1 else ():
+        heads = []
+        for made_for, identity in call.parameters["scored_as"].items():
+            for seed in call.protocol.seeds:
+                job = f"features/{label}/{made_for}/seed-{seed}"
+                folder, readable = call.inputs.get(job), len(references[identity].photos) > 0
+                read = load_features(folder / FEATURES_FILE) if folder is not None and readable else None
+                heads.append(Head(identity, seed, read, "" if read else _failure(call, job)))
+        found[label] = heads
+    return found
 
 
 def references_of(call: StageCall) -> dict[str, Reference]:
@@ -71,6 +97,15 @@ def _measures(identity: str) -> tuple[str, str]:
 
 def _failure(call: StageCall, *jobs: str) -> str:
     return next((call.failures[job] for job in jobs if job in call.failures), "")
+
+
+def _further(call: StageCall, place: str) -> dict[str, Any]:
+    """What else was read of a head, and why one reading is not there."""
+    jobs = {stage: f"{stage}/{place}" for stage in STAGES_OF_HEAD}
+    return {
+        "readings": {stage: call.inputs[job] for stage, job in jobs.items() if job in call.inputs},
+        "unread": {stage: call.failures[job] for stage, job in jobs.items() if job in call.failures},
+    }
 
 
 def _manifest_figures(call: StageCall, job: str) -> tuple[int | None, float | None]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
+from idto3d_eval import family_stages
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.photograph_stage import copy_photographs
 from idto3d_eval.stage import Facts, Stage, StageCall
@@ -223,12 +224,21 @@ def read_reference(call: StageCall) -> Facts | None:
 def score_row(call: StageCall) -> Facts | None:
     """Scores all heads of a method row; a head that is missing is NaN with the reason of its failure."""
     from idto3d_eval.score import score_method
-    from idto3d_eval.scoring_inputs import gallery_of, heads_of, references_of
+    from idto3d_eval.scoring_inputs import gallery_of, heads_of, looks_of, references_of, sessions_of
     from idto3d_eval.tables import write_rows
 
     references = references_of(call)
     heads = heads_of(call, references)
-    rows = score_method(heads, references, gallery_of(call), call.protocol.expressions, call.protocol.metrics)
+    rows = score_method(
+        heads,
+        references,
+        gallery_of(call),
+        call.protocol.expressions,
+        call.protocol.metrics,
+        looks=looks_of(call),
+        sessions=sessions_of(call, references),
+        session=call.parameters["heads"],
+    )
     write_rows(call.out, rows)
     return None
 
@@ -317,6 +327,28 @@ STAGES: dict[str, Stage] = {
         needs_weights=SCORING_WEIGHTS,
         seconds=30.0,
     ),
+    "appearance": Stage(
+        family_stages.read_appearance,
+        fields=("expressions", "appearance"),
+        reads_weights=scores_only,
+        needs_weights=SCORING_WEIGHTS,
+        seconds=1.0,
+    ),
+    "appearance_references": Stage(
+        family_stages.read_appearance_reference,
+        fields=("population.label", "population.population_seed", "appearance", *VIEWS),
+        reads_weights=scores_only,
+        needs_weights=SCORING_WEIGHTS,
+        seconds=5.0,
+    ),
+    "environments": Stage(
+        family_stages.read_head_environments,
+        fields=VIEWS,
+        reads_weights=scores_only,
+        needs_weights=SCORING_WEIGHTS,
+        seconds=3.0,
+    ),
+    "sessions": Stage(family_stages.compare_with_first_session, fields=("expressions",), seconds=1.0),
     "score": Stage(
         score_row,
         fields=("metrics", "population.label", "population.identities", "seeds", *VIEWS),

@@ -42,6 +42,10 @@ class Record:
     peak_memory_mib: float = 0.0
     guidance_calls: int = 0
     threads: int = 0
+    device: str = ""  # what it ran on
+    device_memory_mib: float = 0.0  # of a GPU
+    energy_joules: float | None = None  # of the whole package or card; None where no counter tells
+    energy_note: str = ""  # which counters, or why there is none
     facts: dict[str, Any] = field(default_factory=dict)  # what else the stage reported
     archived: str = ""  # sha256 of the archive that it was taken from; "" for what this folder made
     fileless: bool = False  # its files were not kept as they were: it stands by its digest

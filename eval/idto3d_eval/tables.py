@@ -93,7 +93,8 @@ def score_table(plan: Plan, store: Store, settled: Mapping[str, Record]) -> pola
 
 
 def cost_table(plan: Plan, settled: Mapping[str, Record]) -> polars.DataFrame:
-    """What every job cost: seconds, peak memory, guidance calls, threads."""
+    """What every job cost: seconds, memory, guidance calls, threads, device, and energy where the machine
+    tells it (null elsewhere, where `energy_note` says why)."""
     import polars
 
     rows = [
@@ -107,10 +108,16 @@ def cost_table(plan: Plan, settled: Mapping[str, Record]) -> polars.DataFrame:
             "peak_memory_mib": settled[job.name].peak_memory_mib,
             "guidance_calls": settled[job.name].guidance_calls,
             "threads": job.threads,
+            "device": settled[job.name].device,
+            "device_memory_mib": settled[job.name].device_memory_mib,
+            "energy_joules": settled[job.name].energy_joules,
+            "energy_note": settled[job.name].energy_note,
         }
         for job in plan.jobs
     ]
-    return polars.DataFrame(rows).sort("protocol", "method", "identity", "seed", "stage")
+    return polars.DataFrame(rows, schema_overrides={"energy_joules": polars.Float64}).sort(
+        "protocol", "method", "identity", "seed", "stage"
+    )
 
 
 def parquet_bytes(table: polars.DataFrame) -> bytes:

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from idto3d.errors import UserError
+from idto3d_eval.device import device_memory_mib, device_name, reset_device_memory
+from idto3d_eval.energy import energy_meter
 from idto3d_eval.stage import Facts, Progress, Stage, StageCall, protocol_part
 from idto3d_eval.store import is_full_disk
 from idto3d_protocols.schema import Protocol
@@ -57,6 +59,8 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
     """Runs one job; an exception becomes a reason, a full disk is told apart."""
     started = time.perf_counter()
     _reset_peak_memory()
+    reset_device_memory()
+    meter = energy_meter()
     answer: dict[str, Any] = {"job": request["job"]}
     try:
         if request.get("own_weights"):
@@ -70,6 +74,9 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
         answer["retry"] = isinstance(error, MemoryError)
     answer["seconds"] = time.perf_counter() - started
     answer["peak_memory_mib"] = _peak_memory_mib()
+    energy = meter.stop()
+    answer |= {"energy_joules": energy.joules, "energy_note": energy.note}
+    answer |= {"device": device_name(), "device_memory_mib": device_memory_mib()}
     return answer
 
 

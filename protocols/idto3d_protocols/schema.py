@@ -128,6 +128,15 @@ class View(Model):
         return f"{self.camera}-{self.light}"
 
 
+class AppearanceNetworks(Model):
+    """Networks for appearance that are not shipped, by their names in the folder of networks."""
+
+    features: Name | None = None
+    """An ONNX of image features for FID and KID, such as Inception or DINO."""
+    image_text: Name | None = None
+    """A folder with a CLIP in transformers' format."""
+
+
 class Statistics(Model):
     """How uncertainty is drawn: resamples of identities, the level of the interval, impostors an identity."""
 
@@ -181,6 +190,8 @@ class Protocol(Model):
     metrics: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     recognisers: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     """Other face recognisers that read the same crops, shown beside the one that scores; none decides."""
+    appearance: AppearanceNetworks = AppearanceNetworks()
+    """Networks that a user brings for the family `appearance`."""
     statistics: Statistics
     paper_numbers: Annotated[tuple[PaperNumber, ...], Field(max_length=200)] = ()
     """Numbers from papers, to stand under the result; they change none of it."""

@@ -88,6 +88,7 @@ def figures(root: Path) -> Any:
         row["costs"] = {name: value for name, value in row["costs"].items() if name.startswith("guidance")}
         row["archived"] = ""
     summary["provenance"]["archives"] = {}
+    summary["sections"] = [own for own in summary["sections"] if not own["title"].startswith("Cost")]
     return summary
 
 

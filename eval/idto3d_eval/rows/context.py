@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ class Head:
 
     `features` is None where there is no head; `failure` then says why. `asset` and `views` serve geometry;
     `guidance_calls` (None where nobody knows) and `trainable_share` come from the asset's manifest.
+    `readings` are the folders of what else was read of it, by stage (`family_stages`), `unread` why one is
+    not there.
     """
 
     identity: str
@@ -38,6 +40,8 @@ class Head:
     views: tuple[ViewSpec, ...] = ()
     guidance_calls: int | None = 0
     trainable_share: float | None = None
+    readings: Mapping[str, Path] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def missing(self) -> Measurement:
         """NaN, with the reason why there is no head."""
@@ -52,11 +56,17 @@ class Measures:
         references: by identity.
         gallery: None where the population has none.
         expressions: the protocol's, in order.
+        looks: identity -> folder of what its heads' looks are held against.
+        sessions: label -> heads of every session of this row, the first one first; one label where there are
+            no others.
     """
 
     references: Mapping[str, Reference]
     gallery: Gallery | None
     expressions: Sequence[str]
+    looks: Mapping[str, Path] = field(default_factory=dict)
+    sessions: Mapping[str, Sequence[Head]] = field(default_factory=dict)
+    session: str = ""
 
     def other_templates(self, identity: str) -> Floats | None:
         """Templates [G, D] of the gallery and of the protocol's other people; None without a gallery."""
