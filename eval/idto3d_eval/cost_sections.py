@@ -8,20 +8,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import polars
+import polars
+
+from idto3d_eval.store import Store
+from idto3d_protocols.schema import Protocol
+
+COSTS = "costs.parquet"
 
 SHARED = "all rows together"  # stages that belong to no method
 
 
-def cost_sections(costs: polars.DataFrame) -> list[dict[str, Any]]:
-    """One section: a line a method and stage.
+def cost_sections(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
+    """One section: a line a method and stage; nothing where the run has no costs yet.
 
     Args:
-        costs: rows of `costs.parquet`.
+        protocol: not looked at.
+        scores: not looked at.
+        store: the run's folder, with `costs.parquet` in it.
     """
+    del protocol, scores
+    path = store.root / COSTS
+    return by_stage(polars.read_parquet(path)) if path.is_file() else []
+
+
+def by_stage(costs: polars.DataFrame) -> list[dict[str, Any]]:
+    """As `cost_sections`, from the rows of `costs.parquet`."""
     if costs.is_empty():
         return []
     notes = sorted({note for note in costs["energy_note"].to_list() if note})
@@ -57,15 +70,16 @@ def cost_sections(costs: polars.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def stability_sections(scores: polars.DataFrame) -> list[dict[str, Any]]:
+def stability_sections(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
     """One section where stability was asked for: a line a method and what was repeated.
 
     Args:
+        protocol: not looked at.
         scores: rows of `scores.parquet`.
+        store: not looked at.
     """
-    import polars
-
-    rows = scores.filter(polars.col("metric").str.starts_with("icc_"))
+    del protocol, store
+    rows = scores.filter(polars.col("metric").str.starts_with("icc_")).collect()
     lines: list[list[Any]] = []
     for method in dict.fromkeys(rows["method"].to_list()):
         own = rows.filter(rows["method"] == method)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from idto3d_eval.cost_sections import cost_sections, stability_sections
+from idto3d_eval.protocol_sections import protocol_sections
 from idto3d_eval.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ Giver = Callable[["Protocol", "polars.LazyFrame", Store], list[Section]]
 
 # Each gets the protocol, the rows of `scores.parquet` (scanned, not read) and the run's folder, and returns
 # what it has to show for this run, or an empty list.
-SECTIONS: tuple[Giver, ...] = ()
+SECTIONS: tuple[Giver, ...] = (protocol_sections, stability_sections, cost_sections)
 CURVES: tuple[Giver, ...] = ()
 
 

@@ -11,7 +11,7 @@ import pytest
 from test_appearance_readings import views_folder
 
 from idto3d.asset import AssetManifest, write_head_asset
-from idto3d_eval.cost_sections import cost_sections, stability_sections
+from idto3d_eval.cost_sections import by_stage, stability_sections
 from idto3d_eval.metrics.stability import same_votes, spread
 from idto3d_eval.score import score_method
 from idto3d_eval.selfcheck import cost, stability
@@ -122,7 +122,7 @@ def test_sections_tell_cost_by_stage_and_why_energy_is_missing() -> None:
         },
     ]
     same = {"peak_memory_mib": 100.0, "device_memory_mib": 0.0, "guidance_calls": 4, "device": "cpu"}
-    (section,) = cost_sections(polars.DataFrame([{**same, **line} for line in lines]))
+    (section,) = by_stage(polars.DataFrame([{**same, **line} for line in lines]))
     rows = [dict(zip(section["columns"], row, strict=True)) for row in section["rows"]]
     assert [row["stage"] for row in rows] == ["gallery", "generate"]
     assert rows[0]["energy, J"] is None
@@ -144,8 +144,8 @@ def test_a_section_of_correlations_stands_where_they_were_asked_for() -> None:
             for row in (*found, undefined)
         ]
     )
-    (section,) = stability_sections(table)
+    (section,) = stability_sections(None, table.lazy(), None)
     lines = {row[1]: row[2:] for row in section["rows"]}
     assert lines["environments"] == [pytest.approx(0.8), pytest.approx(0.5), pytest.approx(0.9), ""]
     assert lines["seeds"] == [None, None, None, "one seed"]
-    assert stability_sections(table.filter(polars.col("metric") == "none")) == []
+    assert stability_sections(None, table.filter(polars.col("metric") == "none").lazy(), None) == []
