@@ -188,8 +188,7 @@ def _signs(count: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Drawn signs of the identities, in parts."""
     rng = np.random.default_rng(seed)
     for draws in _chunks(resamples, count):
-        signs: Floats = rng.integers(0, 2, size=(draws, count)) * 2.0 - 1.0
-        yield signs
+        yield rng.integers(0, 2, size=(draws, count)).astype(np.float64) * np.float64(2) - np.float64(1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
