@@ -141,7 +141,9 @@ def _unpacked(
         own = slice(start, end)
         columns.setdefault(method, {})[metric] = Column(
             tuple(names["identity"][index] for index in people[own].tolist()),
-            *(figure[own] for figure in figures),
+            figures[0][own],
+            figures[1][own],
+            figures[2][own],
             reasons.get((method, metric), ()),
         )
     return columns

@@ -10,12 +10,15 @@ from urllib.parse import quote
 
 from idto3d_eval.figures_text import NONE, number
 from idto3d_eval.identity_table import Column, Measured
+from idto3d_eval.metrics import METRICS
 from idto3d_eval.report_heads import breakable, head_place
 from idto3d_eval.report_tables import card_place, figure_place, table
 from idto3d_eval.table_text import details, why_not
 from idto3d_eval.tables import ROWS_FILE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars
 
     from idto3d_protocols.schema import Protocol
@@ -56,8 +59,15 @@ def figures_behind(summary: Entry, measured: Measured, scores: polars.LazyFrame)
     return "".join(parts)
 
 
-def heads_behind(protocol: Protocol, summary: Entry, scores: polars.LazyFrame) -> str:
-    """A folded place a head: the photos it was made from, its views with what was read there, its meshes."""
+def heads_behind(protocol: Protocol, summary: Entry, scores: polars.LazyFrame, root: Path) -> str:
+    """A folded place a head: the photos it was made from, its views with what was read there, its meshes.
+
+    Args:
+        protocol: of the run.
+        summary: as `summary.json` holds it.
+        scores: rows of `scores.parquet`, scanned.
+        root: the run's folder.
+    """
     rows = [row for row in summary["rows"] if row.get("heads_of", row["label"]) == row["label"]]
     count = len(rows) * len(protocol.population.identities) * len(protocol.seeds)
     if count > MANY_HEADS or _count(scores) > MANY_ROWS:
@@ -71,7 +81,7 @@ def heads_behind(protocol: Protocol, summary: Entry, scores: polars.LazyFrame) -
     parts = []
     for row in rows:
         places = "".join(
-            _head(protocol, row, identity, values) for identity in protocol.population.identities
+            _head(protocol, row, identity, values, root) for identity in protocol.population.identities
         )
         parts.append(f"<details><summary>{breakable(row['label'])}</summary>{places}</details>")
     return "".join(parts)
@@ -176,6 +186,7 @@ def _head(
     row: Entry,
     identity: str,
     values: Mapping[tuple[str, str, int, str, str], Sequence[tuple[str, float]]],
+    root: Path,
 ) -> str:
     label, parts = row["label"], []
     for seed in protocol.seeds:
@@ -186,8 +197,12 @@ def _head(
             for expression in protocol.expressions
             for view in ("", *(view.name for view in protocol.views))
         }
-        in_views = sorted({name for (_, view), own in measured.items() if view for name in own})
-        of_heads = sorted({name for (_, view), own in measured.items() if not view for name in own})
+        in_views = sorted(
+            {name for (_, view), own in measured.items() if view for name in own if name in row["cells"]}
+        )
+        of_heads = sorted(
+            {name for (_, view), own in measured.items() if not view for name in own if name in row["cells"]}
+        )
         lines = [
             [
                 escape(expression),
@@ -204,23 +219,38 @@ def _head(
         ]
         heads = [f"seed {seed}", *(escape(view.name) for view in protocol.views)]
         whole = [
-            [name, *(number(measured[expression, ""].get(name), "1") for expression in protocol.expressions)]
+            [
+                _card(name),
+                *(number(measured[expression, ""].get(name), "1") for expression in protocol.expressions),
+            ]
             for name in of_heads
         ]
-        told = f"<p class='faint'>In each view: {', '.join(in_views)}.</p>" if in_views else ""
+        told = f"<p class='faint'>In each view: {', '.join(map(_card, in_views))}.</p>" if in_views else ""
         told += table(["whole head", *map(escape, protocol.expressions)], whole, 1) if whole else ""
         log = _link(f"logs/heads/{place}.log", "log")
         parts.append(f"{table(heads, lines, 1)}{told}<p class='faint'>Meshes: {meshes}; {log}.</p>")
-    photos = f"identities/{protocol.conditioning_identity(protocol.row(label), identity)}/conditioning/"
-    scored = f"identities/{identity}/scoring/"
-    links = f"{_link(photos, 'the photos that it was made from')}, {_link(scored, 'those it is scored by')}"
-    body = f'<div class="views tight" id="{head_place(label, identity)}"><p>{links}</p>{"".join(parts)}</div>'
+    given = protocol.conditioning_identity(protocol.row(label), identity)
+    photos = _photos(root, f"identities/{given}/conditioning", "photos that it was made from")
+    photos += _photos(root, f"identities/{identity}/scoring", "photos that it is scored by")
+    body = f'<div class="views tight" id="{head_place(label, identity)}">{photos}{"".join(parts)}</div>'
     return f"<details><summary>{escape(identity)}</summary>{body}</details>"
+
+
+def _photos(root: Path, folder: str, what: str) -> str:
+    """Photos side by side, loaded when they are seen."""
+    names = sorted(path.name for path in (root / folder).glob("*"))
+    shown = "".join(f'<img loading="lazy" alt="" src="{quote(f"{folder}/{name}")}">' for name in names)
+    return f'<p class="faint">{what}: {_link(folder + "/")}</p><div class="row">{shown}</div>'
 
 
 def _view(path: str, values: Mapping[str, float], names: Sequence[str]) -> str:
     told = "<br>".join(number(values.get(name), "1") for name in names)
     return f'<img loading="lazy" alt="" src="{quote(path)}"><small>{told}</small>'
+
+
+def _card(name: str) -> str:
+    title = METRICS[name].title if name in METRICS else name
+    return f'<a href="#{card_place(name)}">{escape(title)}</a>'
 
 
 def _ends(column: Column, unit: str) -> str:

@@ -66,7 +66,7 @@ def html(
         _section("Cost", costs(summary)),
         _section("All metrics", _all_metrics(summary)),
         _section("Behind the figures", figures_behind(summary, measured, scores)),
-        _section("Behind the heads", heads_behind(protocol, summary, scores)),
+        _section("Behind the heads", heads_behind(protocol, summary, scores, store.root)),
         _section("What the metrics mean", cards(summary)),
         _section(TITLE, _papers(summary)),
         _section("Provenance", _provenance(summary)),

@@ -30,10 +30,10 @@ def as_markdown(table: MetricTable) -> str:
             cells = [_cell(table, row["label"], metric) for metric in table.metrics]
             lines.append(_line([f"**{row['label']}**", *cells]))
     parts = ["\n".join(lines)]
-    for title, rows in detail_rows(table):
-        if rows:
+    for title, behind in detail_rows(table):
+        if behind:
             told = [_line(DETAIL_HEADS), _line(["---"] * 2 + ["---:"] * (len(DETAIL_HEADS) - 2))]
-            parts += [f"### {title}", "\n".join([*told, *(_line(row) for row in rows)])]
+            parts += [f"### {title}", "\n".join([*told, *map(_line, behind)])]
     found = [f"- {block}, {metric}: {runs}" for block, metric, runs in set_lines(table)]
     if found:
         parts += ["### What cannot be told apart", "\n".join(found)]

@@ -18,11 +18,11 @@ from idto3d_eval import statistics
 from idto3d_eval.bench.scale_runs import make_run, run_command
 from idto3d_eval.compare import compare_runs
 from idto3d_eval.estimates import ratio_gap
-from idto3d_eval.rescore import rescore
+from idto3d_eval.rescore import Rescored, rescore
 from idto3d_eval.results import refresh
 from idto3d_eval.run import run_protocol
 from idto3d_eval.store import Store
-from idto3d_eval.verify import verify_run
+from idto3d_eval.verify import Verified, verify_run
 
 ROWS = "[{method: good, label: good}, {method: truth, label: truth}]"
 
@@ -48,7 +48,7 @@ def root(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "run"))
 
 
-def _rescored(root: Path, out: Path | None = None, stages: str = fake.LATER_TABLE) -> object:
+def _rescored(root: Path, out: Path | None = None, stages: str = fake.LATER_TABLE) -> Rescored:
     return rescore(
         root, out, progress=False, weights=root.parent / "weights", methods=fake.METHODS, stages=stages
     )
@@ -151,7 +151,7 @@ def test_a_rescore_elsewhere_leaves_the_run_as_it_is(root: Path, tmp_path: Path)
         _rescored(root, tmp_path / "out")
 
 
-def _verified(root: Path, sample: int = 2, stages: str = fake.TABLE) -> object:
+def _verified(root: Path, sample: int = 2, stages: str = fake.TABLE) -> Verified:
     return verify_run(root, sample, weights=root.parent / "weights", methods=fake.METHODS, stages=stages)
 
 
