@@ -17,15 +17,22 @@ import foreign_files as foreign
 import polars
 import psutil
 import pytest
+from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
 from idto3d.asset import read_manifest
+from idto3d.identity.reader import load_reader
+from idto3d.population.people import draw_person
+from idto3d.population.photos import draw_photo
 from idto3d_baselines.discovery import known_methods
 from idto3d_eval import cli
+from idto3d_eval.added_identities import add_identities
+from idto3d_eval.face_check import FaceCheck
 from idto3d_eval.features import NOT_PROVIDED
 from idto3d_eval.plan import plan_run
 from idto3d_eval.run import RunResult, run_protocol
+from idto3d_eval.single import shipped_weights
 
 PEOPLE = ("heldout-0000", "heldout-0001")
 
@@ -199,7 +206,7 @@ def test_no_hostile_program_outlives_its_run() -> None:
 
 @pytest.mark.shared_data
 def test_the_real_scan_has_rows_without_a_value_for_what_it_does_not_provide(
-    tmp_path: Path, shared_data: Path
+    tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the real stages, beside a native method that provides everything."""
     foreign.write_assets_spec(
@@ -211,9 +218,16 @@ def test_the_real_scan_has_rows_without_a_value_for_what_it_does_not_provide(
     path = tmp_path / "m" / "scan.yaml"
     text = path.read_text().replace("normalise: none", "normalise: scale")
     path.write_text(text.replace("folder: scan", f"folder: {shared_data / 'scan'}"))
+    monkeypatch.setenv("IDTO3D_IDENTITIES", str(tmp_path / "identities"))
+    (tmp_path / "given" / "ann").mkdir(parents=True)
+    for number in range(2):
+        drawn = Image.fromarray(draw_photo(draw_person("heldout", 0), number).image)
+        drawn.save(tmp_path / "given" / "ann" / f"{number}.png")
+    check = FaceCheck("reader", reader=load_reader(shipped_weights() / "reader_methods.onnx"))
+    add_identities(tmp_path / "given", "CC0", "not needed: drawn", check)
     rows = "[{method: scan, label: scan}, {method: template_mean, label: template_mean}]"
     population = (
-        "{label: photographs, split: heldout, population_seed: 0, identities: [heldout-0000],"
+        "{label: photographs, split: mine, population_seed: 0, identities: [ann],"
         " conditioning_photos: 1, scoring_photos: 1}"
     )
     result = run_protocol(
