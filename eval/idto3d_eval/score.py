@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from idto3d_eval.reference import Gallery, Reference
-from idto3d_eval.rows import cost, expression, identity, light
+from idto3d_eval.rows import cost, expression, identity, light, mesh
 from idto3d_eval.rows.context import ALL, Head, Measures, RowWriter
 from idto3d_eval.rows.geometry import GeometryRows
 from idto3d_eval.tables import ScoreRow
@@ -43,6 +43,7 @@ def score_method(
         "identity": identity.head_rows,
         "expression": expression.head_rows,
         "geometry": geometry.head_rows,
+        "mesh": mesh.head_rows,
         "light": light.head_rows,
         "cost": cost.head_rows,
     }

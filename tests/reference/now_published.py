@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 Floats = NDArray[np.float64]
 
-CANDIDATES = 12  # triangles looked at for a point, doubled where the bound does not prove the answer
+CANDIDATES = 24  # triangles looked at for a point, doubled where the bound does not prove the answer
 
 
 class TriangleTree:
@@ -50,14 +50,17 @@ class TriangleTree:
         while len(waiting):
             away, index = self.tree.query(points[waiting], k=count)
             away, index = away.reshape(len(waiting), -1), index.reshape(len(waiting), -1)
-            repeated = np.repeat(points[waiting], count, axis=0)
-            places = closest_on_triangles(repeated, self.corners[index.ravel()])
-            gaps = np.linalg.norm(places - repeated, axis=1).reshape(-1, count)
+            # The nearest middle lies on the mesh; a triangle is no nearer than its middle less the reach.
+            row, column = np.nonzero(away - self.reach <= away[:, :1])
+            places = closest_on_triangles(points[waiting][row], self.corners[index[row, column]])
+            gaps = np.full(away.shape, np.inf)
+            gaps[row, column] = np.linalg.norm(places - points[waiting][row], axis=1)
             best = gaps.argmin(axis=1)
-            row = np.arange(len(waiting))
-            found[waiting] = places.reshape(-1, count, 3)[row, best]
-            # A triangle that was not looked at is no nearer than its middle less the largest reach.
-            proven = (gaps[row, best] <= away[:, -1] - self.reach) | (count == len(self.corners))
+            chosen = np.zeros((*away.shape, 3))
+            chosen[row, column] = places
+            every = np.arange(len(waiting))
+            found[waiting] = chosen[every, best]
+            proven = (gaps[every, best] <= away[:, -1] - self.reach) | (count == len(self.corners))
             waiting = waiting[~proven]
             count = min(2 * count, len(self.corners))
         return found

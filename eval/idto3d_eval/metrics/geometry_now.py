@@ -179,10 +179,15 @@ def rms(gaps: Floats) -> float:
 
 def pooled_median(distances: Sequence[Floats]) -> Measurement:
     """Median over all points of all identities; NaN with a reason where there is none."""
-    pooled = np.concatenate([np.zeros(0), *distances])
-    if len(pooled) == 0:
+    return pooled(distances, np.median)
+
+
+def pooled(distances: Sequence[Floats], statistic: Callable[[Floats], float | np.floating]) -> Measurement:
+    """A statistic over all points of all identities; NaN with a reason where there is none."""
+    together = np.concatenate([np.zeros(0), *distances])
+    if len(together) == 0:
         return Measurement(math.nan, "no identity has a distance")
-    return Measurement(float(np.median(pooled)))
+    return Measurement(float(statistic(together)))
 
 
 def cumulative_curve(distances: Floats, thresholds: Floats) -> Floats:

@@ -216,7 +216,7 @@ def f_score(to_head: Floats, to_truth: Floats, threshold: float) -> float:
 
 
 def chamfer_of_points(one: Floats, other: Floats, threads: int = 1) -> float:
-    """Mean of the two mean distances, mm, from a point of one cloud [N, 3] to the nearest of the other [M, 3].
+    """Mean of the two mean distances, mm, from a point of a cloud [N, 3] to the nearest of another [M, 3].
 
     Raises:
         ValueError: a cloud without points.
