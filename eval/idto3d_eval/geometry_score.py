@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from idto3d_eval.features import HeadFeatures
+from idto3d_eval.features import NOT_PROVIDED, HeadFeatures
 from idto3d_eval.lifting import lift_now_landmarks
 from idto3d_eval.metrics.card import Measurement
 from idto3d_eval.metrics.geometry_now import VARIANTS, NowResult, now_errors
@@ -86,7 +86,9 @@ def measure_geometry(
     reason = _missing(asset, features, truth, failure)
     if reason:
         return HeadGeometry(undefined(NAMES, reason), np.zeros(0), np.zeros(0))
-    assert asset is not None and features is not None and truth is not None
+    assert asset is not None
+    assert features is not None
+    assert truth is not None
     head, landmarks = _read(asset, features, views, GEOMETRY_EXPRESSION)
     return compare_geometry(head, landmarks, truth)
 
@@ -106,22 +108,21 @@ def measure_posed(
         asset, features, views, failure: as of `measure_geometry`.
         truth: the true head with that expression; None where there is none.
         expression: which.
-        outside: [F] faces that are seen of the neutral head: what a mouth shows when it opens is no part of the
-            truth's outer skin either. Found anew where the mesh has other faces.
+        outside: [F] faces that are seen of the neutral head: what a mouth shows when it opens is no part of
+            the truth's outer skin either. Found anew where the mesh has other faces.
 
     Returns:
         All of `POSED_NAMES`, NaN with a reason where undefined.
     """
     reason = _missing(asset, features, truth, failure)
-    if (
-        not reason
-        and features is not None
-        and not np.isfinite(features.embeddings[features.expression(expression)]).any()
-    ):
-        reason = f"no face could be read with the expression {expression}, or the head lacks it"
+    if not reason and features is not None:
+        unread = features.reasons[features.expression(expression)]
+        reason = NOT_PROVIDED if (unread == NOT_PROVIDED).all() else ""
     if reason:
         return undefined(POSED_NAMES, reason)
-    assert asset is not None and features is not None and truth is not None
+    assert asset is not None
+    assert features is not None
+    assert truth is not None
     head, landmarks = _read(asset, features, views, expression)
     return compare_posed(head, landmarks, truth, outside)
 
