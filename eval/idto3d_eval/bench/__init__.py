@@ -12,8 +12,10 @@ import typer
 from idto3d_eval.bench import (
     ablation,
     determinism,
+    distances,
     generator,
     interpolation,
+    now,
     rasterisers,
     sensitivity,
     strength,
@@ -29,6 +31,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "interpolation": interpolation.command,
     "determinism": determinism.command,
     "sensitivity": sensitivity.command,
+    "now": now.command,
+    "distances": distances.command,
 }
 
 app = typer.Typer(

@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 
 MAXIMUM_STEPS = 80  # of each of the two descents
 STEP_TOLERANCE = 1e-9  # of a step: radians, millimetres over the scan's radius, log scale
-COARSE_POINTS, COARSE_TOLERANCE = 1_500, 1e-5  # evenly strided: most of the way, at an eighth of the cost
-COST_TOLERANCE = 1e-7  # relative decrease of an accepted step below which it has converged
+COARSE_POINTS, COARSE_TOLERANCE = 1_000, 1e-4  # evenly strided: most of the way, at a tenth of the cost
+COST_TOLERANCE = 1e-6  # relative decrease of an accepted step below which it has converged
 
 
 @dataclass(frozen=True)

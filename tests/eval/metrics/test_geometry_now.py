@@ -5,6 +5,7 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from idto3d_eval.bench.now_pairs import SCAN_LANDMARKS, SCAN_MM
 from idto3d_eval.metrics.geometry_now import (
     VARIANTS,
     cumulative_curve,
@@ -18,20 +19,6 @@ from idto3d_eval.metrics.surface import Surface, sample_surface
 
 TURN = Rotation.from_rotvec([0.4, -0.9, 0.3]).as_matrix()
 SHIFT = np.array([130.0, -70.0, 300.0])
-
-# The scan of Lee Perry-Smith, picked by eye on its frontal normal map; the file's unit is about 48 mm.
-SCAN_MM = 48.0
-SCAN_LANDMARKS = SCAN_MM * np.array(
-    [
-        [-1.0063, 1.6347, 1.6906],
-        [-0.3768, 1.7193, 1.8421],
-        [0.1880, 1.7143, 1.8379],
-        [0.8473, 1.6571, 1.6425],
-        [-0.1056, 0.9132, 2.3562],
-        [-0.4963, 0.3832, 2.0902],
-        [0.3571, 0.4056, 2.0788],
-    ]
-)
 
 
 def face():
