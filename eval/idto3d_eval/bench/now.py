@@ -19,7 +19,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="A JSON file for the figures of every pair.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Compare NoW's medians and time with the independent implementation in tests/reference, on deformed heads
+    """Compare NoW's medians and time with the independent implementation in tests/reference, on bent heads
     and a real scan (synthetic scans where there is none)."""
     from idto3d_eval.bench.bars import write_figures
     from idto3d_eval.bench.now_pairs import draw_pairs, real_scan
@@ -32,7 +32,7 @@ def command(
         found = []
         for number, pair in enumerate(draw_pairs(pairs, scan)):
             found.append(compare(pair, reference))
-            told(number + 1, pairs)
+            told("pairs", number + 1, pairs)
     figures = bars(found)
     if out is not None:
         write_figures(out, figures, scan="real" if scan else "synthetic", pairs=found)

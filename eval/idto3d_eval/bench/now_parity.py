@@ -32,8 +32,8 @@ def load_reference_errors() -> Errors:
     spec = importlib.util.spec_from_file_location("now_published", REFERENCE)
     if spec is None or spec.loader is None or not REFERENCE.is_file():
         raise UserError(
-            f"Found no independent implementation at {REFERENCE}, expected a checkout of the project; run the "
-            "command there."
+            f"Found no independent implementation at {REFERENCE}, expected a checkout of the project; run "
+            "the command there."
         )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -206,10 +206,13 @@ def uv_coverage(uvs: Floats, faces: Indices, pixels: int = ATLAS_PIXELS) -> tupl
     import open3d
 
     scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    flat = np.zeros((len(uvs), 3), np.float32)
-    flat[:, :2] = uvs
+    # Each triangle at a height of its own: hits at one depth are counted once.
+    flat = np.zeros((len(faces), 3, 3), np.float32)
+    flat[..., :2] = np.asarray(uvs)[faces]
+    flat[..., 2] = (0.5 * np.arange(len(faces)) / len(faces))[:, None]
     tensor = open3d.core.Tensor
-    scene.add_triangles(tensor(flat), tensor(np.ascontiguousarray(faces, dtype=np.uint32)))
+    corner = np.arange(3 * len(faces), dtype=np.uint32).reshape(-1, 3)
+    scene.add_triangles(tensor(flat.reshape(-1, 3)), tensor(corner))
     # Off the texels' middles by less than a thousandth of one: no ray runs along a regular layout's edge.
     centres = (np.arange(pixels) + 0.5003) / pixels
     u, v = np.meshgrid(centres, centres + 1.7e-4 / pixels)

@@ -5,7 +5,8 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from idto3d_eval.bench.now_pairs import SCAN_LANDMARKS, SCAN_MM
+from idto3d_eval.bench.now_pairs import SCAN_LANDMARKS, SCAN_MM, draw_pairs, real_scan
+from idto3d_eval.bench.now_parity import bars, compare, load_reference_errors
 from idto3d_eval.metrics.geometry_now import (
     VARIANTS,
     cumulative_curve,
@@ -181,3 +182,48 @@ def test_misread_landmarks_are_mended_by_refinement(scan):
     off = SCAN_LANDMARKS + np.random.default_rng(0).normal(scale=2.0, size=(7, 3))
     result = now_errors(points, SCAN_LANDMARKS, Surface(vertices, faces), off, VARIANTS["now"])
     assert result.distances.max() < 1e-2
+
+
+def test_residuals_and_scale_tell_of_the_alignment():
+    vertices, faces, landmarks = face()
+    off = landmarks + np.random.default_rng(0).normal(scale=2.0, size=(7, 3))
+    found = now_errors(
+        scan_of(vertices, faces), landmarks, Surface(0.5 * vertices, faces), 0.5 * off, VARIANTS["now"]
+    )
+    assert 0.5 < found.landmark_residual().value < 5.0
+    assert found.refined_residual().value < 1e-2
+    assert found.fitted_scale().value == pytest.approx(2.0, rel=1e-3)
+
+
+def pairs_agree(count, scan):
+    reference = load_reference_errors()
+    return bars([compare(pair, reference) for pair in draw_pairs(count, scan)])
+
+
+def test_the_published_variants_agree_with_an_independent_implementation():
+    """On synthetic scans; `make test-slow` and `bench now` do it on 50 pairs with the real scan."""
+    for bar in pairs_agree(2, None):
+        assert bar.passed or "faster" in bar.name, bar.row()
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_fifty_pairs_with_the_real_scan_agree_within_a_hundredth_and_ten_times_faster(shared_data):
+    for bar in pairs_agree(50, real_scan(shared_data)):
+        assert bar.passed, bar.row()
+
+
+@pytest.mark.shared_data
+def test_a_pair_with_the_real_scan_agrees(shared_data):
+    for bar in pairs_agree(1, real_scan(shared_data)):
+        assert bar.passed or "faster" in bar.name, bar.row()
+
+
+def test_the_independent_closest_points_are_trimesh_s():
+    """The reference itself, against a third implementation."""
+    module = load_reference_errors().__globals__
+    mesh = trimesh.creation.box(extents=(60.0, 90.0, 40.0))
+    points = np.random.default_rng(0).uniform(-80.0, 80.0, size=(40, 3))
+    _, distance, _ = trimesh.proximity.closest_point_naive(mesh, points)
+    found = module["TriangleTree"](np.asarray(mesh.vertices), np.asarray(mesh.faces)).closest(points)
+    np.testing.assert_allclose(np.linalg.norm(points - found, axis=1), distance, atol=1e-9)
