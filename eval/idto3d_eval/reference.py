@@ -7,8 +7,8 @@ Made once an identity, before any method, and shared by all methods.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -39,17 +39,20 @@ Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 
 TRUTH_POINTS = 50_000  # area-uniform on the outer skin
+POSED_POINTS = 12_500  # of every other expression: a quarter, for there are many
+MICROMETRES = 1000  # a millimetre: what an expression moves is kept in whole ones
 TRUTH_SEED = 20_240_516  # of their draw: the same points for every method and run
 GEOMETRY_EXPRESSION = "neutral"  # NoW compares neutral scans
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The true head's outer skin with a neutral face.
+    """The true head's outer skin with one expression.
 
     Attributes:
         vertices: [V, 3] mm; faces: [F, 3], outer skin only.
-        points, normals: [50000, 3] area-uniform, and unit normals there.
+        points, normals: [50000, 3] area-uniform (12,500 of another expression than neutral), and unit normals
+            there.
         landmarks: [7, 3] mm, read on its renders as those of every method are.
     """
 
@@ -68,6 +71,8 @@ class Reference:
         photos: [P, D] embeddings of its scoring photos, readable ones only.
         expressions: E names; views: V names, of floor and ceiling.
         impostors: number of true heads behind the floor.
+        truth: with a neutral face; None where no true head exists.
+        posed: vertices [V, 3] mm and landmarks [7, 3] mm of the true head with every other expression.
         albedo_light: how much of the true albedo the normals explain (`metrics.light`); None where unknown.
     """
 
@@ -79,6 +84,16 @@ class Reference:
     impostors: int = 0
     truth: Truth | None = None
     albedo_light: float | None = None
+    posed: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
+
+    def truth_of(self, expression: str) -> Truth | None:
+        """The true head with an expression; None where it is not known."""
+        if self.truth is None or expression == GEOMETRY_EXPRESSION:
+            return self.truth
+        if expression not in self.posed:
+            return None
+        vertices, landmarks = self.posed[expression]
+        return skin(vertices, self.truth.faces, landmarks, POSED_POINTS)
 
 
 @dataclass(frozen=True)
@@ -121,7 +136,9 @@ def build_reference(
         )
     total = len(impostors) + 1
     own = _read_true_head(person, expressions, views, models)
-    truth = true_outer_skin(person, own, views)
+    truths = {name: true_outer_skin(person, own, views, name) for name in expressions}
+    truth = truths[GEOMETRY_EXPRESSION]
+    moved = np.stack([truths[name].vertices - truth.vertices for name in expressions])
     others = []
     for index, impostor in enumerate(impostors):
         if progress is not None:
@@ -142,6 +159,8 @@ def build_reference(
             vertices=truth.vertices,
             faces=truth.faces,
             landmarks=truth.landmarks,
+            moved_um=(moved * MICROMETRES).round().astype(np.int32),
+            landmarks_of=np.stack([truths[name].landmarks for name in expressions]),
             albedo_light=_true_albedo_light(person),
         )
     if progress is not None:
@@ -159,28 +178,45 @@ def load_reference(path: Path) -> Reference:
             arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"Found no readable reference at {path} ({error}); build it again.") from error
-    points, normals = sample_surface(arrays["vertices"], arrays["faces"], TRUTH_POINTS, TRUTH_SEED)
+    expressions = tuple(str(name) for name in arrays["expressions"])
+    moved = arrays["moved_um"].astype(np.float64) / MICROMETRES
     return Reference(
         photos=arrays["photos"],
-        expressions=tuple(str(name) for name in arrays["expressions"]),
+        expressions=expressions,
         views=tuple(str(name) for name in arrays["views"]),
         floor=arrays["floor"],
         ceiling=arrays["ceiling"],
         impostors=len(arrays["impostors"]),
-        truth=Truth(arrays["vertices"], arrays["faces"], points, normals, arrays["landmarks"]),
+        truth=skin(arrays["vertices"], arrays["faces"], arrays["landmarks"]),
         albedo_light=float(arrays["albedo_light"]),
+        posed={
+            name: (arrays["vertices"] + moved[row], arrays["landmarks_of"][row])
+            for row, name in enumerate(expressions)
+            if name != GEOMETRY_EXPRESSION
+        },
     )
 
 
-def true_outer_skin(person: Person, features: HeadFeatures, views: Sequence[ViewSpec]) -> Truth:
-    """The true neutral head's outer skin and its landmarks, lifted from the readings of its renders."""
-    from idto3d.population.truth import outer_skin, true_mesh
+def true_outer_skin(
+    person: Person,
+    features: HeadFeatures,
+    views: Sequence[ViewSpec],
+    expression: str = GEOMETRY_EXPRESSION,
+) -> Truth:
+    """The true head's outer skin with an expression, and its landmarks as its renders were read."""
+    from idto3d.population.head_model import load_head_model
+    from idto3d.population.truth import outer_skin
 
-    vertices, faces = outer_skin(person, GEOMETRY_EXPRESSION)
-    points, normals = sample_surface(vertices, faces, TRUTH_POINTS, TRUTH_SEED)
-    drawn = true_mesh(person, GEOMETRY_EXPRESSION)
-    landmarks = lift_now_landmarks(features, GEOMETRY_EXPRESSION, views, Surface(drawn.vertices, drawn.faces))
-    return Truth(vertices.astype(np.float64), faces, points, normals, landmarks)
+    vertices, faces = outer_skin(person, expression)
+    whole = load_head_model().faces  # what was rendered: outer skin, mouth and all
+    landmarks = lift_now_landmarks(features, expression, views, Surface(vertices, whole))
+    return skin(vertices.astype(np.float64), faces, landmarks)
+
+
+def skin(vertices: Floats, faces: NDArray[np.int64], landmarks: Floats, count: int = TRUTH_POINTS) -> Truth:
+    """An outer skin with its points, drawn from the one seed that all share."""
+    points, normals = sample_surface(vertices, faces, count, TRUTH_SEED)
+    return Truth(vertices, faces, points, normals, landmarks)
 
 
 def _true_albedo_light(person: Person) -> float:

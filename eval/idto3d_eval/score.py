@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from idto3d_eval.reference import Gallery, Reference
-from idto3d_eval.rows import appearance, cost, expression, identity, light, stability
+from idto3d_eval.rows import appearance, cost, expression, identity, light, mesh, stability
 from idto3d_eval.rows.context import ALL, Head, Measures, RowWriter
 from idto3d_eval.rows.geometry import GeometryRows
 from idto3d_eval.tables import ScoreRow
@@ -54,6 +54,7 @@ def score_method(
         "identity": identity.head_rows,
         "expression": expression.head_rows,
         "geometry": geometry.head_rows,
+        "mesh": mesh.head_rows,
         "light": light.head_rows,
         "cost": cost.head_rows,
         "appearance": appearance.head_rows,

@@ -12,8 +12,10 @@ import typer
 from idto3d_eval.bench import (
     ablation,
     determinism,
+    distances,
     generator,
     interpolation,
+    now,
     rasterisers,
     readers,
     scale,
@@ -35,6 +37,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "statistics": statistics.command,
     "scale": scale.command,
     "readers": readers.command,
+    "now": now.command,
+    "distances": distances.command,
 }
 
 app = typer.Typer(

@@ -2,21 +2,21 @@
 Shape and Expression from an Image without 3D Supervision", CVPR 2019; constants read in
 soubhiksanyal/now_evaluation).
 
-Three named variants: `now` (scale free, a mirrored fit refused), `now_metrical` (scale fixed, mirror
-refused) and `now_published` (scale free, a mirror passes where it fits the landmarks better).
+Four named variants: `now` and `now_metrical` (scale free and scale fixed, a mirrored fit refused), and as the
+benchmark's code has them `now_published` and `now_published_metrical` (a mirror passes where it fits the
+landmarks better).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from idto3d_eval.metrics.card import Measurement, MetricCard
-from idto3d_eval.metrics.read_with import LIFTED, READER
+from idto3d_eval.metrics.card import Measurement
 from idto3d_eval.metrics.registration import Similarity, procrustes, refine
 from idto3d_eval.metrics.surface import Surface
 
@@ -28,6 +28,7 @@ NOW_LANDMARKS = (36, 39, 42, 45, 33, 48, 54)
 CENTRE_LIFT = 0.3  # share of the way from the nose bottom to the middle of the inner eye corners
 MIRROR_RATIO = 0.5  # of the two fits' rms, below which the mirrored one is no accident of reading
 RADIUS_FACTOR = 1.4  # of the mean of outer eye distance and nose distance
+CURVE_MM = np.arange(1, 33) / 4.0  # where the cumulative curve is kept; the published plot ends at 8 mm
 
 
 @dataclass(frozen=True)
@@ -38,22 +39,37 @@ class NowVariant:
     scale: bool
     reflection: bool
 
+    def start(self, mesh_landmarks: Floats, scan_landmarks: Floats) -> Similarity:
+        """Where refinement begins: Procrustes over the seven landmarks [7, 3].
+
+        The published metrical code takes rotation and translation of the fit with a free scale and leaves the
+        scale away; ours fits again without one. Refinement brings both to the same place.
+        """
+        fit = procrustes(
+            mesh_landmarks, scan_landmarks, scale=self.scale or self.reflection, reflection=self.reflection
+        )
+        return fit if self.scale else Similarity(1.0, fit.orthogonal, fit.translation)
+
 
 VARIANTS = {
     "now": NowVariant("now", scale=True, reflection=False),
     "now_metrical": NowVariant("now_metrical", scale=False, reflection=False),
     "now_published": NowVariant("now_published", scale=True, reflection=True),
+    "now_published_metrical": NowVariant("now_published_metrical", scale=False, reflection=True),
 }
 
 
 @dataclass(frozen=True)
 class NowResult:
-    """Distances [N] mm of the cropped scan's points and the alignment; empty, with a reason, where
-    undefined."""
+    """Distances [N] mm of the cropped scan's points and the alignment; empty, with a reason, where undefined.
+
+    `landmark_rms` is what Procrustes left between the seven landmarks, mm.
+    """
 
     distances: Floats
     alignment: Similarity | None
     reason: str = ""
+    landmark_rms: float = math.nan
 
     def median(self) -> Measurement:
         """Median distance in mm."""
@@ -67,76 +83,22 @@ class NowResult:
         """Standard deviation of the distances in mm."""
         return self._figure(np.std)
 
-    def _figure(self, statistic: object) -> Measurement:
+    def landmark_residual(self) -> Measurement:
+        """Root mean square, mm, of what Procrustes left between the landmarks."""
+        return self._figure(lambda _: self.landmark_rms)
+
+    def refined_residual(self) -> Measurement:
+        """Root mean square of the distances, mm: what refinement makes least."""
+        return self._figure(lambda distances: np.sqrt((distances**2).mean()))
+
+    def fitted_scale(self) -> Measurement:
+        """The factor that brought the head to the scan's size."""
+        return self._figure(lambda _: self.alignment.scale if self.alignment else math.nan)
+
+    def _figure(self, statistic: Callable[[Floats], float | np.floating]) -> Measurement:
         if len(self.distances) == 0:
             return Measurement(math.nan, self.reason)
-        assert callable(statistic)
         return Measurement(float(statistic(self.distances)))
-
-
-def _cards() -> tuple[MetricCard, ...]:
-    source = "Sanyal et al., CVPR 2019; constants from soubhiksanyal/now_evaluation."
-    crop = (
-        "Crop the truth's outer skin (area-uniform points) to the ball about a point 0.3 of the way from "
-        "the nose "
-        "bottom to the inner eye corners, radius 1.4 times the mean of outer eye distance and nose "
-        "distance; lay "
-        "the head on it by Procrustes over seven landmarks, refine the unsigned scan-to-mesh distance"
-    )
-    common = (
-        "Landmarks are read on renders; a head whose face is misread is misaligned and shows as a large "
-        "error.",
-        "A smooth mean head scores well: read it beside identity.",
-    )
-
-    def card(name: str, title: str, how: str, failures: tuple[str, ...] = ()) -> MetricCard:
-        return MetricCard(
-            name=name,
-            title=title,
-            definition=f"{crop}{how}",
-            source=source,
-            unit="mm",
-            low=0.0,
-            high=math.inf,
-            better="lower",
-            family="geometry",
-            level="method" if name == "now_pooled_median" else "identity",
-            statistic="pooled" if name == "now_pooled_median" else "mean",
-            failure_modes=common + failures,
-            preprocessing=LIFTED,
-            networks=(READER,),
-        )
-
-    free = " with the scale free and a mirrored fit refused, to what is seen of the head from outside; "
-    return (
-        card("now_median", "NoW median", free + "median distance of an identity's cropped points."),
-        card("now_mean", "NoW mean", free + "mean distance.", ("One spike moves it: read the median.",)),
-        card("now_std", "NoW std", free + "standard deviation of the distances."),
-        card(
-            "now_metrical_median",
-            "NoW metrical median",
-            " with the scale fixed at 1 and a mirrored fit refused, to what is seen of the head from "
-            "outside; median distance.",
-            ("Punishes a method that knows no absolute size, as no photo tells it.",),
-        ),
-        card(
-            "now_published_median",
-            "NoW median as published",
-            " with the scale free and reflection allowed, as the published code does; median distance. "
-            "Points are "
-            "area-uniform here, scan vertices there.",
-            ("A mirrored head passes.", "Surfaces inside the head, as of mouth and throat, lower it."),
-        ),
-        card(
-            "now_pooled_median",
-            "NoW pooled median",
-            free + "median over the points of all identities together, as the benchmark's table prints it.",
-            ("Large faces hold more points; an identity with a failed alignment hides in the tail.",),
-        ),
-    )
-
-
-CARDS = _cards()
 
 
 def now_crop(points: Floats, landmarks: Floats) -> NDArray[np.bool_]:
@@ -188,12 +150,13 @@ def now_errors(
     cropped = scan_points[now_crop(scan_points, scan_landmarks)]
     if len(cropped) == 0:
         raise ValueError("Found no point of the scan in the face region, expected some; check its landmarks.")
-    start = procrustes(mesh_landmarks, scan_landmarks, scale=variant.scale, reflection=variant.reflection)
+    start = variant.start(mesh_landmarks, scan_landmarks)
     if not variant.reflection and fits_mirrored(mesh_landmarks, scan_landmarks):
         return NowResult(np.zeros(0), None, "the landmarks fit the truth clearly better mirrored than turned")
     alignment = refine(cropped, mesh, start, scale=variant.scale)
     # Distances are asked in the mesh's frame, where the tree is, and scaled back to the scan's millimetres.
-    return NowResult(alignment.scale * mesh.distance(alignment.inverse(cropped)), alignment)
+    distances = alignment.scale * mesh.distance(alignment.inverse(cropped))
+    return NowResult(distances, alignment, landmark_rms=rms(start.apply(mesh_landmarks) - scan_landmarks))
 
 
 def fits_mirrored(mesh_landmarks: Floats, scan_landmarks: Floats) -> bool:
@@ -202,19 +165,29 @@ def fits_mirrored(mesh_landmarks: Floats, scan_landmarks: Floats) -> bool:
     The seven points are nearly flat, so that an error of reading alone may tip the best fit to a mirror; then
     both fits are about equally good and the turned one stands.
     """
-    rms = []
+    left = []
     for reflection in (True, False):
         fit = procrustes(mesh_landmarks, scan_landmarks, scale=True, reflection=reflection)
-        rms.append(float(np.sqrt(((fit.apply(mesh_landmarks) - scan_landmarks) ** 2).sum(axis=1).mean())))
-    return rms[0] < MIRROR_RATIO * rms[1]
+        left.append(rms(fit.apply(mesh_landmarks) - scan_landmarks))
+    return left[0] < MIRROR_RATIO * left[1]
+
+
+def rms(gaps: Floats) -> float:
+    """Root mean square length of vectors [N, 3]."""
+    return float(np.sqrt((gaps**2).sum(axis=1).mean()))
 
 
 def pooled_median(distances: Sequence[Floats]) -> Measurement:
     """Median over all points of all identities; NaN with a reason where there is none."""
-    pooled = np.concatenate([np.zeros(0), *distances])
-    if len(pooled) == 0:
+    return pooled(distances, np.median)
+
+
+def pooled(distances: Sequence[Floats], statistic: Callable[[Floats], float | np.floating]) -> Measurement:
+    """A statistic over all points of all identities; NaN with a reason where there is none."""
+    together = np.concatenate([np.zeros(0), *distances])
+    if len(together) == 0:
         return Measurement(math.nan, "no identity has a distance")
-    return Measurement(float(np.median(pooled)))
+    return Measurement(float(statistic(together)))
 
 
 def cumulative_curve(distances: Floats, thresholds: Floats) -> Floats:

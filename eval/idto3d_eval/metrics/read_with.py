@@ -15,7 +15,7 @@ ACTIONS = (
 )
 LIFTED = (
     "Seven landmarks are read on the frontal views and lifted onto the mesh by ray casting, the median over "
-    "the views; the truth is 50,000 area-uniform points of the outer skin, neutral."
+    "the views, of head and truth alike; the truth is 50,000 area-uniform points of its outer skin."
 )
 MESH_ALBEDO = (
     "20,000 area-uniform points of the neutral mesh in a ball of 55 mm about the face, those that can be "

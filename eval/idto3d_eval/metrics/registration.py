@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d_eval.metrics.surface import Surface
+from idto3d_eval.metrics.triangles import cross, dot
 
 Floats = NDArray[np.float64]
 
-MAXIMUM_STEPS = 80
+MAXIMUM_STEPS = 80  # of each of the two descents
 STEP_TOLERANCE = 1e-9  # of a step: radians, millimetres over the scan's radius, log scale
-COST_TOLERANCE = 1e-8  # relative decrease of an accepted step below which it has converged
-REFINEMENT_POINTS = 4_000  # of the crop, evenly strided; the error is then measured on all of them
+COARSE_POINTS, COARSE_TOLERANCE = 1_000, 1e-4  # evenly strided: most of the way, at a tenth of the cost
+COST_TOLERANCE = 1e-6  # relative decrease of an accepted step below which it has converged
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,17 @@ def refine(points: Floats, mesh: Surface, start: Similarity, *, scale: bool) -> 
     Returns:
         The refined transformation from the mesh's frame to the scan's.
     """
-    points = points[:: max(1, -(-len(points) // REFINEMENT_POINTS))]
+    coarse = points[:: max(1, -(-len(points) // COARSE_POINTS))]
+    pose = start
+    if len(coarse) < len(points):
+        pose = _descend(coarse, mesh, pose, scale=scale, tolerance=COARSE_TOLERANCE)
+    return _descend(points, mesh, pose, scale=scale, tolerance=COST_TOLERANCE)
+
+
+def _descend(
+    points: Floats, mesh: Surface, start: Similarity, *, scale: bool, tolerance: float
+) -> Similarity:
+    """Levenberg and Marquardt's steps from a start until the cost falls by less than the tolerance."""
     pivot = points.mean(axis=0)
     radius = float(np.sqrt(((points - pivot) ** 2).sum(axis=1).mean())) or 1.0
     free = 7 if scale else 6
@@ -109,7 +120,7 @@ def refine(points: Floats, mesh: Surface, start: Similarity, *, scale: bool) -> 
         proposal = _moved(current, step, pivot, radius)
         trial = _normal_equations(points, mesh, proposal, pivot, radius, free)
         if trial[0] < cost:
-            converged = cost - trial[0] < COST_TOLERANCE * cost
+            converged = cost - trial[0] < tolerance * cost
             current, (cost, gradient, hessian) = proposal, trial
             damping = max(damping / 10.0, 1e-12)
         else:
@@ -129,21 +140,21 @@ def _normal_equations(
     vector about the pivot, translation in units of `radius`, log scale about the pivot.
     """
     found = mesh.closest(pose.inverse(points))
-    landed = pose.apply(found.points)  # closest points in the scan's frame
-    gap = points - landed
-    distance = np.sqrt((gap**2).sum(axis=1))
+    landed = np.ascontiguousarray(pose.apply(found.points).T)  # [3, N]: closest points in the scan's frame
+    gap = points.T - landed
+    distance = np.sqrt(dot(gap, gap))
     # At distance 0 the direction of the gap is lost; the face's normal is its limit.
-    normal = found.normals @ pose.orthogonal.T
-    direction = np.where(distance[:, None] > 1e-9, gap / np.maximum(distance, 1e-9)[:, None], normal)
+    normal = pose.orthogonal @ found.normals.T
+    direction = np.where(distance > 1e-9, gap / np.maximum(distance, 1e-9), normal)
     residual = np.where(distance > 1e-9, distance, 0.0)
-    arm = landed - pivot
-    columns = [-np.cross(arm, direction), -radius * direction]
+    arm = landed - pivot[:, None]
+    rows = [-cross(arm, direction), -radius * direction]
     if free == 7:
-        columns.append(-(direction * arm).sum(axis=1, keepdims=True))
-    jacobian = np.concatenate(columns, axis=1)  # [N, free]
+        rows.append(-dot(direction, arm)[None])
+    jacobian = np.concatenate(rows)  # [free, N]
     # Sums by numpy's own pairwise reduction: a BLAS product would round by the number of threads.
-    gradient = (jacobian * residual[:, None]).sum(axis=0)
-    hessian = np.stack([(jacobian * jacobian[:, k : k + 1]).sum(axis=0) for k in range(free)])
+    gradient = (jacobian * residual).sum(axis=1)
+    hessian = np.stack([(jacobian * jacobian[k]).sum(axis=1) for k in range(free)])
     return 0.5 * float((residual**2).sum()), gradient, hessian
 
 

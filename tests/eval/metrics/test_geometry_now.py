@@ -5,6 +5,8 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from idto3d_eval.bench.now_pairs import SCAN_LANDMARKS, SCAN_MM, draw_pairs, real_scan
+from idto3d_eval.bench.now_parity import bars, compare, load_reference_errors
 from idto3d_eval.metrics.geometry_now import (
     VARIANTS,
     cumulative_curve,
@@ -18,20 +20,6 @@ from idto3d_eval.metrics.surface import Surface, sample_surface
 
 TURN = Rotation.from_rotvec([0.4, -0.9, 0.3]).as_matrix()
 SHIFT = np.array([130.0, -70.0, 300.0])
-
-# The scan of Lee Perry-Smith, picked by eye on its frontal normal map; the file's unit is about 48 mm.
-SCAN_MM = 48.0
-SCAN_LANDMARKS = SCAN_MM * np.array(
-    [
-        [-1.0063, 1.6347, 1.6906],
-        [-0.3768, 1.7193, 1.8421],
-        [0.1880, 1.7143, 1.8379],
-        [0.8473, 1.6571, 1.6425],
-        [-0.1056, 0.9132, 2.3562],
-        [-0.4963, 0.3832, 2.0902],
-        [0.3571, 0.4056, 2.0788],
-    ]
-)
 
 
 def face():
@@ -194,3 +182,48 @@ def test_misread_landmarks_are_mended_by_refinement(scan):
     off = SCAN_LANDMARKS + np.random.default_rng(0).normal(scale=2.0, size=(7, 3))
     result = now_errors(points, SCAN_LANDMARKS, Surface(vertices, faces), off, VARIANTS["now"])
     assert result.distances.max() < 1e-2
+
+
+def test_residuals_and_scale_tell_of_the_alignment():
+    vertices, faces, landmarks = face()
+    off = landmarks + np.random.default_rng(0).normal(scale=2.0, size=(7, 3))
+    found = now_errors(
+        scan_of(vertices, faces), landmarks, Surface(0.5 * vertices, faces), 0.5 * off, VARIANTS["now"]
+    )
+    assert 0.5 < found.landmark_residual().value < 5.0
+    assert found.refined_residual().value < 1e-2
+    assert found.fitted_scale().value == pytest.approx(2.0, rel=1e-3)
+
+
+def pairs_agree(count, scan):
+    reference = load_reference_errors()
+    return bars([compare(pair, reference) for pair in draw_pairs(count, scan)])
+
+
+def test_the_published_variants_agree_with_an_independent_implementation():
+    """On synthetic scans; `make test-slow` and `bench now` do it on 50 pairs with the real scan."""
+    for bar in pairs_agree(2, None):
+        assert bar.passed or "faster" in bar.name, bar.row()
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_fifty_pairs_with_the_real_scan_agree_within_a_hundredth_and_ten_times_faster(shared_data):
+    for bar in pairs_agree(50, real_scan(shared_data)):
+        assert bar.passed, bar.row()
+
+
+@pytest.mark.shared_data
+def test_a_pair_with_the_real_scan_agrees(shared_data):
+    for bar in pairs_agree(1, real_scan(shared_data)):
+        assert bar.passed or "faster" in bar.name, bar.row()
+
+
+def test_the_independent_closest_points_are_trimesh_s():
+    """The reference itself, against a third implementation."""
+    module = load_reference_errors().__globals__
+    mesh = trimesh.creation.box(extents=(60.0, 90.0, 40.0))
+    points = np.random.default_rng(0).uniform(-80.0, 80.0, size=(40, 3))
+    _, distance, _ = trimesh.proximity.closest_point_naive(mesh, points)
+    found = module["TriangleTree"](np.asarray(mesh.vertices), np.asarray(mesh.faces)).closest(points)
+    np.testing.assert_allclose(np.linalg.norm(points - found, axis=1), distance, atol=1e-9)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import trimesh
 
-from idto3d_eval.metrics.surface import Surface, sample_surface, sphere_directions
+from idto3d_eval.metrics.surface import (
+    DIRECTIONS,
+    SEEN_FROM,
+    SKIN,
+    Surface,
+    face_normals,
+    sample_surface,
+    sphere_directions,
+)
 
 
 def sphere(radius=50.0, subdivisions=3):
@@ -100,3 +108,41 @@ def test_a_mesh_with_nan_is_refused():
     vertices[0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         Surface(vertices, faces)
+
+
+def test_threads_and_order_change_no_bit():
+    vertices, faces = sphere(subdivisions=4)
+    points = np.random.default_rng(4).uniform(-80.0, 80.0, size=(40_000, 3))
+    order = np.random.default_rng(5).permutation(len(points))
+    one = Surface(vertices, faces).closest(points)
+    many = Surface(vertices, faces, threads=2).closest(points[order])
+    assert (one.points[order] == many.points).all()
+    assert (one.normals[order] == many.normals).all()
+    assert (
+        np.linalg.norm(points - one.points, axis=1) == Surface(vertices, faces).distance(points)
+    ).mean() > 0.9
+
+
+def test_a_triangle_without_area_is_a_line_or_a_point():
+    vertices = np.array([[0.0, 0, 0], [10, 0, 0], [20, 0, 0]])
+    flat = Surface(vertices, np.array([[0, 1, 2]]))
+    points = np.array([[5.0, 3, 0], [-4, 3, 0], [25, 0, 12]])
+    np.testing.assert_allclose(flat.distance(points), [3.0, 5.0, 13.0])
+
+
+def test_faces_seen_are_those_that_all_directions_would_tell():
+    rng = np.random.default_rng(6)
+    outer, faces = sphere(subdivisions=3)
+    inner, inner_faces = sphere(radius=30.0, subdivisions=2)
+    kept = rng.random(len(faces)) > 0.05  # a ball with holes, through which some of the inner one shows
+    both = Surface(np.concatenate([outer, inner]), np.concatenate([faces[kept], inner_faces + len(outer)]))
+    corners = both.vertices[both.faces]
+    normal = face_normals(corners)
+    counts = np.zeros(len(both.faces), int)
+    for direction in sphere_directions(DIRECTIONS):
+        front = normal @ direction > 0
+        start = corners.mean(1) + SKIN * normal
+        hit = both.cast(start, np.tile(direction, (len(start), 1)))
+        counts += front & np.isnan(hit).all(1)
+    assert (both.seen_faces() == (counts >= SEEN_FROM)).all()
+    assert 0 < both.seen_faces()[-len(inner_faces) :].sum() < len(inner_faces)
