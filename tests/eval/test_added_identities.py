@@ -284,6 +284,7 @@ def test_the_list_shows_who_was_added(tmp_path: Path) -> None:
     assert json.loads(shown)["consent"] == CONSENT
 
 
+@pytest.mark.shared_data
 def test_real_portraits_are_taken_with_a_detector_of_real_faces(tmp_path: Path, shared_data: Path) -> None:
     """Two portraits of one person go in; with a copy of one of them they do not."""
     folder = tmp_path / "given" / "president"

@@ -248,9 +248,7 @@ def test_the_real_scan_has_rows_without_a_value_for_what_it_does_not_provide(
     similarity = scan.filter((scan["metric"] == "identity_similarity") & (scan["expression"] == "neutral"))
     assert similarity["value"].is_finite().all()
     assert scan.filter(scan["metric"] == "face_coverage")["value"].to_list() == [0.5]
-    placement = read_manifest(tmp_path / "run/heads/scan/heldout-0000/seed-0").parameters["external"][
-        "placement"
-    ]
+    placement = read_manifest(tmp_path / "run/heads/scan/ann/seed-0").parameters["external"]["placement"]
     assert placement["residual_mm"] < 10.0
     assert placement["scale"] != 1.0
     assert NOT_PROVIDED in (tmp_path / "run" / "report.html").read_text()
