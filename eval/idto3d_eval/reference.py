@@ -69,6 +69,7 @@ class Reference:
         expressions: E names; views: V names, of floor and ceiling.
         impostors: number of true heads behind the floor.
         albedo_light: how much of the true albedo the normals explain (`metrics.light`); None where unknown.
+        actions: [E, V, 52] what the scoring reader reads on the true head; None where there is none.
     """
 
     photos: NDArray[np.float32]
@@ -79,6 +80,7 @@ class Reference:
     impostors: int = 0
     truth: Truth | None = None
     albedo_light: float | None = None
+    actions: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def build_reference(
             faces=truth.faces,
             landmarks=truth.landmarks,
             albedo_light=_true_albedo_light(person),
+            actions=own.actions,
         )
     if progress is not None:
         progress(total, total, person.id)
@@ -169,6 +172,7 @@ def load_reference(path: Path) -> Reference:
         impostors=len(arrays["impostors"]),
         truth=Truth(arrays["vertices"], arrays["faces"], points, normals, arrays["landmarks"]),
         albedo_light=float(arrays["albedo_light"]),
+        actions=arrays["actions"],
     )
 
 

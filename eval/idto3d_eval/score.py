@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from idto3d_eval.reference import Gallery, Reference
-from idto3d_eval.rows import cost, expression, identity, light
-from idto3d_eval.rows.context import ALL, Head, Measures, RowWriter
+from idto3d_eval.rows import cost, expression, identity, light, recognisers
+from idto3d_eval.rows.context import ALL, ALL_SEEDS, Head, Measures, RowWriter
 from idto3d_eval.rows.geometry import GeometryRows
 from idto3d_eval.tables import ScoreRow
 
@@ -22,6 +22,7 @@ def score_method(
     gallery: Gallery | None,
     expressions: Sequence[str],
     families: Iterable[str] = ("identity", "expression", "geometry", "cost"),
+    others: Mapping[str, Measures] | None = None,
 ) -> list[ScoreRow]:
     """All rows of one method.
 
@@ -31,13 +32,14 @@ def score_method(
         gallery: None where the population has none.
         expressions: the protocol's, in order.
         families: which metrics, by the names that a protocol says.
+        others: references and gallery as other recognisers read them, by their names.
 
     Returns:
         Sorted rows, one for each key.
     """
     wanted = frozenset(families)
     rows: list[ScoreRow] = []
-    measures = Measures(references, gallery, expressions)
+    measures = Measures(references, gallery, expressions, others or {})
     geometry = GeometryRows()
     of_head = {
         "identity": identity.head_rows,
@@ -50,7 +52,9 @@ def score_method(
         "identity": identity.method_rows,
         "geometry": geometry.method_rows,
         "light": light.method_rows,
+        "expression": expression.method_rows,
     }
+    of_all_seeds = {"expression": expression.all_seeds_rows}
     asked = [_as_asked(head, expressions) for head in heads]
     for head in sorted(asked, key=lambda head: (head.identity, head.seed)):
         writer = RowWriter(head.identity, head.seed, wanted, rows)
@@ -63,9 +67,17 @@ def score_method(
         for family, write_all in of_method.items():
             if family in wanted:
                 write_all(writer, own, measures)
+    for family, write_all in of_all_seeds.items():
+        if family in wanted:
+            write_all(RowWriter(ALL, ALL_SEEDS, wanted, rows), asked, measures)
+    if "identity" in wanted:
+        recognisers.write_rows(wanted, asked, measures, rows)
     return sorted(rows, key=lambda row: (row.identity, row.expression, row.view, row.seed, row.metric))
 
 
 def _as_asked(head: Head, expressions: Sequence[str]) -> Head:
     """The head with a row for every expression asked for, those that it lacks as NaN."""
-    return head if head.features is None else replace(head, features=head.features.asked(expressions))
+    if head.features is None:
+        return head
+    others = {name: read.asked(expressions) for name, read in head.others.items()}
+    return replace(head, features=head.features.asked(expressions), others=others)

@@ -19,10 +19,11 @@ SKIN = 0.01  # mm off a face, where a ray leaves it
 
 @dataclass(frozen=True)
 class ClosestPoints:
-    """Points [N, 3] on the surface and the unit normals [N, 3] of the faces they lie on."""
+    """Points [N, 3] on the surface, the unit normals [N, 3] of the faces they lie on, and those faces [N]."""
 
     points: Floats
     normals: Floats
+    faces: Indices
 
 
 class Surface:
@@ -59,8 +60,9 @@ class Surface:
     def closest(self, points: Floats) -> ClosestPoints:
         """The surface's closest point to each of [N, 3]."""
         answer = self._scene.compute_closest_points(self._query(points))
-        corners = self.vertices[self.faces[answer["primitive_ids"].numpy().astype(np.int64)]]  # [N, 3, 3]
-        return ClosestPoints(_closest_on_triangle(points, corners), _unit_normals(corners))
+        faces = answer["primitive_ids"].numpy().astype(np.int64)
+        corners = self.vertices[self.faces[faces]]  # [N, 3, 3]
+        return ClosestPoints(_closest_on_triangle(points, corners), _unit_normals(corners), faces)
 
     def outside(self) -> Surface:
         """The part that is seen from outside: faces whose middle is in view from at least `SEEN_FROM` of

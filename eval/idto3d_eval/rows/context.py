@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from idto3d_eval.features import HeadFeatures
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.metrics.card import Measurement
+from idto3d_eval.metrics.recognisers import BY_OTHERS, name_by
 from idto3d_eval.metrics.retrieval import template
 from idto3d_eval.reference import Gallery, Reference
 from idto3d_eval.tables import ScoreRow
 from idto3d_eval.views import ViewSpec
 
 ALL = ""  # over all identities, expressions or views
+ALL_SEEDS = -1  # over all seeds
 Floats = NDArray[np.float64]
 
 
@@ -27,7 +29,8 @@ class Head:
     """One head that a method made: whose, by which seed, and what is known of it.
 
     `features` is None where there is no head; `failure` then says why. `asset` and `views` serve geometry;
-    `guidance_calls` (None where nobody knows) and `trainable_share` come from the asset's manifest.
+    `guidance_calls` (None where nobody knows) and `trainable_share` come from the asset's manifest; `others`
+    are the same readings with the embeddings of other recognisers, by their names.
     """
 
     identity: str
@@ -38,6 +41,7 @@ class Head:
     views: tuple[ViewSpec, ...] = ()
     guidance_calls: int | None = 0
     trainable_share: float | None = None
+    others: Mapping[str, HeadFeatures] = field(default_factory=dict)
 
     def missing(self) -> Measurement:
         """NaN, with the reason why there is no head."""
@@ -52,11 +56,13 @@ class Measures:
         references: by identity.
         gallery: None where the population has none.
         expressions: the protocol's, in order.
+        others: the same as other recognisers read it, by their names.
     """
 
     references: Mapping[str, Reference]
     gallery: Gallery | None
     expressions: Sequence[str]
+    others: Mapping[str, Measures] = field(default_factory=dict)
 
     def other_templates(self, identity: str) -> Floats | None:
         """Templates [G, D] of the gallery and of the protocol's other people; None without a gallery."""
@@ -72,12 +78,18 @@ class Measures:
 
 @dataclass(frozen=True)
 class RowWriter:
-    """Appends rows that share identity and seed, of the families that were asked for."""
+    """Appends rows that share identity and seed, of the families that were asked for; with a `recogniser`,
+    those of `BY_OTHERS` as it reads them."""
 
     identity: str
     seed: int
     wanted: frozenset[str]
     rows: list[ScoreRow]
+    recogniser: str = ""
+
+    def by(self, recogniser: str) -> RowWriter:
+        """A writer of the same rows as another recogniser reads them."""
+        return replace(self, recogniser=recogniser)
 
     def write(
         self,
@@ -89,7 +101,7 @@ class RowWriter:
     ) -> None:
         if metric not in METRICS:
             raise KeyError(f"Found the metric {metric!r}, expected one of METRICS; give it a card first.")
-        if METRICS[metric].family not in self.wanted:
+        if METRICS[metric].family not in self.wanted or (self.recogniser and metric not in BY_OTHERS):
             return
         value, reason = measured
         if math.isnan(value) != bool(reason):
@@ -97,4 +109,5 @@ class RowWriter:
                 f"Found {metric} = {value} with the reason {reason!r}, expected NaN with one, or neither."
             )
         who = self.identity if identity is None else identity
-        self.rows.append(ScoreRow(who, expression, view, self.seed, metric, value, reason))
+        name = name_by(metric, self.recogniser)
+        self.rows.append(ScoreRow(who, expression, view, self.seed, name, value, reason))
