@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idto3d_eval import statistics
-from idto3d_eval.metrics import METRICS, MetricCard
+from idto3d_eval.metrics import MetricCard, metrics_for
+from idto3d_eval.metrics.recognisers import name_by, recogniser_of
 from idto3d_eval.statistics import Difference, Estimate
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def aggregate(
         settings: the protocol's statistics.
     """
     rows = _by_method(table)
-    cards = [card for card in METRICS.values() if card.family in families]
+    known = metrics_for(table["metric"].unique())
+    cards = [card for card in known.values() if card.family in families and card.statistic != "code"]
     labels = [label for block in (*blocks, references) for label in block]
     cells = {
         label: {card.name: _cell(rows[label], card, settings) for card in cards if _told(rows[label], card)}
@@ -106,7 +108,8 @@ def difference(rows: Rows, card: MetricCard, first: str, second: str, settings: 
     """First minus second on the identities that both have; NaN where the metric has no identities."""
     resamples, level = settings.bootstrap, settings.level
     if card.statistic == "ratio_of_sums":
-        mine, other = _calibration(rows[first]), _calibration(rows[second])
+        recogniser = recogniser_of(card.name)
+        mine, other = _calibration(rows[first], recogniser), _calibration(rows[second], recogniser)
         shared = sorted(set(mine) & set(other))
         return statistics.ratio_difference(
             [mine[name][0] for name in shared],
@@ -136,7 +139,7 @@ def _cell(rows: Mapping[str, list[tuple[str, float, str]]], card: MetricCard, se
     found = rows.get(card.name, [])
     reason = next((text for _, value, text in found if not math.isfinite(value)), "")
     if card.statistic == "ratio_of_sums":
-        pairs = _calibration(rows)
+        pairs = _calibration(rows, recogniser_of(card.name))
         value, low, high = statistics.ratio_of_sums(
             [pair[0] for pair in pairs.values()],
             [pair[1] for pair in pairs.values()],
@@ -145,7 +148,12 @@ def _cell(rows: Mapping[str, list[tuple[str, float, str]]], card: MetricCard, se
         )
         valid = sum(all(math.isfinite(part) for part in pair) for pair in pairs.values())
         return Cell(
-            value, low, high, valid, len(pairs), "" if math.isfinite(value) else _calibration_reason(rows)
+            value,
+            low,
+            high,
+            valid,
+            len(pairs),
+            "" if math.isfinite(value) else _calibration_reason(rows, recogniser_of(card.name)),
         )
     if card.statistic == "pooled" or card.level == "method":
         values = [value for _, value, _ in found if math.isfinite(value)]
@@ -171,11 +179,14 @@ def _means(found: Sequence[tuple[str, float, str]]) -> dict[str, float]:
     return statistics.identity_means([value for _, value, _ in found], [row[0] for row in found])
 
 
-def _calibration(rows: Mapping[str, list[tuple[str, float, str]]]) -> dict[str, tuple[float, float]]:
+PARTS = ("identity_counted", "identity_floor", "identity_ceiling")
+
+
+def _calibration(
+    rows: Mapping[str, list[tuple[str, float, str]]], recogniser: str = ""
+) -> dict[str, tuple[float, float]]:
     """Identity -> (s - floor, ceiling - floor), of the rows that the identity metric leaves."""
-    counted, floor, ceiling = (
-        _means(rows.get(name, [])) for name in ("identity_counted", "identity_floor", "identity_ceiling")
-    )
+    counted, floor, ceiling = (_means(rows.get(name_by(name, recogniser), [])) for name in PARTS)
     return {
         name: (
             counted[name] - floor.get(name, math.nan),
@@ -185,16 +196,18 @@ def _calibration(rows: Mapping[str, list[tuple[str, float, str]]]) -> dict[str, 
     }
 
 
-def _calibration_reason(rows: Mapping[str, list[tuple[str, float, str]]]) -> str:
-    for name in ("identity_counted", "identity_floor", "identity_ceiling"):
-        for _, value, reason in rows.get(name, []):
+def _calibration_reason(rows: Mapping[str, list[tuple[str, float, str]]], recogniser: str = "") -> str:
+    for name in PARTS:
+        for _, value, reason in rows.get(name_by(name, recogniser), []):
             if not math.isfinite(value):
                 return reason
     return "the true head is no nearer to its photos than impostors are"
 
 
 def _told(rows: Mapping[str, list[tuple[str, float, str]]], card: MetricCard) -> bool:
-    return card.name in rows or (card.statistic == "ratio_of_sums" and "identity_counted" in rows)
+    return card.name in rows or (
+        card.statistic == "ratio_of_sums" and name_by("identity_counted", recogniser_of(card.name)) in rows
+    )
 
 
 def _unranked(cells: Mapping[str, Cell]) -> str:

@@ -110,11 +110,12 @@ def list_metrics() -> list[Row]:
 
 def show_metric(name: str) -> Mapping[str, Any]:
     """A metric's card: definition, source, unit, range, and how it misleads."""
-    from idto3d_eval.metrics import METRICS
+    from idto3d_eval.metrics import METRICS, metrics_for
 
-    if name not in METRICS:
+    known = metrics_for([name])
+    if name not in known:
         raise UserError(f"Found no metric called {name!r}, expected one of {', '.join(METRICS)}.")
-    return asdict(METRICS[name])
+    return asdict(known[name])
 
 
 def list_identities() -> list[Row]:

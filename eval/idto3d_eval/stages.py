@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
+from idto3d_eval import other_readings
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.stage import Facts, Stage, StageCall
 from idto3d_protocols.schema import Budget
@@ -222,12 +223,13 @@ def read_reference(call: StageCall) -> Facts | None:
 def score_row(call: StageCall) -> Facts | None:
     """Scores all heads of a method row; a head that is missing is NaN with the reason of its failure."""
     from idto3d_eval.score import score_method
-    from idto3d_eval.scoring_inputs import gallery_of, heads_of, references_of
+    from idto3d_eval.scoring_inputs import gallery_of, heads_of, others_of, references_of
     from idto3d_eval.tables import write_rows
 
     references = references_of(call)
     heads = heads_of(call, references)
-    rows = score_method(heads, references, gallery_of(call), call.protocol.expressions, call.protocol.metrics)
+    protocol, others = call.protocol, others_of(call)
+    rows = score_method(heads, references, gallery_of(call), protocol.expressions, protocol.metrics, others)
     write_rows(call.out, rows)
     return None
 
@@ -317,4 +319,5 @@ STAGES: dict[str, Stage] = {
         tolerates_failures=True,
         seconds=20.0,
     ),
+    **other_readings.STAGES,
 }

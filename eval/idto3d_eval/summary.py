@@ -14,7 +14,7 @@ from idto3d_baselines.specs import MethodSpec
 from idto3d_eval.aggregate import HEADLINE, Figures, aggregate, plain
 from idto3d_eval.code_version import library_versions
 from idto3d_eval.keys import file_sha256, weights_sha256
-from idto3d_eval.metrics import METRICS
+from idto3d_eval.metrics import METRICS, metrics_for
 from idto3d_eval.plan import Plan
 from idto3d_eval.store import Record
 
@@ -50,7 +50,11 @@ def summarise(
         for name, labels in blocks.items()
         for label in labels
     ]
-    shown = [card for card in METRICS.values() if any(card.name in row["cells"] for row in rows)]
+    shown = [
+        card
+        for card in metrics_for(scores["metric"].unique()).values()
+        if any(card.name in row["cells"] for row in rows)
+    ]
     summary = {
         "schema_version": SUMMARY_SCHEMA,
         "protocol": {
@@ -177,9 +181,10 @@ def _archives(plan: Plan, settled: Mapping[str, Record]) -> dict[str, list[str]]
     return found
 
 
-def _headline_rank(name: str) -> tuple[int, int]:
+def _headline_rank(name: str) -> tuple[int, int, str]:
     names = list(METRICS)
-    return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), names.index(name))
+    place = names.index(name) if name in names else len(names)  # by other recognisers, behind all
+    return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), place, name)
 
 
 def _median(values: polars.Series) -> float | None:

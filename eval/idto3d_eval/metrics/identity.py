@@ -97,7 +97,9 @@ CARDS = (
         better="higher",
         family="identity",
         level="view",
-        failure_modes=("Read it between the two brackets of the same view: profiles are hard for everybody.",),
+        failure_modes=(
+            "Read it between the two brackets of the same view: profiles are hard for everybody.",
+        ),
     ),
     MetricCard(
         name="identity_floor_view",

@@ -30,5 +30,7 @@ def read_by(head: Head, recogniser: str, measures: Measures) -> Head:
     if len(measures.references[head.identity].photos) == 0:
         return replace(head, features=None, failure=f"{recogniser} read no photo of the identity")
     if recogniser not in head.others:
-        return replace(head, features=None, failure=f"{recogniser} did not read this head; see the run's logs")
+        return replace(
+            head, features=None, failure=f"{recogniser} did not read this head; see the run's logs"
+        )
     return replace(head, features=head.others[recogniser])
