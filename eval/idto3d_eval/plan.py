@@ -4,7 +4,8 @@
        └──────► photos ─────────────────────┼─► score (one a method row)
     gallery, reference ─────────────────────┘
 
-Other recognisers that a protocol lists read the same views, photos, gallery and references in jobs of their own.
+Other recognisers that a protocol lists read the same views, photos, gallery and references in jobs of their
+own.
 
 A stage receives what its key covers and nothing else, so a result cannot depend on an input that the key
 does not know.

@@ -58,8 +58,8 @@ def find_recogniser(name: str, weights: Path) -> Found:
             scoring = weights / SCORES
             if scoring.is_file() and file_sha256(scoring) == file_sha256(found.weights):
                 raise UserError(
-                    f"Found the recogniser {name!r} to be the one that scores, expected others beside it; take "
-                    "it out of the protocol's recognisers."
+                    f"Found the recogniser {name!r} to be the one that scores, expected others beside it; "
+                    "take it out of the protocol's recognisers."
                 )
             return found
     searched = ", ".join(str(folder) for folder in (weights, *outside))
@@ -92,7 +92,7 @@ def conditions_methods(found: Found, weights: Path) -> bool:
 
 
 def described(names: Iterable[str], weights: Path) -> list[dict[str, Any]]:
-    """What a report says of each: its name, sha256, training, preprocessing, and whether it conditions methods."""
+    """What a report says of each: name, sha256, training, preprocessing, and whether it conditions methods."""
     from idto3d.identity.card import read_card
 
     rows = []
@@ -129,8 +129,8 @@ def _in_folder(name: str, folder: Path, needs_card: bool) -> Found | None:
         return None
     if needs_card and card is None:
         raise UserError(
-            f"Found no card beside '{network}', expected {name}{CARD_SUFFIX} with its sha256 and preprocessing; "
-            "write it, since a preprocessing cannot be guessed."
+            f"Found no card beside '{network}', expected {name}{CARD_SUFFIX} with its sha256 and "
+            "preprocessing; write it, since a preprocessing cannot be guessed."
         )
     return Found(name, network, card)
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idto3d_eval import quality_cost, quality_cost_chart
+from idto3d_eval import expression_matrix, quality_cost, quality_cost_chart
 from idto3d_eval.aggregate import ALPHA, COVERAGE
 from idto3d_eval.charts import interval_chart, share_chart
 from idto3d_eval.contact_sheet import person_sheets
@@ -59,6 +59,7 @@ def html(
         _section("Result", _headline(summary) + _reading(summary) + _unmeasured(summary)),
         _section(quality_cost.TITLE, quality_cost_chart.figures(summary)),
         _section("Heads", people(person_sheets(plan.protocol, store, settled), protocol["expressions"])),
+        _section(expression_matrix.TITLE, expression_matrix.figures(summary)),
         _section("Spread", _charts(summary, scores)),
         _section("Compared", _comparisons(summary)),
         _section("Failed", _failures(summary)),

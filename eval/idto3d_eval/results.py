@@ -21,6 +21,8 @@ FILES = (
     "methods.jpg",
     "quality_cost.svg",
     "quality_cost.png",
+    "expression_matrix.svg",
+    "expression_matrix.png",
     "report.html",
     "report.md",
     SUMMARY,
@@ -40,6 +42,7 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
     key = results_key(plan, settled)
     if store.current(SUMMARY, key) and all((store.root / name).exists() for name in FILES):
         return read_summary(store)
+    from idto3d_eval import expression_matrix
     from idto3d_eval.contact_sheet import contact_sheet_png, methods_jpeg
     from idto3d_eval.quality_cost_chart import sheet
     from idto3d_eval.report import markdown
@@ -57,6 +60,9 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
     quality_cost = sheet(summary)
     store.write("quality_cost.svg", standalone_svg(quality_cost))
     store.write("quality_cost.png", png(quality_cost))
+    matrices = expression_matrix.sheet(summary)
+    store.write("expression_matrix.svg", standalone_svg(matrices))
+    store.write("expression_matrix.png", png(matrices))
     store.write("report.html", html(plan, store, settled, summary, scores))
     store.write("report.md", markdown(summary))
     store.write(SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")

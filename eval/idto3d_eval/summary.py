@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import idto3d
 from idto3d_baselines.specs import MethodSpec
+from idto3d_eval import breakdowns
 from idto3d_eval.aggregate import HEADLINE, Figures, aggregate, plain
 from idto3d_eval.code_version import library_versions
 from idto3d_eval.keys import file_sha256, weights_sha256
 from idto3d_eval.metrics import METRICS, metrics_for
+from idto3d_eval.metrics.recognisers import recogniser_of
 from idto3d_eval.plan import Plan
+from idto3d_eval.recognisers import described
 from idto3d_eval.store import Record
 
 if TYPE_CHECKING:
@@ -55,6 +58,9 @@ def summarise(
         for card in metrics_for(scores["metric"].unique()).values()
         if any(card.name in row["cells"] for row in rows)
     ]
+    recognisers = described(protocol.recognisers, plan.weights)
+    role = {each["name"]: f" ({each['label']})" for each in recognisers if each["label"]}
+    truth = next((label for label, spec in plan.specs.items() if spec.kind == "ceiling"), None)
     summary = {
         "schema_version": SUMMARY_SCHEMA,
         "protocol": {
@@ -67,7 +73,7 @@ def summarise(
         "metrics": [
             {
                 "name": card.name,
-                "title": card.title,
+                "title": card.title + role.get(recogniser_of(card.name), ""),
                 "unit": card.unit,
                 "better": card.better,
                 "family": card.family,
@@ -78,6 +84,13 @@ def summarise(
         ],
         "rows": rows,
         "comparisons": figures.comparisons,
+        "recognisers": recognisers,
+        "breakdowns": breakdowns.similarity_breakdowns(scores, protocol),
+        "curves": {"similarity_by_yaw": breakdowns.similarity_by_yaw(scores, protocol)},
+        "expression_matrices": breakdowns.expression_matrices(scores, protocol),
+        "against_true_heads": breakdowns.against_true_heads(
+            scores, truth, list(plan.specs), protocol.statistics
+        ),
         "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
         "failures": _failures(plan, settled),
         "provenance": {**_provenance(plan, scores_file), "archives": _archives(plan, settled)},

@@ -84,8 +84,8 @@ CARDS = (
         name="expression_probe",
         title="Expression told from identity",
         definition="Share of a person's views whose expression a linear probe names right from the scoring "
-        "recogniser's embedding, having learned on the method's other people (leave one person out; ten folds "
-        "of people where there are more than ten). By chance alone one in the number of expressions.",
+        "recogniser's embedding, having learned on the method's other people (leave one person out; ten "
+        "folds of people where there are more than ten). By chance alone one in the number of expressions.",
         source=_PROBE_SOURCE,
         unit="1",
         low=0.0,
@@ -101,9 +101,9 @@ CARDS = (
     MetricCard(
         name="identity_probe",
         title="Identity told from expression",
-        definition="Share of a person's views whose person a linear probe names right from the scoring reader's "
-        "52 coefficients, having learned on the other views of all the method's people (leave one view out). "
-        "By chance alone one in the number of people.",
+        definition="Share of a person's views whose person a linear probe names right from the scoring "
+        "reader's 52 coefficients, having learned on the other views of all the method's people (leave one "
+        "view out). By chance alone one in the number of people.",
         source=_PROBE_SOURCE,
         unit="1",
         low=0.0,

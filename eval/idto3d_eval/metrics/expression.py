@@ -68,9 +68,9 @@ CARDS = (
     MetricCard(
         name="expression_read",
         title="Expression read",
-        definition="Which of the 13 presets is nearest to the scoring reader's coefficients, averaged over the "
-        "head's fixed frontal views, as its place in the list of expressions: 0 is neutral. The picture of "
-        "asked against read is made of it.",
+        definition="Which of the 13 presets is nearest to the scoring reader's coefficients, averaged over "
+        "the head's fixed frontal views, as its place in the list of expressions: 0 is neutral. The picture "
+        "of asked against read is made of it.",
         source="Definition of this toolkit.",
         unit="place",
         low=0.0,
@@ -85,10 +85,10 @@ CARDS = (
     MetricCard(
         name="aed",
         title="AED",
-        definition="Mean absolute difference over the 52 coefficients between what the scoring reader reads on "
-        "the head and on the person's true head with the same expression, in the same frontal view and light, "
-        "averaged over those views; where the people of a protocol have no true heads, the preset stands for "
-        "the true head's reading. The regressor is this toolkit's scoring reader.",
+        definition="Mean absolute difference over the 52 coefficients between what the scoring reader reads "
+        "on the head and on the person's true head with the same expression, in the same frontal view and "
+        "light, averaged over those views; where the people of a protocol have no true heads, the preset "
+        "stands for the true head's reading. The regressor is this toolkit's scoring reader.",
         source="AED of the face reenactment literature: mean L1 of a named regressor's coefficients. In the "
         "line of the first order motion model AED is a distance of identity embeddings: not this.",
         unit="1",
@@ -99,7 +99,8 @@ CARDS = (
         level="head",
         failure_modes=(
             "Its scale is the regressor's: never compare with a paper's AED, which has another one.",
-            "Most actions are near zero in most expressions, so a statue's is small: read accuracy beside it.",
+            "Most actions are near zero in most expressions, so a statue's is small: read accuracy beside "
+            "it.",
             "Against presets it holds the reader's own error; against true heads that cancels.",
         ),
         preprocessing="The reader's own crops: upright, 1.35 times the landmarks' extent, 112 pixels.",
@@ -188,7 +189,7 @@ def expression_error(actions: Floats, preset: Floats) -> Measurement:
 
 
 def expression_read(actions: Floats, presets: Floats) -> Measurement:
-    """Place of the preset that is nearest to the mean coefficients of [V, 52]; NaN, with a reason, if unread."""
+    """Place of the preset nearest to the mean coefficients of [V, 52]; NaN, with a reason, if unread."""
     vote = mean_actions(actions)
     if not np.isfinite(vote).all():
         return Measurement(math.nan, "no face can be read in any frontal view of the head")

@@ -88,8 +88,8 @@ CARDS = (
     MetricCard(
         name="identity_counted_view",
         title="Similarity of a view, unread at the floor",
-        definition="Mean over the expressions of identity_similarity in one view, where an expression in which "
-        "no face can be read counts as the impostor floor. The curve over yaw is made of it.",
+        definition="Mean over the expressions of identity_similarity in one view, where an expression in "
+        "which no face can be read counts as the impostor floor. The curve over yaw is made of it.",
         source="Definition of this toolkit.",
         unit="1",
         low=-1.0,
@@ -104,7 +104,8 @@ CARDS = (
     MetricCard(
         name="identity_floor_view",
         title="Impostor floor of a view",
-        definition="As identity_floor, over the expressions of one view: the lower bracket of identity_counted_view.",
+        definition="As identity_floor, over the expressions of one view: the lower bracket of "
+        "identity_counted_view.",
         source="Definition of this toolkit.",
         unit="1",
         low=-1.0,

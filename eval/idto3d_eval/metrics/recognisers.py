@@ -1,4 +1,5 @@
-"""The metrics of identity as other recognisers give them: the same definitions, side by side, deciding nothing.
+"""The metrics of identity as other recognisers give them: the same definitions, shown beside, deciding
+nothing.
 
 Which recogniser is asked changes identity figures (SimSwap's issue 305 asks of conditioning and scoring with
 one; GFPGAN's 256 and CodeFormer's 313 ask which ArcFace and which crop), so a figure that several agree on is
@@ -38,9 +39,8 @@ def card_by(metric: str, recogniser: str) -> MetricCard:
         card,
         name=name_by(metric, recogniser),
         title=f"{card.title} by {recogniser}",
-        definition=f"By the recogniser {recogniser} in place of the one that scores, on the same aligned crops: "
-        + card.definition[0].lower()
-        + card.definition[1:],
+        definition=f"By the recogniser {recogniser} in place of the one that scores, on the same aligned "
+        "crops: " + card.definition[0].lower() + card.definition[1:],
         failure_modes=(*card.failure_modes, "Shown beside the scoring recogniser's; it ranks nobody."),
         networks=(recogniser,),
     )

@@ -1,7 +1,7 @@
 """Does an expression leave alone what no expression moves: the skull behind the face, its shape and colour.
 
-The region is told by the head frame alone (origin between the eyes, +Y up, +Z out of the face, mm), so that it
-is the same place on any topology. It holds what lies above the ear lobes and behind the front of the ears. On
+The region is told by the head frame alone (origin between the eyes, +Y up, +Z out of the face, mm), so that
+it is the same place on any topology. It holds what lies above the ear lobes and behind the front of the ears. On
 the true heads of the twelve held-out people of `unseen_ids` no point of it moves by 0.05 mm under any of the
 13 expressions; the brow, temples, cheeks and neck, which do move, lie outside of it.
 """
@@ -27,8 +27,8 @@ POINTS, SEED = 4000, 20_240_517  # area-uniform on the region; the same draw for
 FEWEST_POINTS = 100  # of the region that a head must have
 
 _REGION = (
-    f"the region that no expression moves: y above {ABOVE:g} mm and z behind {BEHIND:g} mm in the head frame, "
-    "which is the skull with the ears"
+    f"the region that no expression moves: y above {ABOVE:g} mm and z behind {BEHIND:g} mm in the head "
+    "frame, which is the skull with the ears"
 )
 
 CARDS = (
@@ -47,7 +47,8 @@ CARDS = (
         family="expression",
         level="head",
         failure_modes=(
-            "A nearest point hides sliding along the surface; the albedo drift shows it where there is a pattern.",
+            "A nearest point hides sliding along the surface; the albedo drift shows it where there is a "
+            "pattern.",
             "Undefined for heads without a back.",
             "A statue scores 0: read accuracy beside it.",
         ),
@@ -56,9 +57,10 @@ CARDS = (
     MetricCard(
         name="still_albedo_drift",
         title="Albedo drift of the still region",
-        definition="Mean CIE 1976 colour difference between the albedo at each point of still_drift and at its "
-        "nearest point on the other surface, the mean of both ways.",
-        source="Definition of this toolkit; colour difference: CIE 015, L*a*b* under D65 of the sRGB texture.",
+        definition="Mean CIE 1976 colour difference between the albedo at each point of still_drift and at "
+        "its nearest point on the other surface, the mean of both ways.",
+        source="Definition of this toolkit; colour difference: CIE 015, L*a*b* under D65 of the sRGB "
+        "texture.",
         unit="ΔE",
         low=0.0,
         high=math.inf,
@@ -138,7 +140,7 @@ def _nearest(surface: Surface, mesh: TexturedMesh, points: Floats) -> tuple[Floa
 
 
 def barycentric(points: Floats, corners: Floats) -> Floats:
-    """Weights [N, 3] of triangles' corners [N, 3, 3] at points [N, 3] on them; thirds where there is no area."""
+    """Weights [N, 3] of triangles' corners [N, 3, 3] at points [N, 3] on them; thirds without an area."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     normal = np.cross(b - a, c - a)
     area = (normal**2).sum(axis=1)

@@ -72,6 +72,7 @@ def method_rows(writer: RowWriter, heads: Sequence[Head], measures: Measures) ->
 def all_seeds_rows(writer: RowWriter, heads: Sequence[Head], measures: Measures) -> None:
     """The two-way decomposition of embeddings, whose replicates are the seeds."""
     people, seeds = sorted({head.identity for head in heads}), sorted({head.seed for head in heads})
+    del measures
     made = {(head.identity, head.seed): head.features for head in heads if head.features is not None}
     shares: Sequence[Mapping[str, Measurement]] = [{}] * len(people)
     if made:
