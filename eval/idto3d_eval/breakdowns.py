@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from idto3d_protocols.schema import Protocol, Statistics
 
 UNREAD = "unread"
-NOT_PROVIDED = "expression not provided"
 # Read beside the true heads' own: a face that moves changes some of each.
 JUDGED = ("identity_drift", "still_drift", "still_albedo_drift", "aed", *SHARES)
 JUDGED = (*JUDGED, "expression_probe", "identity_probe", "expression_consistency")
@@ -78,22 +77,21 @@ def similarity_by_yaw(scores: polars.DataFrame, protocol: Protocol) -> dict[str,
         own = own.with_columns(own["view"].replace_strict(yaw, default=math.nan).alias("yaw"))
         curves = {}
         for (method,), rows in own.group_by("method", maintain_order=True):
-            lines = {name: rows.filter(rows["metric"] == name) for name in (metric, counted, floor, ceiling)}
-            known = lines[counted]["value"].is_finite().any()
-            drawn, parts = (
-                (_figures(lines[name], "yaw", protocol.statistics) for name in (counted, floor))
-                if (known)
-                else (_figures(lines[metric], "yaw", protocol.statistics), {})
+            curve, lower, upper = (
+                _figures(rows.filter(rows["metric"] == name), "yaw", protocol.statistics)
+                for name in (counted, floor, ceiling)
             )
-            above = _figures(lines[ceiling], "yaw", protocol.statistics) if known else {}
+            if not any(math.isfinite(figure["value"]) for figure in curve.values()):
+                plain = rows.filter(rows["metric"] == metric)
+                curve, lower, upper = _figures(plain, "yaw", protocol.statistics), {}, {}
             curves[method] = [
                 {
                     "yaw_deg": place,
-                    **{name: drawn[place][name] for name in ("value", "low", "high")},
-                    "floor": parts[place]["value"] if place in parts else None,
-                    "ceiling": above[place]["value"] if place in above else None,
+                    **{name: curve[place][name] for name in ("value", "low", "high")},
+                    "floor": lower[place]["value"] if place in lower else None,
+                    "ceiling": upper[place]["value"] if place in upper else None,
                 }
-                for place in sorted(drawn)
+                for place in sorted(curve)
             ]
         if any(curves.values()):
             found[metric] = {method: points for method, points in curves.items() if points}

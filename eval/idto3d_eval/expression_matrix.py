@@ -17,9 +17,10 @@ from idto3d_eval.scene import Dot, Line, Scene, Shape, Words, inline_svg
 
 TITLE = "Expression asked and read"
 NOTE = (
-    "Rows: the expression asked for. Columns: the one that the scoring reader's coefficients are nearest to, in "
-    "the same order, by their first letters; last, heads that could not be read. A disc's area is the share of "
-    "heads; a ring marks where it belongs. The oracle's panel shows what the reading itself allows."
+    "Rows: the expression asked for. Columns: the one that the scoring reader's coefficients are nearest "
+    "to, in the same order, by their first letters; last, heads that could not be read. A disc's area is "
+    "the share of heads; a ring marks where it belongs. The oracle's panel shows what the reading itself "
+    "allows."
 )
 CELL, RADIUS = 25.0, 10.5
 _LEFT, _TOP, _RIGHT, _BOTTOM = 86.0, 46.0, 8.0, 8.0

@@ -92,7 +92,7 @@ def conditions_methods(found: Found, weights: Path) -> bool:
 
 
 def described(names: Iterable[str], weights: Path) -> list[dict[str, Any]]:
-    """What a report says of each: name, sha256, training, preprocessing, and whether it conditions methods."""
+    """What a report says of each: name, sha256, training, preprocessing, whether it conditions methods."""
     from idto3d.identity.card import read_card
 
     rows = []

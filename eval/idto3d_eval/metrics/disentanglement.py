@@ -39,6 +39,10 @@ _VARIANCE_SOURCE = (
     "McCulloch, Variance Components, 1992); pseudo-values: Tukey 1958."
 )
 _NEEDS = "Undefined at one seed, where chance cannot be told from interaction, and below three people."
+_ROUGH = (
+    "With a dozen people its interval is rough: percentile bootstraps said to hold 95 % held the truth in "
+    "89 to 94 % of 200 draws of normal effects, and in 71 to 85 % of log-normal ones."
+)
 _PROBE_SOURCE = "Linear probes (Alain & Bengio, arXiv 1610.01644), here by ridge regression on indicators."
 
 
@@ -54,7 +58,7 @@ def _share_card(name: str, title: str, what: str, better: str, *failure_modes: s
         better="higher" if better == "higher" else "lower" if better == "lower" else "neither",
         family="expression",
         level="identity",
-        failure_modes=(_NEEDS, *failure_modes),
+        failure_modes=(_NEEDS, _ROUGH, *failure_modes),
     )
 
 
