@@ -14,6 +14,7 @@ from idto3d_eval.metrics.disentanglement import (
     variance_parts,
     variance_shares,
 )
+from idto3d_eval.selfcheck import disentanglement, identity_more
 from idto3d_eval.statistics import mean_interval
 
 PEOPLE, SEEDS, FACES, VIEWS, DIMENSION = 12, 2, 5, 3, 16
@@ -175,3 +176,8 @@ def test_a_probe_leaves_out_what_it_cannot_be_asked():
 
 def test_folds_keep_a_person_together():
     assert people_folds([3, 3, 13]).tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("module", [disentanglement, identity_more])
+def test_the_self_checks_pass(module):
+    assert [check for check in module.checks() if not check.passed] == []
