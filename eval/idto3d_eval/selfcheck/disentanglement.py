@@ -152,7 +152,8 @@ def _plain_jackknife(embeddings: Floats) -> tuple[float, ...]:
         cells = rows.mean(axis=(1, 3))  # [I, E, D]: a view's own look shifts all alike
         people, faces = cells.mean(axis=1), cells.mean(axis=0)
         parts = np.array([people.var(axis=0, ddof=1).sum(), faces.var(axis=0).sum(), 0.0])
-        return parts / parts.sum()
+        part: Floats = parts / parts.sum()
+        return part
 
     count = len(embeddings)
     whole = shares(embeddings)

@@ -8,12 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from idto3d_eval.metrics.stillness import is_still, still_drift
 from idto3d_eval.selfcheck.check import Check, Graded, Known
 
 if TYPE_CHECKING:
     from idto3d.asset import TexturedMesh
+
+Floats = NDArray[np.float64]
 
 SHAPE, ALBEDO = "still_drift", "still_albedo_drift"
 MOVED = (0.0, 0.5, 1.0, 2.0, 4.0)  # mm
@@ -67,7 +70,7 @@ def _split(mesh: TexturedMesh) -> TexturedMesh:
     """The same surface and texture with each triangle cut in four at the middles of its sides."""
     corners, uvs = mesh.vertices[mesh.faces], mesh.uvs[mesh.faces]  # [F, 3, 3], [F, 3, 2]
 
-    def cut(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def cut(values: Floats) -> Floats:
         a, b, c = values[:, 0], values[:, 1], values[:, 2]
         ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
         parts = ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))
