@@ -30,7 +30,7 @@ _COLUMNS = 2  # panels beside each other on a sheet
 
 def figures(summary: Mapping[str, Any]) -> str:
     """The panels as figures of a page; "" where nothing was read."""
-    drawn = [inline_svg(panel(label, found)) for label, found in summary["expression_matrices"].items()]
+    drawn = [inline_svg(scene) for scene in _panels(summary)]
     shown = "".join(f"<figure>{figure}</figure>" for figure in drawn)
     return f"<p class='faint'>{escape(NOTE)}</p><div class=\"charts\">{shown}</div>" if drawn else ""
 
@@ -72,7 +72,7 @@ def sheet(summary: Mapping[str, Any]) -> Scene:
     protocol = summary["protocol"]
     population = f"population: {protocol['population']['label']}"
     who = f"{protocol['name']} version {protocol['version']}, {population}"
-    panels = [panel(label, found) for label, found in summary["expression_matrices"].items()]
+    panels = _panels(summary)
     margin, head, gap = 24.0, 78.0, 26.0
     width = max((scene.width for scene in panels), default=420.0)
     height = max((scene.height for scene in panels), default=30.0)
@@ -88,3 +88,9 @@ def sheet(summary: Mapping[str, Any]) -> Scene:
     rows = max(1, math.ceil(len(panels) / _COLUMNS))
     total = 2 * margin + _COLUMNS * width + gap
     return Scene(total, head + rows * (height + gap) + 6, f"{TITLE}: {who}", tuple(shapes))
+
+
+def _panels(summary: Mapping[str, Any]) -> list[Scene]:
+    """A panel a method that has one, in the order of the table."""
+    found = summary["expression_matrices"]
+    return [panel(row["label"], found[row["label"]]) for row in summary["rows"] if row["label"] in found]

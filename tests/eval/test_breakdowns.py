@@ -127,12 +127,14 @@ def test_the_picture_has_a_panel_a_method(scores: polars.DataFrame, protocol: Pr
     summary = {
         "protocol": protocol.model_dump(mode="json"),
         "expression_matrices": expression_matrices(scores, protocol),
+        "rows": [{"label": label} for label in ("truth", "method", "failed")],
     }
     sheet = expression_matrix.sheet(summary)
     assert png(sheet).startswith(b"\x89PNG")
     text = standalone_svg(sheet)
     assert ">method<" in text
     assert ">truth<" in text
+    assert text.index(">truth<") < text.index(">method<")  # as the table has them
     assert expression_matrix.figures(summary).count("<figure>") == 2
     statue = inline_svg(expression_matrix.panel("method", summary["expression_matrices"]["method"]))
     assert statue.count("var(--s1)") > 0  # discs where they do not belong
