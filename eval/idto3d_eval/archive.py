@@ -24,11 +24,11 @@ from idto3d_eval.archive_file import (
 )
 from idto3d_eval.archive_members import halved
 from idto3d_eval.plan import scored_rows
+from idto3d_eval.plan_recognisers import BY
 from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Record, Store
 from idto3d_protocols.schema import MethodRow, Protocol
 
-BY = "_by"  # behind the kind of what another recogniser read
 _SHARED = ("photos", "references", "gallery")
 WHOLE = (*_SHARED, "scores", *(kind + BY for kind in _SHARED))  # kept to the byte
 READINGS = ("features", "features" + BY)  # kept in half precision

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 UNREAD = "unread"
 # Read beside the true heads' own: a face that moves changes some of each.
-JUDGED = ("identity_drift", "still_drift", "still_albedo_drift", "aed", *SHARES)
-JUDGED = (*JUDGED, "expression_probe", "identity_probe", "expression_consistency")
+_MOVED = ("identity_drift", "still_drift", "still_albedo_drift", "aed")
+JUDGED = (*_MOVED, *SHARES, "expression_probe", "identity_probe", "expression_consistency")
 
 
 def similarity_breakdowns(scores: polars.DataFrame, protocol: Protocol) -> dict[str, Any]:

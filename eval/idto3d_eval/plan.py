@@ -23,6 +23,7 @@ from idto3d_baselines.external_files import content_hashes, reads_weights
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.code_version import code_version, library_versions
 from idto3d_eval.keys import KeyInputs, weights_sha256
+from idto3d_eval.plan_recognisers import other_jobs
 from idto3d_eval.recognisers import find_recogniser
 from idto3d_eval.stage import Stage
 from idto3d_eval.stages import STAGES
@@ -104,7 +105,7 @@ def plan_run(
         jobs += [laying.job("gallery", "gallery"), *references]
         common += ("gallery", *(job.name for job in references))
     for name in protocol.recognisers:
-        jobs += _other_jobs(laying, name, weights, jobs)
+        jobs += other_jobs(laying.job, find_recogniser(name, weights), jobs)
     common += tuple(job.name for job in jobs if job.stage in {"photos_by", "gallery_by", "reference_by"})
     rows = scored_rows(protocol)
     jobs += [_score_job(laying, row, label, jobs, common) for label, row in rows.items()]
@@ -148,36 +149,6 @@ def _score_job(
             "recognisers": list(laying.protocol.recognisers),
         },
     )
-
-
-def _other_jobs(laying: _Layer, name: str, weights: Path, jobs: Sequence[Job]) -> list[Job]:
-    """What another recogniser reads: beside each of the scoring one's readings, its own."""
-    hashes = find_recogniser(name, weights).hashes()
-    found: list[Job] = []
-    for job in jobs:
-        kind, _, place = job.name.partition("/")
-        own = f"{kind}_by/{name}" + (f"/{place}" if place else "")
-        if job.stage == "read":
-            needs: tuple[str, ...] = (*job.needs, job.name)
-        elif job.stage == "reference":
-            needs = tuple(f"photos_by/{name}/{place}" for _ in job.needs)
-        elif job.stage in {"photos", "gallery"}:
-            needs = job.needs
-        else:
-            continue
-        inputs = job.key_inputs
-        laid = laying.job(
-            f"{job.stage}_by",
-            own,
-            needs,
-            inputs.identity,
-            job.label,
-            inputs.seed,
-            parameters={"recogniser": name},
-        )
-        read_with = {**laid.key_inputs.weights, **hashes}
-        found.append(replace(laid, key_inputs=replace(laid.key_inputs, weights=read_with)))
-    return found
 
 
 def _head_jobs(

@@ -1,10 +1,8 @@
-"""Do identity and expression move apart: a two-way decomposition of embeddings, and linear probes both ways.
+"""Do identity and expression move apart: a two-way decomposition of the variance of embeddings.
 
 A head that keeps its person through all expressions has embeddings in which identity and expression add up:
-little variance is left to their interaction. A linear probe asks the reverse: how much of the expression can
-be told from the identity's embedding, and how much of the identity from the expression's coefficients. The
-truth has some of each, since faces do both at once; so a method is judged against the true heads' own figures
-and never against zero or chance.
+little variance is left to their interaction. The truth has some, since a face that moves changes what a
+recogniser sees; so a method is judged against the true heads' own shares and never against zero.
 """
 
 from __future__ import annotations
@@ -23,8 +21,6 @@ Floats = NDArray[np.float64]
 SHARES = ("variance_identity", "variance_expression", "variance_interaction")
 MINIMUM_PEOPLE = 3  # of a view: without one of them, two are left to differ
 MINIMUM_SEEDS = 2  # below, chance and interaction are one number
-FOLDS = 10  # of probes across people; each person alone where there are fewer
-RIDGE = 0.01  # of the mean variance of a feature; chosen, not tuned: the true heads are read with the same
 
 _DECOMPOSITION = (
     "of a two-way analysis of variance of the scoring recogniser's unit embeddings, identity (random) by "
@@ -43,7 +39,6 @@ _ROUGH = (
     "With a dozen people its interval is rough: percentile bootstraps said to hold 95 % held the truth in "
     "89 to 94 % of 200 draws of normal effects, and in 71 to 85 % of log-normal ones."
 )
-_PROBE_SOURCE = "Linear probes (Alain & Bengio, arXiv 1610.01644), here by ridge regression on indicators."
 
 
 def _share_card(name: str, title: str, what: str, better: str, *failure_modes: str) -> MetricCard:
@@ -83,43 +78,6 @@ CARDS = (
         "of people changing in different directions with the same expression",
         "lower",
         "The true heads have some: judge against theirs.",
-    ),
-    MetricCard(
-        name="expression_probe",
-        title="Expression told from identity",
-        definition="Share of a person's views whose expression a linear probe names right from the scoring "
-        "recogniser's embedding, having learned on the method's other people (leave one person out; ten "
-        "folds of people where there are more than ten). By chance alone one in the number of expressions.",
-        source=_PROBE_SOURCE,
-        unit="1",
-        low=0.0,
-        high=1.0,
-        better="neither",
-        family="expression",
-        level="identity",
-        failure_modes=(
-            "A statue gives nothing away: read accuracy beside it, and the true heads' own figure.",
-            "With few people a probe learns little: low figures then say nothing.",
-        ),
-    ),
-    MetricCard(
-        name="identity_probe",
-        title="Identity told from expression",
-        definition="Share of a person's views whose person a linear probe names right from the scoring "
-        "reader's 52 coefficients, having learned on the other views of all the method's people (leave one "
-        "view out). By chance alone one in the number of people.",
-        source=_PROBE_SOURCE,
-        unit="1",
-        low=0.0,
-        high=1.0,
-        better="neither",
-        family="expression",
-        level="identity",
-        failure_modes=(
-            "The reader's own bias on a face's shape tells people apart too: judge against the true heads'.",
-            "Falls with the number of people: compare only within one protocol.",
-        ),
-        networks=("reader_scoring.onnx",),
     ),
 )
 
@@ -195,51 +153,6 @@ def variance_shares(embeddings: NDArray[np.floating]) -> tuple[dict[str, Measure
     return tuple(found)
 
 
-def probe(features: Floats, labels: NDArray[np.int64], folds: NDArray[np.int64]) -> Floats:
-    """Whether a linear probe names each sample right that it has not learned on.
-
-    Ridge regression onto the labels' indicators, features centred on what is learned on; the largest answer
-    is the label.
-
-    Args:
-        features: [N, D]; rows with NaN are left out.
-        labels: [N].
-        folds: [N]; a sample is asked of the probe that learned on all other folds.
-
-    Returns:
-        [N] 1 or 0; NaN where the features are, where the other folds are empty, or do not have the label.
-    """
-    rows = np.asarray(features, np.float64)
-    answers = np.full(len(rows), np.nan)
-    read = np.flatnonzero(np.isfinite(rows).all(axis=1))
-    for fold in np.unique(folds[read]):
-        learned, asked = read[folds[read] != fold], read[folds[read] == fold]
-        known = np.unique(labels[learned])
-        asked = asked[np.isin(labels[asked], known)]
-        if len(asked) == 0:
-            continue
-        weights, centre = _ridge(rows[learned], labels[learned][:, None] == known)
-        named = known[np.argmax((rows[asked] - centre) @ weights[:-1] + weights[-1], axis=1)]
-        answers[asked] = named == labels[asked]
-    return answers
-
-
-def people_folds(people: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fold of each sample by its person's place: persons apart, at most `FOLDS` of them."""
-    return np.asarray(people, np.int64) % FOLDS
-
-
-def _ridge(rows: Floats, indicators: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Weights [D + 1, K], the last row the means of the indicators, and the centre [D]."""
-    centre = rows.mean(axis=0)
-    centred, target = rows - centre, indicators.astype(np.float64)
-    mean = target.mean(axis=0)
-    gram = centred.T @ centred
-    penalty = RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
-    slopes = np.linalg.solve(gram + penalty * np.eye(len(gram)), centred.T @ (target - mean))
-    return np.concatenate([slopes, mean[None]]), centre
-
-
 @dataclass(frozen=True)
 class _View:
     """What the decomposition needs of one view, person by person, so that leaving one out costs little."""
@@ -258,7 +171,7 @@ def _views(embeddings: NDArray[np.floating]) -> list[_View]:
     found = []
     for view in range(embeddings.shape[3]):
         block = np.asarray(embeddings[:, :, :, view], np.float64)  # [I, S, E, D]
-        people = np.isfinite(block).all(axis=(1, 2, 3))
+        people = np.asarray(np.isfinite(block).all(axis=(1, 2, 3)))
         if int(people.sum()) < MINIMUM_PEOPLE:
             continue
         block = np.where(people[:, None, None, None], block, 0.0)

@@ -224,7 +224,7 @@ def expression_consistency(changes: Floats) -> list[Measurement]:
         One cosine a person, in [-1, 1]; NaN with a reason where the person's was not read, or nobody else's.
     """
     rows = np.asarray(changes, np.float64)
-    read = np.isfinite(rows).all(axis=1)
+    read = np.asarray(np.isfinite(rows).all(axis=1))
     found: list[Measurement] = []
     for index, row in enumerate(rows):
         others = read.copy()

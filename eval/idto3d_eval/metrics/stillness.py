@@ -99,9 +99,8 @@ def still_drift(neutral: TexturedMesh, expression: TexturedMesh) -> tuple[Measur
         gaps.append(float(np.linalg.norm(nearest - points, axis=1).mean()))
         colours.append(float(np.linalg.norm(lab(own_colours) - lab(other_colours), axis=1).mean()))
     # The nearest point is known to some 1e-9 mm: digits beyond DIGITS would order heads that do not drift.
-    return Measurement(round(float(np.mean(gaps)), DIGITS)), Measurement(
-        round(float(np.mean(colours)), DIGITS)
-    )
+    shape, albedo = (Measurement(round(float(np.mean(each)), DIGITS)) for each in (gaps, colours))
+    return shape, albedo
 
 
 def still_points(mesh: TexturedMesh) -> tuple[Floats, Floats]:

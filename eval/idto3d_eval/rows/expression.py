@@ -10,7 +10,7 @@ import numpy as np
 from idto3d.expressions import EXPRESSIONS, presets
 from idto3d_eval.features import NOT_PROVIDED, HeadFeatures
 from idto3d_eval.metrics.card import Measurement
-from idto3d_eval.metrics.disentanglement import SHARES, people_folds, probe, variance_shares
+from idto3d_eval.metrics.disentanglement import SHARES, variance_shares
 from idto3d_eval.metrics.expression import (
     expression_accuracy,
     expression_consistency,
@@ -21,6 +21,7 @@ from idto3d_eval.metrics.expression import (
     joint,
     mean_actions,
 )
+from idto3d_eval.metrics.probes import people_folds, probe
 from idto3d_eval.reference import Reference
 from idto3d_eval.rows.context import Floats, Head, Measures, RowWriter
 from idto3d_eval.rows.identity import ranks_of

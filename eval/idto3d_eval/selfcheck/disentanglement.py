@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d.expressions import EXPRESSIONS, presets
-from idto3d_eval.metrics.disentanglement import SHARES, people_folds, probe, variance_shares
+from idto3d_eval.metrics.disentanglement import SHARES, variance_shares
 from idto3d_eval.metrics.expression import expression_consistency, expression_distance, expression_read
+from idto3d_eval.metrics.probes import people_folds, probe
 from idto3d_eval.selfcheck.check import Check, Graded, Known
 
 Floats = NDArray[np.float64]

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from idto3d_eval.metrics.disentanglement import (
-    RIDGE,
-    SHARES,
-    people_folds,
-    probe,
-    variance_parts,
-    variance_shares,
-)
+from idto3d_eval.metrics.disentanglement import SHARES, variance_parts, variance_shares
+from idto3d_eval.metrics.probes import RIDGE, people_folds, probe
 from idto3d_eval.selfcheck import disentanglement, identity_more
 from idto3d_eval.statistics import mean_interval
 
