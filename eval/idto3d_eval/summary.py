@@ -16,7 +16,7 @@ from idto3d_eval.aggregate import HEADLINE, Figures, aggregate, plain
 from idto3d_eval.code_version import library_versions
 from idto3d_eval.keys import file_sha256, weights_sha256
 from idto3d_eval.metrics import METRICS, metrics_for
-from idto3d_eval.metrics.recognisers import recogniser_of
+from idto3d_eval.metrics.recognisers import name_by, recogniser_of
 from idto3d_eval.plan import Plan
 from idto3d_eval.recognisers import described
 from idto3d_eval.store import Record
@@ -195,9 +195,10 @@ def _archives(plan: Plan, settled: Mapping[str, Record]) -> dict[str, list[str]]
 
 
 def _headline_rank(name: str) -> tuple[int, int, str]:
-    names = list(METRICS)
-    place = names.index(name) if name in names else len(names)  # by other recognisers, behind all
-    return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), place, name)
+    names, recogniser = list(METRICS), recogniser_of(name)
+    behind = len(HEADLINE) + bool(recogniser)  # other recognisers' come last
+    own = name.removesuffix(name_by("", recogniser))
+    return (HEADLINE.index(name) if name in HEADLINE else behind, names.index(own), recogniser)
 
 
 def _median(values: polars.Series) -> float | None:
