@@ -24,7 +24,7 @@ NOTE = (
 )
 CELL, RADIUS = 25.0, 10.5
 _LEFT, _TOP, _RIGHT, _BOTTOM = 86.0, 46.0, 8.0, 8.0
-_SHORT = {"shout": "sho", "smirk": "smk", "smile": "smi", UNREAD: "none"}  # where three letters would meet
+_SHORT = {"shout": "sho", "smirk": "smk", "smile": "smi", UNREAD: "—"}  # where three letters would meet
 _COLUMNS = 2  # panels beside each other on a sheet
 
 
