@@ -14,7 +14,8 @@ from idto3d_eval import statistics
 from idto3d_eval.estimates import Gap, bounds, gap, ratio_gap
 from idto3d_eval.figures import ALPHA, COVERAGE, HEADLINE, Cell, Comparison, Figures, Pairs
 from idto3d_eval.identity_table import Measured, measure
-from idto3d_eval.metrics import METRICS, MetricCard
+from idto3d_eval.metrics import MetricCard, metrics_for
+from idto3d_eval.metrics.recognisers import name_by, recogniser_of
 from idto3d_eval.told_apart import pair_p, unattainable
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def aggregate(
     """
     measured = table if isinstance(table, Measured) else measure(table)
     cards = [
-        card for card in METRICS.values() if card.family in families and card.name not in (refused or {})
+        card
+        for card in metrics_for(measured.metrics()).values()
+        if card.family in families and card.statistic != "code" and card.name not in (refused or {})
     ]
     labels = [label for block in (*blocks, references) for label in block]
     cells = {
@@ -77,7 +80,7 @@ def difference(measured: Measured, card: MetricCard, first: str, second: str, se
     resamples, level = settings.bootstrap, settings.level
     people = _identities(measured, (first, second), card)
     if card.statistic == "ratio_of_sums":
-        mine, other = (_calibration(measured, label, people) for label in (first, second))
+        mine, other = (_calibration(measured, label, people, card) for label in (first, second))
         return ratio_gap(mine, other, resamples, level)
     a, b = (measured.get(label, card.name).on(people) for label in (first, second))
     return gap(a, b, resamples, level)
@@ -86,7 +89,7 @@ def difference(measured: Measured, card: MetricCard, first: str, second: str, se
 def cell(measured: Measured, label: str, card: MetricCard, settings: Statistics) -> Cell:
     """One figure: a mean over identities, a ratio of sums, or a figure the method has as a whole."""
     if card.statistic == "ratio_of_sums":
-        return _ratio_cell(measured, label, settings)
+        return _ratio_cell(measured, label, card, settings)
     column = measured.get(label, card.name)
     valid, total = int(column.valid.sum()), int(column.total.sum())
     if card.statistic == "pooled" or card.level == "method":
@@ -114,16 +117,21 @@ def cell(measured: Measured, label: str, card: MetricCard, settings: Statistics)
 def told(measured: Measured, label: str, card: MetricCard) -> bool:
     """Whether a row's scores have anything of a metric."""
     return measured.has(label, card.name) or (
-        card.statistic == "ratio_of_sums" and measured.has(label, PARTS[0])
+        card.statistic == "ratio_of_sums" and measured.has(label, _parts(card)[0])
     )
 
 
-def _ratio_cell(measured: Measured, label: str, settings: Statistics) -> Cell:
-    people = measured.get(label, PARTS[0]).identities
-    parts = _calibration(measured, label, people)
+def _parts(card: MetricCard) -> tuple[str, ...]:
+    """What a calibrated figure is made of, by the recogniser that its metric names."""
+    return tuple(name_by(name, recogniser_of(card.name)) for name in PARTS)
+
+
+def _ratio_cell(measured: Measured, label: str, card: MetricCard, settings: Statistics) -> Cell:
+    people = measured.get(label, _parts(card)[0]).identities
+    parts = _calibration(measured, label, people, card)
     value, low, high = statistics.ratio_of_sums(*parts, settings.bootstrap, settings.level)
     valid = int(np.isfinite(np.stack(parts)).all(axis=0).sum())
-    columns = [measured.get(label, name) for name in PARTS]
+    columns = [measured.get(label, name) for name in _parts(card)]
     why_not = next((column.reasons for column in columns if column.reasons), ())
     reason = why_not[0][0] if why_not else "the true head is no nearer to its photos than impostors are"
     return Cell(
@@ -138,14 +146,16 @@ def _ratio_cell(measured: Measured, label: str, settings: Statistics) -> Cell:
     )
 
 
-def _calibration(measured: Measured, label: str, people: tuple[str, ...]) -> tuple[Floats, Floats]:
+def _calibration(
+    measured: Measured, label: str, people: tuple[str, ...], card: MetricCard
+) -> tuple[Floats, Floats]:
     """[I] s - floor and ceiling - floor, of the rows that the identity metric leaves."""
-    counted, floor, ceiling = (measured.get(label, name).on(people) for name in PARTS)
+    counted, floor, ceiling = (measured.get(label, name).on(people) for name in _parts(card))
     return counted - floor, ceiling - floor
 
 
 def _identities(measured: Measured, labels: Sequence[str], card: MetricCard) -> tuple[str, ...]:
-    name = PARTS[0] if card.statistic == "ratio_of_sums" else card.name
+    name = _parts(card)[0] if card.statistic == "ratio_of_sums" else card.name
     return tuple(sorted({who for label in labels for who in measured.get(label, name).identities}))
 
 
@@ -214,7 +224,9 @@ def _pairs(
     ratio = card.statistic == "ratio_of_sums"
     values = np.stack(
         [
-            _calibration(measured, label, people)[0] if ratio else measured.get(label, card.name).on(people)
+            _calibration(measured, label, people, card)[0]
+            if ratio
+            else measured.get(label, card.name).on(people)
             for label in order
         ]
     )

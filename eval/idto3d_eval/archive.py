@@ -25,12 +25,14 @@ from idto3d_eval.archive_file import (
 from idto3d_eval.archive_members import halved
 from idto3d_eval.family_stages import head_stages, identity_stages
 from idto3d_eval.plan import scored_rows
+from idto3d_eval.plan_recognisers import BY
 from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Record, Store
 from idto3d_protocols.schema import MethodRow, Protocol
 
-WHOLE = ("photos", "references", "gallery", "scores")  # kept to the byte
-READINGS = "features"  # kept in half precision
+_SHARED = ("photos", "references", "gallery")
+WHOLE = (*_SHARED, "scores", *(kind + BY for kind in _SHARED))  # kept to the byte
+READINGS = ("features", "features" + BY)  # kept in half precision
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ def write_archive(run: Path, out: Path) -> Packed:
         raise UserError(
             f"Found no row in {run} that is scored, expected at least one; run its protocol first."
         )
-    kinds = (*_SHARED, *identity_stages(protocol))
-    shared = ["gallery", *(f"{kind}/{name}" for kind in kinds for name in protocol.population.identities)]
+    shared = _shared_jobs(protocol)
     names = [*shared, *(job for label in complete for job in jobs[label])]
     records = {
         name: record for name in names if (record := store.record(name)) is not None and not record.retry
@@ -110,7 +111,18 @@ def take_archive(store: Store, path: Path, protocol: Protocol) -> Archive:
     return archive
 
 
-_SHARED = ("identities", "photos", "references")
+def _shared_jobs(protocol: Protocol) -> list[str]:
+    """What all rows are measured against, by the scoring recogniser and by each other one."""
+    people = protocol.population.identities
+    kinds = ("identities", "photos", "references", *identity_stages(protocol))
+    shared = [
+        "gallery",
+        *(f"{kind}/{name}" for kind in kinds for name in people),
+    ]
+    for recogniser in protocol.recognisers:
+        shared += [f"gallery{BY}/{recogniser}"]
+        shared += [f"{kind}{BY}/{recogniser}/{name}" for kind in ("photos", "references") for name in people]
+    return shared
 
 
 def _jobs_of(protocol: Protocol, label: str, row: MethodRow) -> list[str]:
@@ -120,9 +132,13 @@ def _jobs_of(protocol: Protocol, label: str, row: MethodRow) -> list[str]:
         for name in protocol.population.identities
         for seed in protocol.seeds
     ]
-    kinds = ("heads", "views", READINGS, *head_stages(protocol, row))
-    heads = [f"{kind}/{place}" for place in places for kind in kinds]
+    heads = [f"{kind}/{place}" for place in places for kind in _head_kinds(protocol, row)]
     return [*heads, f"scores/{label}"]
+
+
+def _head_kinds(protocol: Protocol, row: MethodRow) -> list[str]:
+    by_others = (f"features{BY}/{name}" for name in protocol.recognisers)
+    return ["heads", "views", "features", *by_others, *head_stages(protocol, row)]
 
 
 def _settled(record: Record | None) -> bool:
@@ -132,10 +148,10 @@ def _settled(record: Record | None) -> bool:
 def _files(store: Store, job: str) -> dict[str, bytes]:
     """What an archive keeps of a finished job's files."""
     folder, kind = store.artefact(job), _kind(job)
-    if kind not in (*WHOLE, READINGS) or not folder.is_dir():
+    if kind not in (*WHOLE, *READINGS) or not folder.is_dir():
         return {}
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
-    if kind == READINGS:
+    if kind in READINGS:
         files = {name: halved(data) if name.endswith(".npz") else data for name, data in files.items()}
     return files
 

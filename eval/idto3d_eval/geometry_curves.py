@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idto3d_eval.metrics.table import METRICS
+from idto3d_eval.store import Store
 
 if TYPE_CHECKING:
     import polars
+
+    from idto3d_protocols.schema import Protocol
 
 CURVES = ("now_published_curve", "now_curve")
 UNIT = " mm"
 
 
-def cumulative_curves(scores: polars.DataFrame) -> list[dict[str, Any]]:
+def now_curves(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
+    """As `cumulative_curves`, for the curves of a report."""
+    del protocol, store
+    return cumulative_curves(scores)
+
+
+def cumulative_curves(scores: polars.DataFrame | polars.LazyFrame) -> list[dict[str, Any]]:
     """One curve a variant: the share of all cropped points of all identities within a distance.
 
     Args:
@@ -28,7 +37,8 @@ def cumulative_curves(scores: polars.DataFrame) -> list[dict[str, Any]]:
     """
     import polars
 
-    rows = scores.filter(polars.col("metric").is_in(CURVES) & polars.col("value").is_finite())
+    wanted = polars.col("metric").is_in(CURVES) & polars.col("value").is_finite()
+    rows = scores.lazy().filter(wanted).collect()
     points: dict[tuple[str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for method, metric, view, value in rows.select("method", "metric", "view", "value").iter_rows():
         points[metric, method][float(view.removesuffix(UNIT))].append(value)

@@ -69,6 +69,10 @@ class Measured:
         """A column; an empty one where there are no such rows."""
         return self.columns.get(method, {}).get(metric, EMPTY)
 
+    def metrics(self) -> list[str]:
+        """Names of all metrics that any method has rows of, sorted."""
+        return sorted({metric for own in self.columns.values() for metric in own})
+
     def has(self, method: str, metric: str) -> bool:
         """Whether there are such rows."""
         return metric in self.columns.get(method, {})

@@ -111,7 +111,7 @@ def refuse_conflicts(
         UserError: a network that scores is one that methods read too, or a network was trained on one of the
             people; one sentence.
     """
-    scoring = _scoring_networks(protocol, hashes)
+    scoring = _scoring_networks(hashes)
     _refuse_shared("methods", hashes, scoring)
     for row in protocol.methods:
         if row.weights is not None and Path(row.weights).is_dir():
@@ -151,14 +151,10 @@ def declaration_of(spec: MethodSpec) -> Declaration | None:
         raise UserError(str(error)) from None
 
 
-def _scoring_networks(protocol: Protocol, hashes: Mapping[str, str]) -> dict[str, str]:
-    """sha256 -> name of the networks that score, those shown beside included."""
-    beside = {f"{name}.onnx" for name in protocol.recognisers}
-    return {
-        sha: Path(file).name
-        for file, sha in hashes.items()
-        if _network(file) and (scores_only(file) or Path(file).name in beside)
-    }
+def _scoring_networks(hashes: Mapping[str, str]) -> dict[str, str]:
+    """sha256 -> name of the networks that score. Recognisers that are shown beside decide nothing; one that
+    conditions methods may be among them, and is labelled as such."""
+    return {sha: Path(file).name for file, sha in hashes.items() if _network(file) and scores_only(file)}
 
 
 def _network(file: str) -> bool:
@@ -170,8 +166,7 @@ def _refuse_shared(who: str, hashes: Mapping[str, str], scoring: Mapping[str, st
         if _network(file) and not scores_only(file) and sha in scoring:
             raise UserError(
                 f"Found {scoring[sha]}, which scores, among the networks that {who} may read (as "
-                f"{Path(file).name}), expected no network to do both; give the methods one of their own, or "
-                "leave it out of recognisers."
+                f"{Path(file).name}), expected no network to do both; give the methods one of their own."
             )
 
 

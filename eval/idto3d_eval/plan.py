@@ -4,7 +4,8 @@
        └──────► photos ─────────────────────┼─► score (one a method row)
     gallery, reference ─────────────────────┘
 
-Where `appearance` or `stability` is asked for, further stages read heads and views (`family_stages`).
+Where `appearance` or `stability` is asked for, further stages read heads and views (`family_stages`). Other
+recognisers that a protocol lists read the same views, photos, gallery and references in jobs of their own.
 
 A stage receives what its key covers and nothing else, so a result cannot depend on an input that the key
 does not know.
@@ -26,6 +27,8 @@ from idto3d_eval.family_stages import STAGES_OF_HEAD, head_stages, identity_stag
 from idto3d_eval.keys import KeyInputs, weights_sha256
 from idto3d_eval.leaks import refuse_conflicts
 from idto3d_eval.named_networks import named_networks
+from idto3d_eval.plan_recognisers import other_jobs
+from idto3d_eval.recognisers import find_recogniser
 from idto3d_eval.sessions import session_labels
 from idto3d_eval.stage import Stage
 from idto3d_eval.stages import STAGES
@@ -117,6 +120,9 @@ def plan_run(
     jobs += _family_jobs(laying, protocol)
     jobs += references
     common += tuple(job.name for job in references)
+    for name in protocol.recognisers:
+        jobs += other_jobs(laying.job, find_recogniser(name, weights), jobs)
+    common += tuple(job.name for job in jobs if job.stage in {"photos_by", "gallery_by", "reference_by"})
     rows = scored_rows(protocol)
     jobs += [_score_job(laying, row, label, jobs, common) for label, row in rows.items()]
     return Plan(
@@ -144,7 +150,7 @@ def _score_job(
         name: laying.protocol.conditioning_identity(row, name) if as_photos else name
         for name in laying.protocol.population.identities
     }
-    scored = {"generate", "read", *STAGES_OF_HEAD}
+    scored = {"generate", "read", "read_by", *STAGES_OF_HEAD}
     heads = [job.name for job in jobs if job.label == row.label and job.stage in scored]
     sessions = session_labels(laying.protocol, row) if "stability" in laying.protocol.metrics else ()
     others = set(sessions) - {row.label}
@@ -154,7 +160,13 @@ def _score_job(
         f"scores/{label}",
         needs=(*heads, *common),
         label=label,
-        parameters={"label": label, "heads": row.label, "scored_as": scored_as, "sessions": sessions},
+        parameters={
+            "label": label,
+            "heads": row.label,
+            "scored_as": scored_as,
+            "sessions": sessions,
+            "recognisers": list(laying.protocol.recognisers),
+        },
     )
 
 

@@ -74,6 +74,7 @@ class Reference:
         truth: with a neutral face; None where no true head exists.
         posed: vertices [V, 3] mm and landmarks [7, 3] mm of the true head with every other expression.
         albedo_light: how much of the true albedo the normals explain (`metrics.light`); None where unknown.
+        actions: [E, V, 52] what the scoring reader reads on the true head; None where there is none.
     """
 
     photos: NDArray[np.float32]
@@ -84,6 +85,7 @@ class Reference:
     impostors: int = 0
     truth: Truth | None = None
     albedo_light: float | None = None
+    actions: NDArray[np.float32] | None = None
     posed: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
 
     def truth_of(self, expression: str) -> Truth | None:
@@ -162,6 +164,7 @@ def build_reference(
             moved_um=(moved * MICROMETRES).round().astype(np.int32),
             landmarks_of=np.stack([truths[name].landmarks for name in expressions]),
             albedo_light=_true_albedo_light(person),
+            actions=own.actions,
         )
     if progress is not None:
         progress(total, total, person.id)
@@ -194,6 +197,7 @@ def load_reference(path: Path) -> Reference:
             for row, name in enumerate(expressions)
             if name != GEOMETRY_EXPRESSION
         },
+        actions=arrays["actions"],
     )
 
 

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idto3d_eval import quality_cost, quality_cost_chart
+from idto3d_eval import expression_matrix, quality_cost, quality_cost_chart
 from idto3d_eval.added_text import refused_lines
 from idto3d_eval.charts import interval_chart, share_chart
 from idto3d_eval.contact_sheet import person_sheets
@@ -59,6 +59,7 @@ def html(
         ),
         _section(quality_cost.TITLE, quality_cost_chart.figures(summary)),
         _section("Heads", _heads(protocol, store)),
+        _section(expression_matrix.TITLE, expression_matrix.figures(summary)),
         _section("Spread", _charts(summary, measured)),
         _section("Compared", comparisons(summary)),
         *(_section(title, body) for title, body in sections_html(summary)),

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from idto3d_protocols.schema import Protocol
 
 SUMMARY, SCORES = "summary.json", "scores.parquet"
-PICTURES = ("contact_sheet.png", "methods.jpg", "quality_cost.svg", "quality_cost.png")
+PICTURES = (
+    "contact_sheet.png",
+    "methods.jpg",
+    "quality_cost.svg",
+    "quality_cost.png",
+    "expression_matrix.svg",
+    "expression_matrix.png",
+)
 PAGES = ("report.html", "report.md", SUMMARY)
 FILES = (SCORES, "costs.parquet", *PICTURES, *PAGES)
 WRITERS = ("idto3d_eval.results", "idto3d_eval.report_html", "idto3d_eval.report")
@@ -113,6 +120,7 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     """Figures from the rows on disk, and all pages and tables that show them."""
     import polars
 
+    from idto3d_eval import expression_matrix
     from idto3d_eval.identity_table import measure
     from idto3d_eval.quality_cost_chart import sheet
     from idto3d_eval.report import markdown
@@ -127,6 +135,9 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     quality_cost = sheet(summary)
     store.write("quality_cost.svg", standalone_svg(quality_cost))
     store.write("quality_cost.png", png(quality_cost))
+    matrices = expression_matrix.sheet(summary)
+    store.write("expression_matrix.svg", standalone_svg(matrices))
+    store.write("expression_matrix.png", png(matrices))
     store.write("report.html", html(protocol, store, summary, scores, measured))
     store.write("report.md", markdown(summary))
     write_tables(store, summary)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from idto3d_eval.reference import Gallery, Reference
-from idto3d_eval.rows import appearance, cost, expression, identity, light, mesh, stability
-from idto3d_eval.rows.context import ALL, Head, Measures, RowWriter
+from idto3d_eval.rows import appearance, cost, expression, identity, light, mesh, recognisers, stability
+from idto3d_eval.rows.context import ALL, ALL_SEEDS, Head, Measures, RowWriter
 from idto3d_eval.rows.geometry import GeometryRows
 from idto3d_eval.tables import ScoreRow
 
@@ -27,6 +27,7 @@ def score_method(
     looks: Mapping[str, Path] | None = None,
     sessions: Mapping[str, Sequence[Head]] | None = None,
     session: str = "",
+    others: Mapping[str, Measures] | None = None,
 ) -> list[ScoreRow]:
     """All rows of one method.
 
@@ -39,6 +40,7 @@ def score_method(
         looks: identity -> folder of what appearance is held against.
         sessions: label -> heads of every session of this method, the first one first.
         session: label of this one among them.
+        others: references and gallery as other recognisers read them, by their names.
 
     Returns:
         Sorted rows, one for each key.
@@ -48,7 +50,7 @@ def score_method(
     as_asked = {
         label: [_as_asked(head, expressions) for head in own] for label, own in (sessions or {}).items()
     }
-    measures = Measures(references, gallery, expressions, looks or {}, as_asked, session)
+    measures = Measures(references, gallery, expressions, looks or {}, as_asked, session, others or {})
     geometry = GeometryRows()
     of_head = {
         "identity": identity.head_rows,
@@ -66,7 +68,9 @@ def score_method(
         "light": light.method_rows,
         "appearance": appearance.method_rows,
         "stability": stability.method_rows,
+        "expression": expression.method_rows,
     }
+    of_all_seeds = {"expression": expression.all_seeds_rows}
     asked = [_as_asked(head, expressions) for head in heads]
     for head in sorted(asked, key=lambda head: (head.identity, head.seed)):
         writer = RowWriter(head.identity, head.seed, wanted, rows)
@@ -82,9 +86,17 @@ def score_method(
     if "stability" in wanted and asked:
         writer = RowWriter(ALL, min(head.seed for head in asked), wanted, rows)
         stability.seed_rows(writer, asked, measures)
+    for family, write_all in of_all_seeds.items():
+        if family in wanted:
+            write_all(RowWriter(ALL, ALL_SEEDS, wanted, rows), asked, measures)
+    if "identity" in wanted:
+        recognisers.write_rows(wanted, asked, measures, rows)
     return sorted(rows, key=lambda row: (row.identity, row.expression, row.view, row.seed, row.metric))
 
 
 def _as_asked(head: Head, expressions: Sequence[str]) -> Head:
     """The head with a row for every expression asked for, those that it lacks as NaN."""
-    return head if head.features is None else replace(head, features=head.features.asked(expressions))
+    if head.features is None:
+        return head
+    others = {name: read.asked(expressions) for name, read in head.others.items()}
+    return replace(head, features=head.features.asked(expressions), others=others)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from idto3d_eval.family_stages import STAGES_OF_HEAD
-from idto3d_eval.features import load_features, load_photo_embeddings, load_templates
+from idto3d_eval.features import HeadFeatures, load_features, load_photo_embeddings, load_templates
+from idto3d_eval.other_readings import load_embeddings
 from idto3d_eval.reference import Gallery, Reference, load_reference
-from idto3d_eval.rows.context import Head
+from idto3d_eval.rows.context import Head, Measures
 from idto3d_eval.stage import StageCall
 from idto3d_eval.views import view_specs
 
@@ -34,15 +35,17 @@ def heads_of(call: StageCall, references: Mapping[str, Reference]) -> list[Head]
                 heads.append(Head(identity, seed, None, failure or "the identity has no readable photo"))
                 continue
             calls, share = _manifest_figures(call, f"heads/{place}")
+            read = load_features(features / FEATURES_FILE)
             heads.append(
                 Head(
                     identity,
                     seed,
-                    load_features(features / FEATURES_FILE),
+                    read,
                     asset=asset,
                     views=views,
                     guidance_calls=calls,
                     trainable_share=share,
+                    others=_read_by_others(call, place, read),
                     **_further(call, place),
                 )
             )
@@ -71,11 +74,14 @@ def sessions_of(call: StageCall, references: Mapping[str, Reference]) -> dict[st
     return found
 
 
-def references_of(call: StageCall) -> dict[str, Reference]:
-    """Identity -> reference; photos alone where no true head exists, no photo where none could be read."""
+def references_of(call: StageCall, recogniser: str = "") -> dict[str, Reference]:
+    """Identity -> reference; photos alone where no true head exists, no photo where none could be read.
+
+    Of another recogniser than the scoring one, where it is named.
+    """
     found: dict[str, Reference] = {}
     for identity in call.protocol.population.identities:
-        photos, reference = (call.inputs.get(name) for name in _measures(identity))
+        photos, reference = (call.inputs.get(name) for name in _measures(identity, recogniser))
         if reference is not None:
             found[identity] = load_reference(reference / FEATURES_FILE)
         elif photos is not None:
@@ -85,14 +91,39 @@ def references_of(call: StageCall) -> dict[str, Reference]:
     return found
 
 
-def gallery_of(call: StageCall) -> Gallery | None:
+def gallery_of(call: StageCall, recogniser: str = "") -> Gallery | None:
     """The people among whom heads are looked for; None where the population has none."""
-    folder = call.inputs.get("gallery")
+    folder = call.inputs.get(_job("gallery", recogniser))
     return None if folder is None else Gallery(*load_templates(folder / FEATURES_FILE))
 
 
-def _measures(identity: str) -> tuple[str, str]:
-    return f"photos/{identity}", f"references/{identity}"
+def others_of(call: StageCall) -> dict[str, Measures]:
+    """Recogniser -> what heads are measured against as it reads them."""
+    return {
+        name: Measures(references_of(call, name), gallery_of(call, name), call.protocol.expressions)
+        for name in call.parameters["recognisers"]
+    }
+
+
+def _read_by_others(call: StageCall, place: str, read: HeadFeatures) -> dict[str, HeadFeatures]:
+    """Recogniser -> a head's readings with its embeddings; those that failed are left out."""
+    folders = {
+        name: call.inputs.get(_job("features", name, place)) for name in call.parameters["recognisers"]
+    }
+    return {
+        name: load_embeddings(folder / FEATURES_FILE, read)
+        for name, folder in folders.items()
+        if folder is not None
+    }
+
+
+def _measures(identity: str, recogniser: str = "") -> tuple[str, str]:
+    return _job("photos", recogniser, identity), _job("references", recogniser, identity)
+
+
+def _job(kind: str, recogniser: str, *rest: str) -> str:
+    """A job's name, of the scoring recogniser's or of another's."""
+    return "/".join([f"{kind}_by/{recogniser}" if recogniser else kind, *rest])
 
 
 def _failure(call: StageCall, *jobs: str) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from idto3d_eval.cost_sections import cost_sections, stability_sections
+from idto3d_eval.geometry_curves import now_curves
+from idto3d_eval.identity_sections import breakdown_sections, true_head_sections, yaw_curves
 from idto3d_eval.protocol_sections import protocol_sections
 from idto3d_eval.store import Store
 
@@ -23,8 +25,14 @@ Giver = Callable[["Protocol", "polars.LazyFrame", Store], list[Section]]
 
 # Each gets the protocol, the rows of `scores.parquet` (scanned, not read) and the run's folder, and returns
 # what it has to show for this run, or an empty list.
-SECTIONS: tuple[Giver, ...] = (protocol_sections, stability_sections, cost_sections)
-CURVES: tuple[Giver, ...] = ()
+SECTIONS: tuple[Giver, ...] = (
+    true_head_sections,
+    breakdown_sections,
+    protocol_sections,
+    stability_sections,
+    cost_sections,
+)
+CURVES: tuple[Giver, ...] = (yaw_curves, now_curves)
 
 
 def added(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> dict[str, list[Section]]:

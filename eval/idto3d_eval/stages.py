@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
-from idto3d_eval import family_stages
+from idto3d_eval import family_stages, other_readings
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.photograph_stage import copy_photographs
 from idto3d_eval.stage import Facts, Stage, StageCall
@@ -224,7 +224,14 @@ def read_reference(call: StageCall) -> Facts | None:
 def score_row(call: StageCall) -> Facts | None:
     """Scores all heads of a method row; a head that is missing is NaN with the reason of its failure."""
     from idto3d_eval.score import score_method
-    from idto3d_eval.scoring_inputs import gallery_of, heads_of, looks_of, references_of, sessions_of
+    from idto3d_eval.scoring_inputs import (
+        gallery_of,
+        heads_of,
+        looks_of,
+        others_of,
+        references_of,
+        sessions_of,
+    )
     from idto3d_eval.tables import write_rows
 
     references = references_of(call)
@@ -238,6 +245,7 @@ def score_row(call: StageCall) -> Facts | None:
         looks=looks_of(call),
         sessions=sessions_of(call, references),
         session=call.parameters["heads"],
+        others=others_of(call),
     )
     write_rows(call.out, rows)
     return None
@@ -355,4 +363,5 @@ STAGES: dict[str, Stage] = {
         tolerates_failures=True,
         seconds=20.0,
     ),
+    **other_readings.STAGES,
 }

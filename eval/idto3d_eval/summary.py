@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 import idto3d
 from idto3d_baselines.specs import MethodSpec
 from idto3d_eval.aggregate import aggregate
+from idto3d_eval.breakdowns import expression_matrices
 from idto3d_eval.code_version import library_versions
 from idto3d_eval.figures import HEADLINE, plain
 from idto3d_eval.identity_table import Measured
 from idto3d_eval.keys import file_sha256, weights_sha256
-from idto3d_eval.metrics import METRICS, MetricCard
+from idto3d_eval.metrics import METRICS, MetricCard, metrics_for
+from idto3d_eval.metrics.recognisers import name_by, recogniser_of
 from idto3d_eval.plan import Plan
+from idto3d_eval.recognisers import described
 from idto3d_eval.refused import refused_metrics
 from idto3d_eval.sections import added
 from idto3d_eval.store import Record, Store
@@ -65,6 +68,7 @@ def facts(
                 for label in plan.specs
                 if blocks[label] == name
             ],
+            "recognisers": described(protocol.recognisers, plan.weights),
             "paper_numbers": [number.model_dump(mode="json") for number in protocol.paper_numbers],
             "failures": _failures(plan, settled),
             "provenance": {
@@ -99,11 +103,19 @@ def with_figures(
     ranked = [labels for name, labels in blocks.items() if name != REFERENCE]
     refused = refused_metrics()
     figures = aggregate(measured, ranked, blocks[REFERENCE], protocol.metrics, protocol.statistics, refused)
-    shown = [card for card in METRICS.values() if any(card.name in own for own in figures.cells.values())]
+    shown = [
+        card
+        for card in metrics_for(measured.metrics()).values()
+        if any(card.name in own for own in figures.cells.values())
+    ]
+    role = {each["name"]: f" ({each['label']})" for each in known["recognisers"] if each["label"]}
     asked = {name: why for name, why in refused.items() if _asked(name, protocol)}
     summary = {
         **known,
-        "metrics": [_metric(card) for card in sorted(shown, key=lambda card: _headline_rank(card.name))],
+        "metrics": [
+            _metric(card, role.get(recogniser_of(card.name), ""))
+            for card in sorted(shown, key=lambda card: _headline_rank(card.name))
+        ],
         "rows": [
             {
                 **row,
@@ -116,6 +128,7 @@ def with_figures(
         "pairs": figures.pairs,
         "notes": figures.notes,
         "refused": [{"metric": name, "reason": why} for name, why in asked.items()],
+        "expression_matrices": expression_matrices(scores, protocol),
         **added(protocol, scores, store),
     }
     result: dict[str, Any] = plain(summary)
@@ -133,11 +146,11 @@ def _asked(name: str, protocol: Protocol) -> bool:
     return name in METRICS and METRICS[name].family in protocol.metrics
 
 
-def _metric(card: MetricCard) -> dict[str, Any]:
-    """What stands in the report of a metric: its whole card."""
+def _metric(card: MetricCard, role: str) -> dict[str, Any]:
+    """What stands in the report of a metric: its whole card, and what else its recogniser does."""
     return {
         "name": card.name,
-        "title": card.title,
+        "title": card.title + role,
         "unit": card.unit,
         "better": card.better,
         "family": card.family,
@@ -245,9 +258,11 @@ def _earlier(plan: Plan, settled: Mapping[str, Record]) -> dict[str, int]:
     return dict(Counter(stages))
 
 
-def _headline_rank(name: str) -> tuple[int, int]:
-    names = list(METRICS)
-    return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), names.index(name))
+def _headline_rank(name: str) -> tuple[int, int, str]:
+    names, recogniser = list(METRICS), recogniser_of(name)
+    behind = len(HEADLINE) + bool(recogniser)  # other recognisers' come last
+    own = name.removesuffix(name_by("", recogniser))
+    return (HEADLINE.index(name) if name in HEADLINE else behind, names.index(own), recogniser)
 
 
 def _median(values: polars.Series) -> float | None:

@@ -30,7 +30,7 @@ class ScoreRow:
     identity: str  # "" for a figure of the whole method
     expression: str  # "" for a figure over expressions
     view: str  # "" for a figure over views
-    seed: int
+    seed: int  # -1 for a figure over seeds
     metric: str
     value: float
     reason: str = ""

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 Direction = Literal["higher", "lower", "neither"]
 Family = Literal["identity", "expression", "geometry", "mesh", "appearance", "light", "cost", "stability"]
 Level = Literal["view", "head", "identity", "method"]
-Statistic = Literal["mean", "ratio_of_sums", "pooled"]
+Statistic = Literal["mean", "ratio_of_sums", "pooled", "code"]
 
 
 class Measurement(NamedTuple):
@@ -31,7 +31,8 @@ class MetricCard:
         family: the name under which a protocol asks for it.
         level: what one row of `scores.parquet` stands for.
         statistic: how rows become a method's figure: the mean over identities of each identity's mean, a
-            ratio of sums over identities, or one number over pooled measurements.
+            ratio of sums over identities, one number over pooled measurements, or none at all: a "code" says
+            which of several things was found, and nothing is averaged over it.
         failure_modes: how an honest computation of it misleads.
         preprocessing: what is done to images or meshes before the number is computed.
         networks: weight files that it reads with, whose hashes stand in a run's provenance.

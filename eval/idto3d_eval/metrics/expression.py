@@ -11,6 +11,7 @@ from idto3d_eval.metrics.read_with import ACTIONS, EMBEDDED, FACES, READER
 
 Floats = NDArray[np.float64]
 
+
 CARDS = (
     MetricCard(
         name="expression_accuracy",
@@ -69,6 +70,66 @@ CARDS = (
         ),
         preprocessing=EMBEDDED,
         networks=FACES,
+    ),
+    MetricCard(
+        name="expression_read",
+        title="Expression read",
+        definition="Which of the 13 presets is nearest to the scoring reader's coefficients, averaged over "
+        "the head's fixed frontal views, as its place in the list of expressions: 0 is neutral. The picture "
+        "of asked against read is made of it.",
+        source="Definition of this toolkit.",
+        unit="place",
+        low=0.0,
+        high=12.0,
+        better="neither",
+        family="expression",
+        level="head",
+        statistic="code",
+        failure_modes=("A place in a list: it has no mean.",),
+        networks=(READER,),
+    ),
+    MetricCard(
+        name="aed",
+        title="AED",
+        definition="Mean absolute difference over the 52 coefficients between what the scoring reader reads "
+        "on the head and on the person's true head with the same expression, in the same frontal view and "
+        "light, averaged over those views; where the people of a protocol have no true heads, the preset "
+        "stands for the true head's reading. The regressor is this toolkit's scoring reader.",
+        source="AED of the face reenactment literature: mean L1 of a named regressor's coefficients. In the "
+        "line of the first order motion model AED is a distance of identity embeddings: not this.",
+        unit="1",
+        low=0.0,
+        high=1.0,
+        better="lower",
+        family="expression",
+        level="head",
+        failure_modes=(
+            "Its scale is the regressor's: never compare with a paper's AED, which has another one.",
+            "Most actions are near zero in most expressions, so a statue's is small: read accuracy beside "
+            "it.",
+            "Against presets it holds the reader's own error; against true heads that cancels.",
+        ),
+        preprocessing="The reader's own crops: upright, 1.35 times the landmarks' extent, 112 pixels.",
+        networks=(READER,),
+    ),
+    MetricCard(
+        name="expression_consistency",
+        title="Same expression on all people",
+        definition="Cosine between the change of the mean coefficients from neutral to an expression on one "
+        "person's head and the mean of that change over the method's other people. A head whose coefficients "
+        "do not change at all counts 0.",
+        source="Definition of this toolkit.",
+        unit="1",
+        low=-1.0,
+        high=1.0,
+        better="higher",
+        family="expression",
+        level="head",
+        failure_modes=(
+            "The same wrong face on everybody is consistent: read accuracy beside it.",
+            "Needs two people, and is steady only with more.",
+        ),
+        networks=(READER,),
     ),
     MetricCard(
         name="joint",
@@ -133,6 +194,58 @@ def expression_error(actions: Floats, preset: Floats) -> Measurement:
     if not np.isfinite(vote).all():
         return Measurement(math.nan, "no face can be read in any frontal view of the head")
     return Measurement(float(np.sqrt(((vote - preset) ** 2).sum())))
+
+
+def expression_read(actions: Floats, presets: Floats) -> Measurement:
+    """Place of the preset nearest to the mean coefficients of [V, 52]; NaN, with a reason, if unread."""
+    vote = mean_actions(actions)
+    if not np.isfinite(vote).all():
+        return Measurement(math.nan, "no face can be read in any frontal view of the head")
+    return Measurement(float(nearest_expression(vote, presets)))
+
+
+def expression_distance(actions: Floats, target: Floats) -> Measurement:
+    """AED: mean L1 of coefficients, view by view.
+
+    Args:
+        actions: [V, 52] the reader's coefficients in the frontal views, NaN rows where no face was read.
+        target: [V, 52] of the true head in the same views, or [52] of a preset.
+
+    Returns:
+        In [0, 1]; NaN with a reason where no view was read on both.
+    """
+    gaps = np.abs(np.asarray(actions, np.float64) - target).mean(axis=1)  # [V], NaN where either is unread
+    read = gaps[np.isfinite(gaps)]
+    if len(read) == 0:
+        return Measurement(math.nan, "no frontal view has a readable face on both the head and the true head")
+    return Measurement(float(read.mean()))
+
+
+def expression_consistency(changes: Floats) -> list[Measurement]:
+    """How alike one expression is on each person and on all others.
+
+    Args:
+        changes: [I, 52] mean coefficients of an expression minus those of neutral, a row a person; NaN rows
+            where either was not read.
+
+    Returns:
+        One cosine a person, in [-1, 1]; NaN with a reason where the person's was not read, or nobody else's.
+    """
+    rows = np.asarray(changes, np.float64)
+    read = np.asarray(np.isfinite(rows).all(axis=1))
+    found: list[Measurement] = []
+    for index, row in enumerate(rows):
+        others = read.copy()
+        others[index] = False
+        if not read[index]:
+            found.append(Measurement(math.nan, "no frontal view has a readable face with and without it"))
+        elif not others.any():
+            found.append(Measurement(math.nan, "nobody else's head with this expression can be read"))
+        else:
+            mean = rows[others].mean(axis=0)
+            length = float(np.linalg.norm(row) * np.linalg.norm(mean))
+            found.append(Measurement(float((row * mean).sum()) / length if length > 0.0 else 0.0))
+    return found
 
 
 def identity_drift(expression: NDArray[np.floating], neutral: NDArray[np.floating]) -> Measurement:

@@ -95,6 +95,50 @@ CARDS = (
         networks=FACES,
     ),
     MetricCard(
+        name="identity_counted_view",
+        title="Similarity of a view, unread at the floor",
+        definition="Mean over the expressions of identity_similarity in one view, where an expression in "
+        "which no face can be read counts as the impostor floor. The curve over yaw is made of it.",
+        source="Definition of this toolkit.",
+        unit="1",
+        low=-1.0,
+        high=1.0,
+        better="higher",
+        family="identity",
+        level="view",
+        failure_modes=(
+            "Read it between the two brackets of the same view: profiles are hard for everybody.",
+        ),
+    ),
+    MetricCard(
+        name="identity_floor_view",
+        title="Impostor floor of a view",
+        definition="As identity_floor, over the expressions of one view: the lower bracket of "
+        "identity_counted_view.",
+        source="Definition of this toolkit.",
+        unit="1",
+        low=-1.0,
+        high=1.0,
+        better="neither",
+        family="identity",
+        level="view",
+        failure_modes=("A floor near the ceiling tells of a view that the recogniser cannot use.",),
+    ),
+    MetricCard(
+        name="identity_ceiling_view",
+        title="True head's ceiling of a view",
+        definition="As identity_ceiling, over the expressions of one view: the upper bracket of "
+        "identity_counted_view.",
+        source="Definition of this toolkit.",
+        unit="1",
+        low=-1.0,
+        high=1.0,
+        better="neither",
+        family="identity",
+        level="view",
+        failure_modes=("Exists only where a true head does: the synthetic population, or scans.",),
+    ),
+    MetricCard(
         name="calibrated_identity",
         title="Calibrated identity",
         definition="Sum over identities of (identity_counted - identity_floor) over the sum of "

@@ -1,4 +1,4 @@
-"""Is the head recognised among many: rank-1 identification and verification at a false acceptance rate."""
+"""Is the head recognised among many: identification by rank, and verification at a false acceptance rate."""
 
 import math
 
@@ -35,6 +35,23 @@ CARDS = (
         ),
         preprocessing=EMBEDDED,
         networks=FACES,
+    ),
+    MetricCard(
+        name="rank5",
+        title="Rank-5",
+        definition="As rank1, with 1 where at most four people of the gallery are as near as the head's own "
+        "person, or nearer.",
+        source="Closed-set identification, ISO/IEC 19795-1.",
+        unit="1",
+        low=0.0,
+        high=1.0,
+        better="higher",
+        family="identity",
+        level="head",
+        failure_modes=(
+            "Falls with the size of the gallery: compare only within one protocol.",
+            "By chance alone 5 in G + 1 heads pass, G being the gallery's people.",
+        ),
     ),
     MetricCard(
         name="tar_at_far_1e-2",
@@ -89,12 +106,23 @@ def template(embeddings: NDArray[np.floating]) -> Floats:
 
 
 def rank1(probe: Floats, mate: Floats, gallery: Floats) -> Measurement:
-    """Whether a probe finds its own person.
+    """Whether a probe finds its own person before everybody else; see `rank_within`."""
+    return rank_within(probe, mate, gallery, 1)
+
+
+def rank5(probe: Floats, mate: Floats, gallery: Floats) -> Measurement:
+    """Whether a probe's own person is among the five nearest; see `rank_within`."""
+    return rank_within(probe, mate, gallery, 5)
+
+
+def rank_within(probe: Floats, mate: Floats, gallery: Floats, places: int) -> Measurement:
+    """Whether a probe's own person is among the nearest.
 
     Args:
         probe: [D] unit embedding of a head, or NaN.
         mate: [D] unit template of the probe's own person.
         gallery: [G, D] unit templates of other people, G >= 200.
+        places: how many nearest people count; whoever ties with the own person stands before it.
 
     Returns:
         1 or 0, or NaN with a reason: no face in any view, no template, a gallery that is too small.
@@ -108,8 +136,8 @@ def rank1(probe: Floats, mate: Floats, gallery: Floats) -> Measurement:
     if not np.isfinite(mate).all():
         return Measurement(math.nan, "no face can be read in any scoring photo of the identity")
     own = float((probe * mate).sum())
-    others = (gallery * probe).sum(axis=1)
-    return Measurement(float(own > others.max()))
+    before = int(((gallery * probe).sum(axis=1) >= own).sum())
+    return Measurement(float(before < places))
 
 
 def tar_at_far(genuine: Floats, impostor: Floats, far: float) -> Measurement:

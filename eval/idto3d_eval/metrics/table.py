@@ -1,7 +1,10 @@
 """The table of all metrics: their cards, by name, in the order in which tables show them."""
 
+from collections.abc import Iterable
+
 from idto3d_eval.metrics import (
     cost,
+    disentanglement,
     expression,
     feature_distance,
     geometry_now_cards,
@@ -11,9 +14,12 @@ from idto3d_eval.metrics import (
     image_text,
     light,
     mesh_health,
+    probes,
+    recognisers,
     retrieval,
     seams,
     stability,
+    stillness,
 )
 from idto3d_eval.metrics.card import MetricCard
 
@@ -23,6 +29,9 @@ METRICS: dict[str, MetricCard] = {
         identity,
         retrieval,
         expression,
+        stillness,
+        disentanglement,
+        probes,
         geometry_now_cards,
         geometry_surface,
         geometry_regions,
@@ -36,3 +45,8 @@ METRICS: dict[str, MetricCard] = {
     )
     for card in module.CARDS
 }
+
+
+def metrics_for(names: Iterable[str]) -> dict[str, MetricCard]:
+    """`METRICS`, and behind them those by other recognisers that occur among the names of rows."""
+    return recognisers.with_others(METRICS, names)

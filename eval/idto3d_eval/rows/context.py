@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from idto3d_eval.features import HeadFeatures
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.metrics.card import Measurement
+from idto3d_eval.metrics.recognisers import BY_OTHERS, name_by
 from idto3d_eval.metrics.retrieval import template
 from idto3d_eval.reference import Gallery, Reference
 from idto3d_eval.tables import ScoreRow
 from idto3d_eval.views import ViewSpec
 
 ALL = ""  # over all identities, expressions or views
+ALL_SEEDS = -1  # over all seeds
 Floats = NDArray[np.float64]
 
 
@@ -27,9 +29,9 @@ class Head:
     """One head that a method made: whose, by which seed, and what is known of it.
 
     `features` is None where there is no head; `failure` then says why. `asset` and `views` serve geometry;
-    `guidance_calls` (None where nobody knows) and `trainable_share` come from the asset's manifest.
-    `readings` are the folders of what else was read of it, by stage (`family_stages`), `unread` why one is
-    not there.
+    `guidance_calls` (None where nobody knows) and `trainable_share` come from the asset's manifest; `others`
+    are the same readings with the embeddings of other recognisers, by their names. `readings` are the folders
+    of what else was read of it, by stage (`family_stages`), `unread` why one is not there.
     """
 
     identity: str
@@ -42,6 +44,7 @@ class Head:
     trainable_share: float | None = None
     readings: Mapping[str, Path] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, HeadFeatures] = field(default_factory=dict)
 
     def missing(self) -> Measurement:
         """NaN, with the reason why there is no head."""
@@ -59,6 +62,7 @@ class Measures:
         looks: identity -> folder of what its heads' looks are held against.
         sessions: label -> heads of every session of this row, the first one first; one label where there are
             no others.
+        others: the same as other recognisers read it, by their names.
     """
 
     references: Mapping[str, Reference]
@@ -67,6 +71,7 @@ class Measures:
     looks: Mapping[str, Path] = field(default_factory=dict)
     sessions: Mapping[str, Sequence[Head]] = field(default_factory=dict)
     session: str = ""
+    others: Mapping[str, Measures] = field(default_factory=dict)
 
     def other_templates(self, identity: str) -> Floats | None:
         """Templates [G, D] of the gallery and of the protocol's other people; None without a gallery."""
@@ -82,12 +87,18 @@ class Measures:
 
 @dataclass(frozen=True)
 class RowWriter:
-    """Appends rows that share identity and seed, of the families that were asked for."""
+    """Appends rows that share identity and seed, of the families that were asked for; with a `recogniser`,
+    those of `BY_OTHERS` as it reads them."""
 
     identity: str
     seed: int
     wanted: frozenset[str]
     rows: list[ScoreRow]
+    recogniser: str = ""
+
+    def by(self, recogniser: str) -> RowWriter:
+        """A writer of the same rows as another recogniser reads them."""
+        return replace(self, recogniser=recogniser)
 
     def write(
         self,
@@ -99,7 +110,7 @@ class RowWriter:
     ) -> None:
         if metric not in METRICS:
             raise KeyError(f"Found the metric {metric!r}, expected one of METRICS; give it a card first.")
-        if METRICS[metric].family not in self.wanted:
+        if METRICS[metric].family not in self.wanted or (self.recogniser and metric not in BY_OTHERS):
             return
         value, reason = measured
         if math.isnan(value) != bool(reason):
@@ -107,4 +118,5 @@ class RowWriter:
                 f"Found {metric} = {value} with the reason {reason!r}, expected NaN with one, or neither."
             )
         who = self.identity if identity is None else identity
-        self.rows.append(ScoreRow(who, expression, view, self.seed, metric, value, reason))
+        name = name_by(metric, self.recogniser)
+        self.rows.append(ScoreRow(who, expression, view, self.seed, name, value, reason))

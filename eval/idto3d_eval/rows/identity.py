@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,18 +15,22 @@ from idto3d_eval.metrics.identity import (
     identity_similarity,
     own_minus_cross,
 )
-from idto3d_eval.metrics.retrieval import rank1, tar_at_far, template
+from idto3d_eval.metrics.retrieval import rank1, rank5, tar_at_far, template
 from idto3d_eval.reference import Reference
 from idto3d_eval.rows.context import Floats, Head, Measures, RowWriter
 
+Rank = Callable[[Floats, Floats, Floats], Measurement]
+PARTS = ("identity_counted", "identity_floor", "identity_ceiling")
+
 
 def head_rows(writer: RowWriter, head: Head, measures: Measures) -> None:
-    """Similarity of every view; counted similarity, floor, ceiling and coverage of the identity."""
+    """Similarity of every view; counted similarity, floor and ceiling of each view and of the identity."""
     features, reference, expressions = head.features, measures.references[head.identity], measures.expressions
-    for expression, rank in ranks_of(head, measures).items():
-        writer.write("rank1", rank, expression)
+    for name, found in (("rank1", rank1), ("rank5", rank5)):
+        for expression, rank in ranks_of(head, measures, found).items():
+            writer.write(name, rank, expression)
     if features is None:
-        for name in ("identity_counted", "identity_floor", "identity_ceiling", "own_cross_gap"):
+        for name in (*PARTS, "own_cross_gap"):
             writer.write(name, head.missing())
         writer.write("face_coverage", Measurement(0.0))
         return
@@ -38,8 +42,12 @@ def head_rows(writer: RowWriter, head: Head, measures: Measures) -> None:
             writer.write("identity_similarity", Measurement(value, reason), expression, view)
     writer.write("face_coverage", Measurement(float(np.isfinite(similarity).mean())))
     parts = _calibration_parts(similarity, features, reference, expressions)
-    for name, part in zip(("identity_counted", "identity_floor", "identity_ceiling"), parts, strict=True):
+    for name, part in zip(PARTS, parts, strict=True):
         writer.write(name, part)
+    for column, view in enumerate(features.views):
+        parts = _calibration_parts(similarity, features, reference, expressions, [column])
+        for name, part in zip(PARTS, parts, strict=True):
+            writer.write(f"{name}_view", part, view=view)
 
 
 def method_rows(writer: RowWriter, heads: Sequence[Head], measures: Measures) -> None:
@@ -48,8 +56,8 @@ def method_rows(writer: RowWriter, heads: Sequence[Head], measures: Measures) ->
     _verification_rows(writer, heads, measures)
 
 
-def ranks_of(head: Head, measures: Measures) -> dict[str, Measurement]:
-    """Rank-1 of every expression's head; NaN with a reason where it is undefined."""
+def ranks_of(head: Head, measures: Measures, found: Rank = rank1) -> dict[str, Measurement]:
+    """Rank-1, or another, of every expression's head; NaN with a reason where it is undefined."""
     features, others = head.features, measures.other_templates(head.identity)
     if features is None:
         return dict.fromkeys(measures.expressions, head.missing())
@@ -62,13 +70,18 @@ def ranks_of(head: Head, measures: Measures) -> dict[str, Measurement]:
             ranks[expression] = Measurement(math.nan, "the population has no gallery")
         else:
             probe = template(features.embeddings[features.expression(expression)])
-            ranks[expression] = rank1(probe, mate, others)
+            ranks[expression] = found(probe, mate, others)
     return ranks
 
 
 def _calibration_parts(
-    similarity: Floats, features: HeadFeatures, reference: Reference, expressions: Sequence[str]
+    similarity: Floats,
+    features: HeadFeatures,
+    reference: Reference,
+    expressions: Sequence[str],
+    views: Sequence[int] | slice = slice(None),
 ) -> tuple[Measurement, Measurement, Measurement]:
+    """Counted similarity, floor and ceiling, over all views or those of some columns."""
     if reference.floor is None or reference.ceiling is None:
         return (Measurement(math.nan, "no true head exists for this identity"),) * 3
     if reference.impostors < MINIMUM_IMPOSTORS:
@@ -83,7 +96,8 @@ def _calibration_parts(
             "head and build the reference from one protocol."
         )
     rows = [reference.expressions.index(name) for name in expressions]
-    values = identity_counted(similarity, reference.floor[rows], reference.ceiling[rows])
+    floor_of, ceiling_of = reference.floor[rows][:, views], reference.ceiling[rows][:, views]
+    values = identity_counted(similarity[:, views], floor_of, ceiling_of)
     reason = "no view can be read both on the true head and on an impostor"
     s, floor, ceiling = (Measurement(value, reason if math.isnan(value) else "") for value in values)
     return s, floor, ceiling

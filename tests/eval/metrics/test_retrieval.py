@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from idto3d_eval.metrics.retrieval import MINIMUM_GALLERY, rank1, tar_at_far, template
+from idto3d_eval.metrics.retrieval import MINIMUM_GALLERY, rank1, rank5, rank_within, tar_at_far, template
 
 
 def gallery(dimension=8):
@@ -25,6 +25,20 @@ def test_a_gallery_person_is_not_mistaken_for_the_mate():
 def test_a_tie_is_an_error():
     people = gallery()
     assert rank1(people[3], people[3], people).value == 0.0
+
+
+def test_a_rank_counts_whoever_is_as_near_or_nearer():
+    rng = np.random.default_rng(4)
+    people, probe = gallery(), template(rng.normal(size=(1, 8)))
+    order = np.argsort(-(people @ probe))
+    for place in (0, 3, 4, 5, 20):
+        others = np.delete(people, order[place], axis=0)
+        others = np.concatenate([others, -probe[None]])  # back to 200
+        mate = people[order[place]]
+        assert rank5(probe, mate, others).value == float(place < 5)
+        assert rank1(probe, mate, others).value == float(place < 1)
+        assert rank_within(probe, mate, others, place + 1).value == 1.0
+        assert rank_within(probe, mate, others, place).value == 0.0 or place == 0
 
 
 def test_rank_is_invariant_to_the_gallery_order():
