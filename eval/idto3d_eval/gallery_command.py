@@ -22,10 +22,18 @@ def command(
     each: Annotated[
         bool, typer.Option("--each", help="A picture of each method instead: its heads from all around.")
     ] = False,
+    errors: Annotated[
+        bool,
+        typer.Option(
+            "--errors", help="Heat maps of geometry instead, of all methods: pictures and GLB files."
+        ),
+    ] = False,
 ) -> None:
-    """Draw a run's heads: a method's beside photos and true heads, with a turntable; or all methods'."""
+    """Draw a run's heads: a method's beside photos and true heads, with a turntable; or all methods'; or
+    where their geometry is wrong."""
     from rich.console import Console
 
+    from idto3d_eval.error_gallery import write_error_maps
     from idto3d_eval.gallery import Shelf, write_gallery
     from idto3d_eval.portraits import write_portraits
     from idto3d_eval.sheets import write_sheets
@@ -36,6 +44,10 @@ def command(
             typer.echo(str(path))
         return
     with Console(stderr=True).status("Drawing …") as status:
+        if errors:
+            for path in write_error_maps(folder, out, people, told=status.update):
+                typer.echo(str(path))
+            return
         paths = write_gallery(
             Shelf(folder, method),
             out,

@@ -48,7 +48,6 @@ def test_a_ball_is_sound():
         "mesh_self_intersections",
         "mesh_degenerate",
         "mesh_slivers",
-        "uv_unmapped",
     ):
         assert value(found, name) == 0.0
     assert value(found, "mesh_triangle_quality") > 0.95
