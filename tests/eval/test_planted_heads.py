@@ -21,8 +21,9 @@ from idto3d.glb import encode_glb
 from idto3d_eval.features import HeadFeatures, load_features, read_features
 from idto3d_eval.geometry_score import compare_geometry
 from idto3d_eval.metrics.identity import calibrated_identity
+from idto3d_eval.metrics.retrieval import MINIMUM_GALLERY
 from idto3d_eval.metrics.surface import Surface
-from idto3d_eval.reference import Reference, Truth, true_outer_skin
+from idto3d_eval.reference import Gallery, Reference, Truth, true_outer_skin
 from idto3d_eval.rows.context import Head
 from idto3d_eval.score import score_method
 from idto3d_eval.selfcheck import drawn
@@ -70,14 +71,25 @@ def truth() -> Truth:
 
 @pytest.fixture(scope="module")
 def references(truth: Truth) -> Mapping[str, Reference]:
-    """What heads are measured against: photos, twenty impostors' floor, the true head's ceiling, the skin."""
-    name = drawn.names()[WHO]
-    return {**drawn.references(), name: replace(drawn.references()[name], truth=truth)}
+    """What heads are measured against: photos, twenty impostors' floor, the true head's ceiling, the skin; of
+    the stranger photos, since a run's other people are looked for, too."""
+    own, other = drawn.names()[WHO], drawn.names()[STRANGER]
+    return {own: replace(drawn.reference(WHO), truth=truth), other: drawn.reference(STRANGER)}
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Gallery:
+    """Some people that are drawn and read; directions at random make up the number that rank-1 asks for."""
+    some = drawn.gallery_of(40)
+    rest = np.random.default_rng(0).normal(size=(MINIMUM_GALLERY - len(some.ids), some.templates.shape[1]))
+    rest /= np.linalg.norm(rest, axis=1, keepdims=True)
+    ids = (*some.ids, *(f"direction-{number}" for number in range(len(rest))))
+    return Gallery(ids, np.concatenate([some.templates, rest.astype(np.float32)]))
 
 
 @pytest.fixture(scope="module")
 def plant(
-    tmp_path_factory: pytest.TempPathFactory, references: Mapping[str, Reference]
+    tmp_path_factory: pytest.TempPathFactory, references: Mapping[str, Reference], gallery: Gallery
 ) -> Callable[[Meshes], Scores]:
     """Write a head in the person's name, draw it, read it, score it."""
 
@@ -89,7 +101,7 @@ def plant(
         render_asset(folder / "head", drawn.views(), folder / "views")
         read_features(folder / "views", drawn.models(), folder / "features.npz")
         features = load_features(folder / "features.npz")
-        return Scores(_scored(references, expressions, features, folder / "head"))
+        return Scores(_scored(references, gallery, expressions, features, folder / "head"))
 
     return planted
 
@@ -107,6 +119,7 @@ def heads(index: int, change: Callable[[TexturedMesh], TexturedMesh] = lambda me
 
 def _scored(
     references: Mapping[str, Reference],
+    gallery: Gallery,
     expressions: tuple[str, ...],
     features: HeadFeatures | None,
     asset: Path | None,
@@ -115,8 +128,8 @@ def _scored(
     """All rows; identity and geometry of the neutral head, since that is what has a floor here."""
     head = Head(drawn.names()[WHO], 0, features, failure, asset=asset, views=drawn.views())
     neutral = head if features is None else replace(head, features=features.asked(("neutral",)))
-    rows = score_method([neutral], references, drawn.gallery(), ("neutral",), ("identity", "geometry"))
-    return rows + score_method([head], references, drawn.gallery(), expressions, ("expression",))
+    rows = score_method([neutral], references, gallery, ("neutral",), ("identity", "geometry"))
+    return rows + score_method([head], references, gallery, expressions, ("expression",))
 
 
 def test_the_true_head_passes_everything(true_scores: Scores) -> None:
@@ -218,7 +231,7 @@ def test_a_mirrored_head_that_brings_its_own_landmarks_is_refused_except_as_publ
 
 
 def test_a_head_scaled_by_a_thousand_is_refused_before_anything_reads_it(
-    tmp_path: Path, references: Mapping[str, Reference]
+    tmp_path: Path, references: Mapping[str, Reference], gallery: Gallery
 ) -> None:
     """A file in the wrong unit: one sentence, which then stands at every figure as the reason."""
     name = drawn.names()[WHO]
@@ -233,7 +246,7 @@ def test_a_head_scaled_by_a_thousand_is_refused_before_anything_reads_it(
     (folder / "asset.json").write_text(json.dumps(manifest.model_dump(mode="json")))
     with pytest.raises(AssetError, match="expected a head within 2000 mm of its eyes") as refused:
         render_asset(folder, drawn.views(), tmp_path / "views")
-    rows = Scores(_scored(references, SHOWN, None, None, str(refused.value)))
+    rows = Scores(_scored(references, gallery, SHOWN, None, None, str(refused.value)))
     for metric in ("identity_counted", "rank1", "joint", "expression_error", *GEOMETRY):
         assert math.isnan(rows.of(metric))
         assert rows.reasons(metric) == {str(refused.value)}

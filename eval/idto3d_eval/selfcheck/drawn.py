@@ -163,40 +163,46 @@ def impostor_embeddings(index: int) -> NDArray[np.float32]:
     return _locked(np.stack([read({"neutral": images}).embeddings for images in heads]))
 
 
-@functools.cache
 def references() -> Mapping[str, Reference]:
-    """What heads are measured against; floor and ceiling, neutral alone, for the first `CALIBRATED`."""
-    found = {}
-    for index, name in enumerate(names()):
-        photos = photo_embeddings(index)
-        if index >= CALIBRATED:
-            found[name] = Reference(photos)
-            continue
-        own = read({"neutral": drawn(index)}).embeddings
-        found[name] = Reference(
-            photos=photos,
-            expressions=("neutral",),
-            views=tuple(spec.name for spec in views()),
-            floor=_locked(view_floor(impostor_embeddings(index), photos)),
-            ceiling=_locked(identity_similarity(own, photos)),
-            impostors=MINIMUM_IMPOSTORS,
-        )
-    return found
+    """What heads are measured against, by person."""
+    return {name: reference(index) for index, name in enumerate(names())}
+
+
+@functools.cache
+def reference(index: int) -> Reference:
+    """What a person's heads are measured against; floor and ceiling, neutral alone, for the first
+    `CALIBRATED`."""
+    photos = photo_embeddings(index)
+    if index >= CALIBRATED:
+        return Reference(photos)
+    own = read({"neutral": drawn(index)}).embeddings
+    return Reference(
+        photos=photos,
+        expressions=("neutral",),
+        views=tuple(spec.name for spec in views()),
+        floor=_locked(view_floor(impostor_embeddings(index), photos)),
+        ceiling=_locked(identity_similarity(own, photos)),
+        impostors=MINIMUM_IMPOSTORS,
+    )
 
 
 @functools.cache
 def gallery() -> Gallery:
     """As many people as rank-1 asks for, by one small photograph each."""
+    return gallery_of(MINIMUM_GALLERY + 10)  # ten more, for photos that cannot be read
+
+
+@functools.cache
+def gallery_of(count: int) -> Gallery:
+    """The first people of the gallery, those whose one small photograph could be read."""
     from idto3d.population.people import draw_person
     from idto3d.population.photos import draw_photo
 
-    drawn_people = [draw_person("gallery", index) for index in range(MINIMUM_GALLERY + 10)]
-    images = [draw_photo(person, 0, GALLERY_PIXELS).image for person in drawn_people]
-    rows = read_images(images, models()).embeddings
-    kept = np.isfinite(rows).all(axis=1)  # the ten are for photos that cannot be read
-    templates = np.stack([template(row[None]) for row in rows[kept]]).astype(np.float32)
-    ids = tuple(person.id for person, readable in zip(drawn_people, kept, strict=True) if readable)
-    return Gallery(ids, _locked(templates))
+    known = [draw_person("gallery", index) for index in range(count)]
+    rows = read_images([draw_photo(person, 0, GALLERY_PIXELS).image for person in known], models()).embeddings
+    kept = np.flatnonzero(np.isfinite(rows).all(axis=1))
+    templates = np.stack([template(rows[index][None]) for index in kept]).astype(np.float32)
+    return Gallery(tuple(known[index].id for index in kept), _locked(templates))
 
 
 @functools.cache

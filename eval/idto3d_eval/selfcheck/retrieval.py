@@ -76,7 +76,7 @@ def _another_person() -> Iterator[Check]:
     for share in SHARES:
         probes = _unit((1.0 - share) * people + share * np.roll(people, 1, axis=0) + noise)
         cosine = probes @ np.concatenate([people, gallery]).T
-        own = np.eye(*cosine.shape, dtype=bool)
+        own = np.eye(*cosine.shape) > 0.0
         hits = [rank1(probe, mate, gallery).value for probe, mate in zip(probes, people, strict=True)]
         found["rank1"].append(float(np.mean(hits)))
         for metric, far in FARS.items():
@@ -86,4 +86,5 @@ def _another_person() -> Iterator[Check]:
 
 
 def _unit(rows: Floats) -> Floats:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit

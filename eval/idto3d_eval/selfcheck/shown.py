@@ -54,9 +54,9 @@ def _rows(outcome: Outcome) -> Iterator[dict[str, str]]:
     yield _row(outcome.metric, known_line(outcome.checks), "", "", good and bool(outcome.checks))
     if outcome.stopped:
         yield _row("", outcome.stopped, "", "", False)
-    for check in known:
-        if not check.passed:
-            yield _row("", check.told, "", "", False)
+    for case in known:
+        if not case.passed:
+            yield _row("", case.told, "", "", False)
     for check in outcome.checks:
         if isinstance(check, Graded):
             must = f"{check.damage} ({check.expected})"
