@@ -82,7 +82,10 @@ def similarity_by_yaw(scores: Scores, protocol: Protocol) -> dict[str, Any]:
         metric = name_by("identity_similarity", recogniser)
         counted, floor, ceiling, plain = (
             _figures(seen, name_by(name, recogniser), place, protocol.statistics)
-            for name in (*(f"identity_{part}_view" for part in ("counted", "floor", "ceiling")), metric)
+            for name in (
+                *(f"identity_{part}_view" for part in ("counted", "floor", "ceiling")),
+                "identity_similarity",
+            )
         )
         curves = {}
         for method in dict.fromkeys([*counted, *plain]):

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
-from idto3d_eval.metrics.read_with import COUNTED
+from idto3d_eval.metrics.read_with import COUNTED, FILES
 
 CARDS = (
     MetricCard(
@@ -59,6 +59,7 @@ CARDS = (
         failure_modes=(
             "Depends on how textures are compressed; a file an expression repeats what they share.",
         ),
+        preprocessing=FILES,
     ),
     MetricCard(
         name="triangles",
@@ -72,6 +73,7 @@ CARDS = (
         family="cost",
         level="identity",
         failure_modes=("Hidden surfaces count.",),
+        preprocessing=FILES,
     ),
     MetricCard(
         name="texels",
@@ -85,6 +87,7 @@ CARDS = (
         family="cost",
         level="identity",
         failure_modes=("Texels that no triangle uses count.",),
+        preprocessing=FILES,
     ),
 )
 

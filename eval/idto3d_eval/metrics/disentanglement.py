@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Measurement, MetricCard
+from idto3d_eval.metrics.read_with import EMBEDDED, FACES
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +55,8 @@ def _share_card(name: str, title: str, what: str, better: str, *failure_modes: s
         family="expression",
         level="identity",
         failure_modes=(_NEEDS, _ROUGH, *failure_modes),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     )
 
 

@@ -87,6 +87,7 @@ CARDS = (
         statistic="code",
         failure_modes=("A place in a list: it has no mean.",),
         networks=(READER,),
+        preprocessing=ACTIONS,
     ),
     MetricCard(
         name="aed",
@@ -130,6 +131,7 @@ CARDS = (
             "Needs two people, and is steady only with more.",
         ),
         networks=(READER,),
+        preprocessing=ACTIONS,
     ),
     MetricCard(
         name="joint",

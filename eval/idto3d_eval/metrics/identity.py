@@ -109,6 +109,8 @@ CARDS = (
         failure_modes=(
             "Read it between the two brackets of the same view: profiles are hard for everybody.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="identity_floor_view",
@@ -123,6 +125,8 @@ CARDS = (
         family="identity",
         level="view",
         failure_modes=("A floor near the ceiling tells of a view that the recogniser cannot use.",),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="identity_ceiling_view",
@@ -137,6 +141,8 @@ CARDS = (
         family="identity",
         level="view",
         failure_modes=("Exists only where a true head does: the synthetic population, or scans.",),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="calibrated_identity",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import MetricCard
+from idto3d_eval.metrics.read_with import ACTIONS, EMBEDDED, FACES
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +39,8 @@ CARDS = (
             "A statue gives nothing away: read accuracy beside it, and the true heads' own figure.",
             "With few people a probe learns little: low figures then say nothing.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="identity_probe",
@@ -57,6 +60,7 @@ CARDS = (
             "Falls with the number of people: compare only within one protocol.",
         ),
         networks=("reader_scoring.onnx",),
+        preprocessing=ACTIONS,
     ),
 )
 

@@ -22,3 +22,4 @@ MESH_ALBEDO = (
     "seen from the front; albedo read bilinearly through the UVs, linear."
 )
 COUNTED = "None: counted while the head is made."
+FILES = "None: read from the head's files."

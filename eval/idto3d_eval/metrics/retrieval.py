@@ -52,6 +52,8 @@ CARDS = (
             "Falls with the size of the gallery: compare only within one protocol.",
             "By chance alone 5 in G + 1 heads pass, G being the gallery's people.",
         ),
+        preprocessing=EMBEDDED,
+        networks=FACES,
     ),
     MetricCard(
         name="tar_at_far_1e-2",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idto3d_eval.metrics.card import Direction, Measurement, MetricCard, Statistic
+from idto3d_eval.metrics.read_with import EMBEDDED, FACES, FILES
 
 if TYPE_CHECKING:
     from idto3d.asset import TexturedMesh
@@ -34,7 +35,6 @@ _ENVIRONMENTS = (
     "(depth "
     "buffer in float64, without rays)"
 )
-_SCORED = ("recogniser_b.onnx", "reader_scoring.onnx")
 
 
 def _card(
@@ -49,8 +49,8 @@ def _card(
     level: str = "identity",
     statistic: Statistic = "mean",
     source: str = _OURS,
-    preprocessing: str = "",
-    networks: tuple[str, ...] = _SCORED,
+    preprocessing: str = EMBEDDED,
+    networks: tuple[str, ...] = FACES,
 ) -> MetricCard:
     return MetricCard(
         name=name,
@@ -119,6 +119,7 @@ CARDS: tuple[MetricCard, ...] = (
         "One bit in a texture counts as much as another face: read the distances.",
         high=1.0,
         better="higher",
+        preprocessing=FILES,
         networks=(),
     ),
     _card(
@@ -129,6 +130,7 @@ CARDS: tuple[MetricCard, ...] = (
         f"both ways and over expressions. {_SESSIONS}.",
         "Sliding along the surface is not seen.",
         unit="mm",
+        preprocessing=FILES,
         networks=(),
     ),
     _card(
@@ -138,6 +140,7 @@ CARDS: tuple[MetricCard, ...] = (
         "The background counts: it never changes.",
         unit="grey levels",
         high=255.0,
+        preprocessing="8-bit views of the canonical renderer.",
         networks=(),
     ),
     _card(
