@@ -114,10 +114,10 @@ def measure_posed(
     Returns:
         All of `POSED_NAMES`, NaN with a reason where undefined.
     """
-    reason = _missing(asset, features, truth, failure)
-    if not reason and features is not None:
-        unread = features.reasons[features.expression(expression)]
-        reason = NOT_PROVIDED if (unread == NOT_PROVIDED).all() else ""
+    if features is not None and features.lacks(expression):
+        reason = NOT_PROVIDED
+    else:
+        reason = _missing(asset, features, truth, failure)
     if reason:
         return undefined(POSED_NAMES, reason)
     assert asset is not None

@@ -1,4 +1,4 @@
-"""Heat maps of geometry: the true head, coloured by its distance to a method's head, with a bar in millimetres."""
+"""Heat maps of geometry: the true head, coloured by its distance to a method's head, with a bar in mm."""
 
 from __future__ import annotations
 

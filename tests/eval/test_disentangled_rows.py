@@ -198,7 +198,7 @@ def test_another_recogniser_has_rows_of_its_own_and_changes_none_of_the_others()
     failed = Head(PEOPLE[-1], SEEDS[-1], true_head(PEOPLE[-1], SEEDS[-1]))  # which the other did not read
     asked = (REFERENCES, PHOTOS, EXPRESSIONS, ("identity",))
     alone = score_method([*heads, failed], *asked)
-    both = score_method([*heads, failed], *asked, {"turned": measures})
+    both = score_method([*heads, failed], *asked, others={"turned": measures})
     own = [row for row in both if "." not in row.metric]
     assert repr(own) == repr(alone)
     added = {(row.identity, row.expression, row.view, row.seed, row.metric): row for row in both}
