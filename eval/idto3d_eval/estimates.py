@@ -97,7 +97,8 @@ def rank_intervals(
         return found
     known = np.isfinite(values)
     both = np.concatenate([np.where(known, values, 0.0), known.astype(np.float64)]).T
-    drawn = statistics.bootstrap_means(both, resamples, seed)
+    even = np.full(len(both), 1.0 / len(both))
+    drawn = np.random.default_rng(seed).multinomial(len(both), even, size=resamples) @ both
     sums, weights = np.split(drawn, 2, axis=1)
     means = np.where(weights > 0, sums / np.where(weights > 0, weights, 1.0), -math.inf)
     signed = means if better == "higher" else np.where(weights > 0, -means, -math.inf)

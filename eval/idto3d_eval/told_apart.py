@@ -15,9 +15,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from idto3d_eval.statistics import EXACT_FLIPS
-
 Floats = NDArray[np.float64]
+EXACT_FLIPS = 14  # up to 2^14 sign patterns are all visited; above, they are drawn
 _CHUNK = 4_000_000  # numbers held at once while signs are flipped
 _TIE = 1e-9  # statistics nearer than this count as equal, whatever the last bits say
 
