@@ -73,24 +73,18 @@ def measure_scale(rows: int, ordinary: int, cores: int, told: Told = lambda *_: 
             spent[name] = run_command([*arguments, "--runs", str(root)], cores)
         told("commands", len(commands), len(commands))
     large, small = f"{sizes[0]:,} rows, {cores} cores", f"{sizes[2]:,} rows, {cores} cores"
-    return [
-        Bar("report, seconds", spent["report"].seconds, SECONDS, note=large),
-        Bar("report, GB", spent["report"].gigabytes, GIGABYTES, note=large),
-        Bar("compare, seconds", spent["compare"].seconds, SECONDS, note=f"twice {large}"),
-        Bar("compare, GB", spent["compare"].gigabytes, GIGABYTES, note=f"twice {large}"),
-        Bar(
-            "report again, seconds",
-            spent["report again"].seconds,
-            SECONDS,
-            note=f"{large}; nothing to compute",
-        ),
-        Bar(
-            "report of an ordinary run, seconds",
-            spent["report, ordinary run"].seconds,
-            ORDINARY_SECONDS,
-            note=small,
-        ),
-    ]
+    bars = []
+    for name, bound, note in (
+        ("report", SECONDS, large),
+        ("compare", SECONDS, f"twice {large}"),
+        ("report again", SECONDS, f"{large}, nothing new"),
+        ("ordinary report", ORDINARY_SECONDS, small),
+    ):
+        own = spent[name]
+        computed = f"{note}; {own.processor:.1f} s of processor time"
+        bars.append(Bar(f"{name}, seconds", own.seconds, bound, note=computed))
+        bars.append(Bar(f"{name}, GB", own.gigabytes, GIGABYTES, note=note))
+    return bars
 
 
 def run_command(arguments: Sequence[str], cores: int) -> Spent:
