@@ -89,7 +89,7 @@ def sheet(rows: Mapping[str, ErrorMap], title: str, side: int = SIDE) -> bytes:
     cells = []
     for name, found in rows.items():
         drawn = pictures(found, side)
-        median = "" if found.distances is None else f", median {np.median(found.distances):.2f} mm"
+        median = "" if found.distances is None else f", median of all {np.median(found.distances):.2f} mm"
         words = [f"{name}{median}" if found.distances is not None else f"{name}: {found.reason}", *[""] * 9]
         cells.append([Cell(picture, words[column]) for column, picture in enumerate(drawn.values())])
     cells.append([Cell(colour_bar(side), title)])
@@ -107,7 +107,7 @@ def colour_bar(side: int) -> Picture:
     image.paste(Image.fromarray(np.repeat(bar[None], 16, axis=0)), (left, top))
     for mm in np.arange(FULL_MM + 1.0):
         x = left + mm / FULL_MM * (right - left)
-        text = f"{mm:g}" if mm < FULL_MM else f"≥ {mm:g}"
+        text = f"{mm:g}" if mm < FULL_MM else f"{mm:g}+"
         draw.text((x - draw.textlength(text, font=font) / 2, top + 20), text, fill=(35, 38, 42), font=font)
     draw.text((left, top - 20), "distance to the head, mm", fill=(35, 38, 42), font=font)
     return np.asarray(image)
