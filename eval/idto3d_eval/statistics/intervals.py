@@ -7,7 +7,8 @@ Two intervals are formed and the wider end is taken on each side:
 - bootstrap-t over identities (Efron & Tibshirani 1993, section 12.5; second-order correct: Hall 1988), which
   covers for skewed noise and falls short for symmetric heavy tails, as gaps of two skewed scores have them.
 
-Each misses where the other does not. `bench statistics` measures what both together cover.
+Each misses where the other does not. Since the wider of two ends is missed less often than either, both are
+taken a little inside the stated level. `bench statistics` measures what they cover together.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ Floats = NDArray[np.float64]
 
 BOOTSTRAP_FROM = 8
 """Identities from which on the bootstrap joins in: resamples of fewer hold too few distinct identities."""
+WIDER = 1.15
+"""What of the tails each interval leaves out, over what the wider of both shall leave out. Measured at 12, 20
+and 50 identities of normal, exponential and Laplace noise, 2,400 runs each: both together then cover 94.2 to
+96.0 % at a level of 95 %, and 88.9 to 91.1 % at 90 %; with 1, 95.0 to 96.8 % and 90.3 to 92.2 %."""
 LEAST_SPREAD = 0.3
 """Of a resample, as a share of the sample's: one that drew a single value over and over would otherwise have
 a t of infinity, which discrete scores meet often. Measured: it moves the coverage of continuous scores by at
@@ -70,12 +75,12 @@ def studentised_bounds(
         return _alike(ratio, count, level, bounds)
     squares = float((residual**2).sum())
     error = float(np.sqrt(squares * count / (count - 1)) / total)
-    reach = float(stdtrit(count - 1, (1.0 + level) / 2.0))
+    tail = (1.0 - level) / 2.0 * (WIDER if count >= BOOTSTRAP_FROM else 1.0)
+    reach = float(stdtrit(count - 1, 1.0 - tail))
     left, right = reach, reach
     if count >= BOOTSTRAP_FROM:
         draws = _bootstrap_t(residual, denominator, resamples, seed)
         valid = draws[np.isfinite(draws)]
-        tail = (1.0 - level) / 2.0
         if valid.size < (1.0 - tail) * draws.size:
             return float("nan"), float("nan"), "none: denominators near 0"
         below, above = np.quantile(valid, [tail, 1.0 - tail])

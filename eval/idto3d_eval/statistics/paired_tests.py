@@ -17,7 +17,10 @@ Floats = NDArray[np.float64]
 
 EXACT_BELOW = 20
 """Identities below which all sign patterns are counted; from there on they are drawn."""
-FEW, MORE = 10, 20
+LEAST_DRAWS = 20_000
+"""Patterns that are drawn at least: the tests of a table share them, and with so many their common level of
+0.05 has a standard error of 0.0015."""
+FEW, MORE = 10, 10
 """Where fewer than FEW of the drawn patterns reach the observed sum, MORE times as many are drawn, so that
 Holm's correction over a large table has small p to work with. The p of either step is valid, and the second
 is taken only where the first is at most FEW / (draws + 1), so the p reported is valid too."""
@@ -30,7 +33,7 @@ def sign_flip_p(gaps: ArrayLike, resamples: int, seed: int = 0) -> float:
 
     Args:
         gaps: [I], first − second, all finite.
-        resamples: sign patterns that are drawn where there are too many to count all.
+        resamples: sign patterns that are drawn where there are too many to count all, or `LEAST_DRAWS`.
         seed: of the draws.
 
     Returns:
@@ -46,18 +49,24 @@ def sign_flip_p(gaps: ArrayLike, resamples: int, seed: int = 0) -> float:
         return 1.0
     if values.size < EXACT_BELOW:
         return _counted(values, reached)
-    hits = _hits(values, reached, resamples, seed)
+    draws = max(resamples, LEAST_DRAWS)
+    hits = _hits(values, reached, draws, seed)
     if hits < FEW:
-        resamples *= MORE
-        hits = _hits(values, reached, resamples, seed)
-    return (hits + 1) / (resamples + 1)
+        draws *= MORE
+        hits = _hits(values, reached, draws, seed)
+    return (hits + 1) / (draws + 1)
 
 
 def least_p(gaps: ArrayLike, resamples: int) -> float:
     """The least p that sign flips of these gaps can give; a gap of 0 has no sign to flip."""
     values = np.asarray(gaps, dtype=np.float64)
-    counted = 2.0 ** min(1 - np.count_nonzero(values), 0)
-    return float(counted) if values.size < EXACT_BELOW else max(counted, 1.0 / (MORE * resamples + 1))
+    counted = 2.0 ** -max(int(np.count_nonzero(values)) - 1, 0)
+    return counted if values.size < EXACT_BELOW else max(counted, least_drawn_p(resamples))
+
+
+def least_drawn_p(resamples: int) -> float:
+    """The least p of drawn sign flips."""
+    return 1.0 / (MORE * max(resamples, LEAST_DRAWS) + 1)
 
 
 def describe_test(gaps: ArrayLike, resamples: int) -> str:

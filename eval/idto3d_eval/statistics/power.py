@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import nctdtr, ndtr, stdtrit
 
-from idto3d_eval.statistics.paired_tests import EXACT_BELOW, MORE, attainable_level, sign_flip_p
+from idto3d_eval.statistics.paired_tests import EXACT_BELOW, attainable_level, least_drawn_p, sign_flip_p
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def power_at(
     level, size = alpha / tests, abs(effect) / sd
     if attainable_level(identities, level) <= 0:
         return 0.0
-    if identities >= EXACT_BELOW and level < 1.0 / (MORE * resamples + 1):
+    if identities >= EXACT_BELOW and level < least_drawn_p(resamples):
         return 0.0
     if identities >= STUDENT_FROM:
         return _student_power(identities, size, level)
@@ -144,4 +144,5 @@ def _saddlepoint_p(gaps: Floats) -> Floats:
     root = np.sqrt(np.maximum(2.0 * (tilt * inside - cumulant), 1e-12))
     density = np.exp(-0.5 * root**2) / np.sqrt(2.0 * np.pi)
     tail = ndtr(-root) + density * (1.0 / (tilt * np.sqrt(curve)) - 1.0 / root)
-    return np.clip(2.0 * tail, 2.0 ** (1 - gaps.shape[1]), 1.0)
+    p: Floats = np.clip(2.0 * tail, 2.0 ** (1 - gaps.shape[1]), 1.0)
+    return p

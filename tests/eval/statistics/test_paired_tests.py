@@ -67,8 +67,8 @@ def test_drawn_flips_are_near_the_exact_ones_and_the_t_test() -> None:
 
 def test_small_p_is_drawn_more_finely() -> None:
     gaps = np.random.default_rng(8).normal(2.0, 1.0, size=40)
-    assert statistics.sign_flip_p(gaps, 1000) == 1 / 20_001
-    assert statistics.least_p(gaps, 1000) == 1 / 20_001
+    assert statistics.sign_flip_p(gaps, 1000) == 1 / 200_001
+    assert statistics.least_p(gaps, 1000) == 1 / 200_001
 
 
 def test_p_is_the_same_whatever_the_order_and_the_sign() -> None:

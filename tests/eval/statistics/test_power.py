@@ -33,7 +33,8 @@ def test_what_no_outcome_can_reach_has_no_power() -> None:
     assert statistics.power_at(5, 100.0, 1.0) == 0.0
     assert statistics.power_at(12, 100.0, 1.0, 0.05, tests=103) == 0.0
     assert statistics.power_at(12, 100.0, 1.0, 0.05, tests=102) == 1.0
-    assert statistics.power_at(30, 100.0, 1.0, 0.05, tests=100, resamples=50) == 0.0
+    assert statistics.power_at(30, 100.0, 1.0, 0.05, tests=20_000) == 0.0
+    assert statistics.power_at(30, 100.0, 1.0, 0.05, tests=20_000, resamples=100_000) == 1.0
 
 
 def test_the_number_needed_is_the_least_that_reaches_the_power() -> None:
