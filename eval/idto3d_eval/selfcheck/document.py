@@ -105,8 +105,9 @@ def _verdict(record: Record | None) -> str:
 
 def range_of(card: MetricCard) -> str:
     """Its least and its largest value, in words."""
-    low, high = ("unbounded" if math.isinf(bound) else f"{bound:.3g}" for bound in (card.low, card.high))
-    return "unbounded" if low == high == "unbounded" else f"{low} to {high}"
+    if math.isinf(card.high):
+        return "unbounded" if math.isinf(card.low) else f"{card.low:g} or more"
+    return f"{card.low:.3g} to {card.high:.3g}"
 
 
 def _anchor(card: MetricCard) -> str:
