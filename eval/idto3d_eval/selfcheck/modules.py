@@ -18,7 +18,13 @@ MODULES: dict[str, tuple[Family, ...]] = {
     "light": ("light",),
     "geometry": ("geometry",),
     "identity": ("identity",),
+    "identity_more": ("identity",),
     "expression": ("expression",),
+    "disentanglement": ("expression",),
+    "stillness": ("expression",),
+    "appearance": ("appearance",),
+    "stability": ("stability",),
+    "cost": ("cost",),
 }
 Told = Callable[[str, int, int], None]  # what is done, steps done, steps in all
 
