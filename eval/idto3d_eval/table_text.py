@@ -75,7 +75,7 @@ def worst_and_best(cell: Entry, unit: str) -> str:
 
 
 def rank(cell: Entry) -> str:
-    """The ranks that a method holds over resampled identities."""
+    """Bounds of a method's rank in its block."""
     found = cell.get("rank")
     if not found:
         return NONE
