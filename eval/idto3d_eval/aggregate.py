@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from idto3d_protocols.schema import Statistics
 
 PARTS = ("identity_counted", "identity_floor", "identity_ceiling")  # of the calibrated figure
+MANY_PAIRS = 3000  # of methods, over all metrics of a block: above, only headline metrics have ranks
 MINIMUM_COVERAGE = 0.95  # design: below this share of readable views a method is not ranked
 
 Floats = NDArray[np.float64]
@@ -70,7 +71,11 @@ def aggregate(
             if group and group[0].name in HEADLINE:
                 people = max((len(_identities(measured, members, card)) for card in group), default=0)
                 notes.append(unattainable(people, tests, settings.bootstrap, ALPHA))
-        pairs += [found for card in cards if (found := _pairs(members, card, measured, cells, settings))]
+        many = math.comb(len(members), 2) * len(cards) > MANY_PAIRS
+        for card in cards:
+            ranked = not many or card.name in HEADLINE
+            if found := _pairs(members, card, measured, cells, settings, ranked):
+                pairs.append(found)
     comparisons = _comparisons(labels, cards, measured, settings)
     return Figures(cells, comparisons, unranked, tuple(pairs), tuple(dict.fromkeys(filter(None, notes))))
 
@@ -215,8 +220,9 @@ def _pairs(
     measured: Measured,
     cells: dict[str, dict[str, Cell]],
     settings: Statistics,
+    ranked: bool,
 ) -> Pairs | None:
-    """All pairs of a block in one metric; writes the ranks' intervals into the cells."""
+    """All pairs of a block in one metric; writes the ranks' intervals into the cells where they are asked."""
     order = _by_value(labels, card, cells) if card.better != "neither" and card.name != COVERAGE else []
     if len(order) < 2:
         return None
@@ -230,7 +236,7 @@ def _pairs(
             for label in order
         ]
     )
-    if len(people) > 1:
+    if ranked and len(people) > 1:
         assert card.better != "neither"
         ranks = statistics.rank_intervals(values, card.better, settings.bootstrap, settings.level)
         for label, rank in zip(order, ranks, strict=True):

@@ -75,7 +75,7 @@ def worst_and_best(cell: Entry, unit: str) -> str:
 
 
 def rank(cell: Entry) -> str:
-    """The ranks that a method holds over resampled identities."""
+    """Bounds of a method's rank in its block."""
     found = cell.get("rank")
     if not found:
         return NONE
@@ -104,7 +104,7 @@ def notes(table: MetricTable) -> list[str]:
         f"Brackets: {table.level} interval over {people} identities. Best of each block marked; = cannot be "
         "told from it: paired on identity, corrected by Holm over all such tests of the block in this table.",
         "n: measurements that are there, of those asked for; the worst and best case put the metric's bounds "
-        "in place of the missing ones. Rank: the ranks held over resampled identities. Effect: the mean "
+        "in place of the missing ones. Rank: its bounds in the block. Effect: the mean "
         "paired difference to the best in its standard deviations.",
         "Sets: no pair in a set can be told apart, tested on all pairs at once (step-down max-T over joint "
         "sign flips) and over the metrics of this table; sets overlap where being alike does not carry over.",
