@@ -1,5 +1,5 @@
-"""Self-checks of NoW as published, of F-scores, normals, regions, posed geometry and the curves, on a head with
-known landmarks: itself, moved, cut finer, bent more and more, mirrored, and in another unit."""
+"""Self-checks of NoW as published, of F-scores, normals, regions, posed geometry and the curves, on a head
+with known landmarks: itself, moved, cut finer, bent more and more, mirrored, and in another unit."""
 
 from __future__ import annotations
 
