@@ -39,28 +39,30 @@ class TriangleTree:
             corners = np.concatenate([np.stack(quarter, axis=1) for quarter in quarters])
         self.corners = np.concatenate(small)
         middles = self.corners.mean(axis=1)
-        self.reach = np.linalg.norm(self.corners - middles[:, None], axis=2).max()
+        self.reach = np.linalg.norm(self.corners - middles[:, None], axis=2).max(axis=1)  # [F]
         self.tree = cKDTree(middles)
 
     def closest(self, points: Floats) -> Floats:
         """The closest point [N, 3] of the mesh to each of [N, 3]."""
-        found = np.zeros_like(points)
+        _, first = self.tree.query(points)
+        found = closest_on_triangles(points, self.corners[first])
+        least = np.linalg.norm(found - points, axis=1)
         waiting = np.arange(len(points))
         count = min(CANDIDATES, len(self.corners))
         while len(waiting):
             away, index = self.tree.query(points[waiting], k=count)
             away, index = away.reshape(len(waiting), -1), index.reshape(len(waiting), -1)
-            # The nearest middle lies on the mesh; a triangle is no nearer than its middle less the reach.
-            row, column = np.nonzero(away - self.reach <= away[:, :1])
-            places = closest_on_triangles(points[waiting][row], self.corners[index[row, column]])
-            gaps = np.full(away.shape, np.inf)
-            gaps[row, column] = np.linalg.norm(places - points[waiting][row], axis=1)
-            best = gaps.argmin(axis=1)
-            chosen = np.zeros((*away.shape, 3))
-            chosen[row, column] = places
-            every = np.arange(len(waiting))
-            found[waiting] = chosen[every, best]
-            proven = (gaps[every, best] <= away[:, -1] - self.reach) | (count == len(self.corners))
+            # A triangle is no nearer than its middle less its reach.
+            row, column = np.nonzero(away - self.reach[index] < least[waiting, None])
+            asked = points[waiting[row]]
+            places = closest_on_triangles(asked, self.corners[index[row, column]])
+            gaps = np.linalg.norm(places - asked, axis=1)
+            order = np.lexsort((gaps, row))
+            leaders = order[np.unique(row[order], return_index=True)[1]]  # the nearest of each point
+            better = leaders[gaps[leaders] < least[waiting[row[leaders]]]]
+            found[waiting[row[better]]] = places[better]
+            least[waiting[row[better]]] = gaps[better]
+            proven = (least[waiting] <= away[:, -1] - self.reach.max()) | (count == len(self.corners))
             waiting = waiting[~proven]
             count = min(2 * count, len(self.corners))
         return found

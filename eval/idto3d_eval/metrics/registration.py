@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 MAXIMUM_STEPS = 80  # of each of the two descents
 STEP_TOLERANCE = 1e-9  # of a step: radians, millimetres over the scan's radius, log scale
 COARSE_POINTS, COARSE_TOLERANCE = 1_000, 1e-4  # evenly strided: most of the way, at a tenth of the cost
-COST_TOLERANCE = 1e-6  # relative decrease of an accepted step below which it has converged
+COST_TOLERANCE = 1e-7  # relative decrease of an accepted step below which it has converged
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def procrustes(source: Floats, target: Floats, *, scale: bool, reflection: bool)
     return Similarity(factor, orthogonal, centre_target - factor * orthogonal @ centre_source)
 
 
-def refine(points: Floats, mesh: Surface, start: Similarity, *, scale: bool) -> Similarity:
+def refine(
+    points: Floats, mesh: Surface, start: Similarity, *, scale: bool, coarse_first: bool = True
+) -> Similarity:
     """Move the mesh so that the sum of squared distances from the scan's points to it is least.
 
     The tree stays where it is: points are carried back into the mesh's frame and the distance is scaled,
@@ -91,13 +93,16 @@ def refine(points: Floats, mesh: Surface, start: Similarity, *, scale: bool) -> 
         mesh: the head to move.
         start: from the mesh's frame to the scan's.
         scale: whether the scale is free.
+        coarse_first: go most of the way with a part of the points. Where the fit is poor and has several
+            resting places, that may end in another one than all points would: by 0.02 mm of a median of 3.5
+            on one of nine heads.
 
     Returns:
         The refined transformation from the mesh's frame to the scan's.
     """
-    coarse = points[:: max(1, -(-len(points) // COARSE_POINTS))]
     pose = start
-    if len(coarse) < len(points):
+    coarse = points[:: max(1, -(-len(points) // COARSE_POINTS))]
+    if coarse_first and len(coarse) < len(points):
         pose = _descend(coarse, mesh, pose, scale=scale, tolerance=COARSE_TOLERANCE)
     return _descend(points, mesh, pose, scale=scale, tolerance=COST_TOLERANCE)
 

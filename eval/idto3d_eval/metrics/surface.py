@@ -74,25 +74,25 @@ class Surface:
         """The surface's closest point to each of [N, 3]."""
         found, normals = np.empty((len(points), 3)), np.empty((len(points), 3))
         faces = np.empty(len(points), np.int64)
-        for rows, asked, corners, triangle in self._nearest_triangles(points):
-            faces[rows] = triangle
+        for rows, asked, nearest, corners in self._nearest_triangles(points):
             found[rows] = closest_on_triangles(asked, *corners).T
             normals[rows] = unit_normals(*corners).T
+            faces[rows] = nearest
         return ClosestPoints(found, normals, faces)
 
     def distance(self, points: Floats) -> Floats:
         """Unsigned distance [N] mm of points [N, 3] to the surface."""
         distance = np.empty(len(points))
-        for rows, asked, corners, _ in self._nearest_triangles(points):
+        for rows, asked, _, corners in self._nearest_triangles(points):
             gap = asked - closest_on_triangles(asked, *corners)
             distance[rows] = np.sqrt(dot(gap, gap))
         return distance
 
     def _nearest_triangles(
         self, points: Floats
-    ) -> Iterator[tuple[NDArray[np.intp], Floats, list[Floats], Indices]]:
-        """Portions of points [N, 3], neighbours together: their rows [B], the points themselves [3, B],
-        the three corners [3, B] of the face that lies closest to each, and that face [B]."""
+    ) -> Iterator[tuple[NDArray[np.intp], Floats, NDArray[np.integer], list[Floats]]]:
+        """Portions of points [N, 3], neighbours together: their rows [B], the points themselves [3, B], the
+        face [B] that lies closest to each, and its three corners [3, B]."""
         columns = np.ascontiguousarray(points.T)  # [3, N]
         order = _neighbours_together(columns)
         columns = columns.take(order, axis=1)
@@ -103,8 +103,9 @@ class Surface:
         triangle = answer["primitive_ids"].numpy()
         for start in range(0, len(points), BLOCK):
             block = slice(start, start + BLOCK)
-            corners = [self._columns.take(face.take(triangle[block]), axis=1) for face in self._face_columns]
-            yield order[block], columns[:, block], corners, triangle[block].astype(np.int64)
+            nearest = triangle[block]
+            corners = [self._columns.take(face.take(nearest), axis=1) for face in self._face_columns]
+            yield order[block], columns[:, block], nearest, corners
 
     def outside(self) -> Surface:
         """The part that is seen from outside: faces whose middle is in view from at least `SEEN_FROM` of

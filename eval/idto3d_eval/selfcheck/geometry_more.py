@@ -1,4 +1,4 @@
-"""Self-checks of NoW as published, of F-scores, normals, regions, posed geometry and the curves, on a head with
+"""Self-checks of NoW as published, F-scores, normals, regions, posed geometry and curves, on a head with
 known landmarks: itself, moved, cut finer, bent more and more, mirrored, and in another unit."""
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ MODULES: dict[str, tuple[Family, ...]] = {
     "budget": ("cost",),
     "light": ("light",),
     "geometry": ("geometry",),
+    "geometry_more": ("geometry",),
+    "mesh": ("mesh",),
     "identity": ("identity",),
     "identity_more": ("identity",),
     "expression": ("expression",),
