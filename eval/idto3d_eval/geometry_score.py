@@ -115,9 +115,8 @@ def measure_posed(
         All of `POSED_NAMES`, NaN with a reason where undefined.
     """
     reason = _missing(asset, features, truth, failure)
-    if not reason and features is not None:
-        unread = features.reasons[features.expression(expression)]
-        reason = NOT_PROVIDED if (unread == NOT_PROVIDED).all() else ""
+    if features is not None and (features.reasons[features.expression(expression)] == NOT_PROVIDED).all():
+        reason = NOT_PROVIDED
     if reason:
         return undefined(POSED_NAMES, reason)
     assert asset is not None
