@@ -6,6 +6,9 @@ import numpy as np
 import trimesh
 from PIL import Image
 
+from idto3d.population.head_model import load_head_model
+from idto3d.population.people import draw_person
+from idto3d.population.truth import outer_skin
 from idto3d_eval.heat_map import (
     COLOURS,
     FULL_MM,
@@ -17,6 +20,7 @@ from idto3d_eval.heat_map import (
     pictures,
     sheet,
 )
+from idto3d_eval.metrics.geometry_now import NOW_LANDMARKS
 from idto3d_eval.metrics.surface import Surface
 from idto3d_eval.reference import skin
 
@@ -35,13 +39,16 @@ def test_colours_run_from_blue_to_red_and_stop():
     assert shown[1].tolist() == shown[2].tolist() == COLOURS[-1].tolist()
 
 
-def test_a_dent_is_farthest_where_it_is():
-    own = truth()
-    away = np.linalg.norm(own.vertices - [0.0, 0.0, 100.0], axis=1)
-    dented = own.vertices * (1.0 - 0.03 * np.exp(-((away / 15.0) ** 2)))[:, None]
-    found = error_map(Surface(dented, own.faces), LANDMARKS, own)
+def test_a_long_nose_is_farthest_at_its_tip():
+    vertices, faces = outer_skin(draw_person("validation", 0), "neutral")
+    vertices, index = vertices.astype(np.float64), load_head_model().landmark_index
+    own = skin(vertices, faces, vertices[index[list(NOW_LANDMARKS)]], 6000)
+    away = np.linalg.norm(vertices - vertices[index[30]], axis=1)
+    longer = vertices + 8.0 * np.exp(-((away / 12.0) ** 2))[:, None] * [0.0, 0.0, 1.0]
+    found = error_map(Surface(longer, faces), own.landmarks, own)
     assert found.distances is not None
-    assert away[found.distances.argmax()] < 10.0
+    worst = found.vertices[found.distances.argmax()]
+    assert np.linalg.norm(worst - vertices[index[30]]) < 10.0
     assert found.distances.max() > 4.0 * np.median(found.distances)
 
 
