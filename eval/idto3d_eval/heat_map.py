@@ -79,7 +79,7 @@ def colours_of(distances: Floats) -> NDArray[np.uint8]:
 
 
 def pictures(found: ErrorMap, side: int = SIDE) -> dict[str, Picture]:
-    """The head from each of `VIEWS`, [side, side, 3]."""
+    """The head from each of `VIEWS`; [side, side, 3]."""
     return draw_coloured(found.vertices, found.faces, found.colours(), side)
 
 
@@ -124,7 +124,7 @@ def coloured_glb(found: ErrorMap) -> bytes:
 def draw_coloured(
     vertices: Floats, faces: NDArray[np.int64], colours: NDArray[np.uint8], side: int
 ) -> dict[str, Picture]:
-    """A mesh [V, 3] mm, [F, 3] with colours [V, 3] sRGB of its vertices, from each of `VIEWS`, [side, side, 3].
+    """A mesh [V, 3] mm, [F, 3] with sRGB colours [V, 3] of vertices, from each of `VIEWS`; [side, side, 3].
 
     Relief is shaded lightly, so that colours stay true.
     """
