@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from idto3d.errors import UserError
 from idto3d_eval.heat_map import ErrorMap, coloured_glb, error_map, sheet
 from idto3d_eval.reference import GEOMETRY_EXPRESSION, load_reference
@@ -16,7 +18,8 @@ FEATURES_FILE = "features.npz"
 def write_error_maps(
     run: Path, out: Path, people: int, seed: int = 0, told: Callable[[str], None] = lambda _: None
 ) -> Iterator[Path]:
-    """Writes METHOD/PERSON.png (expressions × views), METHOD/PERSON-EXPRESSION.glb, and METHOD.png (people).
+    """Writes METHOD/PERSON.png (expressions × views), METHOD/PERSON-EXPRESSION.glb, METHOD.png (people), and
+    regions.png, which shows where the metrics' regions lie on the first true head.
 
     Args:
         run: a run's folder.
@@ -32,6 +35,7 @@ def write_error_maps(
         UserError: the run has no heads, or none of a person whose true head is known.
     """
     from idto3d.whole_file import write_whole
+    from idto3d_eval.region_picture import region_sheet
 
     store = Store(run)
     methods = sorted(path.name for path in (run / "heads").glob("*") if path.is_dir())
@@ -55,6 +59,12 @@ def write_error_maps(
             drawn += 1
             write_whole(out / f"{method}.png", sheet(faces, method))
             yield out / f"{method}.png"
+    for person in sorted((run / "references").glob("*"))[:1]:
+        truth = load_reference(person / FEATURES_FILE).truth
+        if truth is not None and np.isfinite(truth.landmarks).all():
+            head = (person.name, truth.vertices, truth.faces, truth.landmarks)
+            write_whole(out / "regions.png", region_sheet([head]))
+            yield out / "regions.png"
     if not drawn:
         raise UserError(
             f"Found no head in '{run}' of a person whose true head is known, expected some; run a protocol "

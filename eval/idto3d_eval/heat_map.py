@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,6 @@ from idto3d_eval.metrics.surface import Surface
 from idto3d_eval.picture_grid import Cell, grid_png
 
 if TYPE_CHECKING:
-    from idto3d.render.camera import Camera
     from idto3d_eval.reference import Truth
 
 Floats = NDArray[np.float64]
@@ -28,6 +26,7 @@ COLOURS = np.array(
 )
 VIEWS: Mapping[str, float] = {"right": -1.2, "front": 0.0, "left": 1.2, "back": 3.1}  # yaw, radians
 SIDE, SUPERSAMPLE = 220, 2  # pixels of a picture, and samples a pixel along each side
+FOVY, TARGET = 0.31, (0.0, -15.0, -75.0)  # radians and mm: the whole head, whatever the view
 PAPER = 250
 
 
@@ -80,8 +79,8 @@ def colours_of(distances: Floats) -> NDArray[np.uint8]:
 
 
 def pictures(found: ErrorMap, side: int = SIDE) -> dict[str, Picture]:
-    """The head from each of `VIEWS`, [side, side, 3], its relief shaded lightly so that colours stay true."""
-    return {name: _picture(found, camera, side) for name, camera in _cameras(side).items()}
+    """The head from each of `VIEWS`; [side, side, 3]."""
+    return draw_coloured(found.vertices, found.faces, found.colours(), side)
 
 
 def sheet(rows: Mapping[str, ErrorMap], title: str, side: int = SIDE) -> bytes:
@@ -122,32 +121,41 @@ def coloured_glb(found: ErrorMap) -> bytes:
     return content
 
 
-@functools.cache
-def _cameras(side: int) -> dict[str, Camera]:
-    from idto3d.render.camera import Camera
+def draw_coloured(
+    vertices: Floats, faces: NDArray[np.int64], colours: NDArray[np.uint8], side: int
+) -> dict[str, Picture]:
+    """A mesh [V, 3] mm, [F, 3] with sRGB colours [V, 3] of vertices, from each of `VIEWS`; [side, side, 3].
 
-    front = Camera(distance=1000.0, fovy=0.31, target=(0.0, -15.0, -75.0), resolution=side * SUPERSAMPLE)
-    return {name: replace(front, yaw=yaw) for name, yaw in VIEWS.items()}
-
-
-def _picture(found: ErrorMap, camera: Camera, side: int) -> Picture:
+    Relief is shaded lightly, so that colours stay true.
+    """
     import torch
 
     from idto3d.geometry.mesh import Mesh
     from idto3d.render.backend import scene_of
+    from idto3d.render.camera import Camera
 
-    vertices = torch.from_numpy(found.vertices.astype(np.float32))
-    seen = scene_of(vertices, torch.from_numpy(found.faces)).visibility(camera)
-    mask, triangle = seen.mask.numpy(), seen.triangle.numpy()
-    corners = found.faces[triangle[mask]]  # [N, 3]
-    weights = seen.barycentric.numpy()[mask].astype(np.float64)
-    colour = (found.colours()[corners] * weights[:, :, None]).sum(axis=1)
-    smooth = np.zeros_like(found.vertices)
-    for corner in range(3):
-        np.add.at(smooth, found.faces[:, corner], Mesh(found.vertices, found.faces).face_normals())
-    normal = (smooth[corners] * weights[:, :, None]).sum(axis=1)
-    facing = np.abs(normal @ camera.rotation()[2]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
-    image = np.full((*mask.shape, 3), float(PAPER))
-    image[mask] = colour * (0.55 + 0.45 * facing)[:, None]
-    boxes = image.reshape(side, SUPERSAMPLE, side, SUPERSAMPLE, 3)
-    return np.asarray(boxes.mean(axis=(1, 3)).round(), np.uint8)
+    smooth = _vertex_normals(faces, Mesh(vertices, faces).face_normals(), len(vertices))
+    layers = np.concatenate([colours.astype(np.float64), smooth], axis=1)  # [V, 6]
+    scene = scene_of(torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces))
+    drawn = {}
+    for name, yaw in VIEWS.items():
+        camera = Camera(yaw, fovy=FOVY, target=TARGET, resolution=side * SUPERSAMPLE)
+        seen = scene.visibility(camera)
+        mask = seen.mask.numpy()
+        weights = seen.barycentric.numpy()[mask].astype(np.float64)
+        found = (layers[faces[seen.triangle.numpy()[mask]]] * weights[:, :, None]).sum(axis=1)  # [N, 6]
+        length = np.linalg.norm(found[:, 3:], axis=1)
+        facing = np.abs(found[:, 3:] @ camera.rotation()[2]) / np.maximum(length, 1e-12)
+        image = np.full((*mask.shape, 3), float(PAPER))
+        image[mask] = found[:, :3] * (0.55 + 0.45 * facing)[:, None]
+        boxes = image.reshape(side, SUPERSAMPLE, side, SUPERSAMPLE, 3)
+        drawn[name] = np.asarray(boxes.mean(axis=(1, 3)).round(), np.uint8)
+    return drawn
+
+
+def _vertex_normals(faces: NDArray[np.int64], normals: Floats, count: int) -> Floats:
+    """Sums [V, 3] of the face normals [F, 3] about each vertex."""
+    around = [
+        np.bincount(faces.ravel(), np.repeat(normals[:, axis], 3), minlength=count) for axis in range(3)
+    ]
+    return np.stack(around, axis=1)

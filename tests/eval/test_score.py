@@ -77,6 +77,9 @@ def value(rows, metric, **where):
     return float(np.mean(found))
 
 
+FAMILIES = ("identity", "expression", "geometry", "cost")  # of which rows are written unless others are asked
+
+
 def heads(of=None, **more):
     return [Head(person, 0, features((of or {}).get(person, person), **more)) for person in PEOPLE]
 
@@ -86,8 +89,7 @@ def test_every_row_has_a_card_a_unique_key_and_nan_exactly_with_a_reason():
     keys = [(row.identity, row.expression, row.view, row.seed, row.metric) for row in rows]
     assert len(set(keys)) == len(keys)
     assert keys == sorted(keys)
-    families = ("identity", "expression", "geometry", "cost")
-    asked = {name for name, card in METRICS.items() if card.family in families}
+    asked = {name for name, card in METRICS.items() if card.family in FAMILIES}
     assert {row.metric for row in rows} == asked - {"calibrated_identity"}
     assert all(math.isnan(row.value) == bool(row.reason) for row in rows)
 

@@ -80,7 +80,8 @@ def face_coordinates(points: Floats, landmarks: Floats) -> Floats:
     height = float(np.linalg.norm(up))
     up = up / height
     axes = np.stack([left / width, up / height, np.cross(left, up) / width])
-    return (points - eyes) @ axes.T
+    coordinates: Floats = (points - eyes) @ axes.T
+    return coordinates
 
 
 def region_of(points: Floats, landmarks: Floats) -> NDArray[np.int64]:

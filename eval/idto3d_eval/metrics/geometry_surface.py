@@ -202,12 +202,14 @@ def surface_agreement(
     back_cosine = (back.normals * own_normals).sum(axis=1)
     consistency = 0.5 * float(np.abs(cosine).mean() + np.abs(back_cosine).mean())
     return SurfaceAgreement(
-        Measurement(0.5 * float(to_head.mean() + to_truth.mean())),
-        Measurement(chamfer_of_points(points, own)),
-        recall,
-        *(Measurement(f_score(to_head, to_truth, mm)) for mm in F_SCORE_MM),
-        Measurement(min(consistency, 1.0)),
-        error,
+        chamfer_l1=Measurement(0.5 * float(to_head.mean() + to_truth.mean())),
+        chamfer_points=Measurement(chamfer_of_points(points, own)),
+        surface_recall=recall,
+        f_score_1mm=Measurement(f_score(to_head, to_truth, 1.0)),
+        f_score_2mm=Measurement(f_score(to_head, to_truth, 2.0)),
+        f_score_5mm=Measurement(f_score(to_head, to_truth, 5.0)),
+        normal_consistency=Measurement(min(consistency, 1.0)),
+        normal_error=error,
     )
 
 
