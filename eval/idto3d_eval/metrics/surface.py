@@ -210,7 +210,10 @@ def sample_triangles(
         raise ValueError("Found a mesh without area, expected triangles that span some; check the mesh.")
     rng = np.random.default_rng(seed)
     heights = (np.arange(count) + rng.random(count)) / count * total
-    chosen = np.minimum(np.searchsorted(np.cumsum(area), heights, side="right"), len(area) - 1)
+    # By area, which knows neither the mesh's order nor its pose: both would draw other points.
+    order = np.argsort(area, kind="stable")
+    reached = np.minimum(np.searchsorted(np.cumsum(area[order]), heights, side="right"), len(area) - 1)
+    chosen = order[reached]
     # Osada et al., "Shape Distributions", 2002, section 4.1: the square root makes it uniform on the
     # triangle.
     root, along = np.sqrt(rng.random(count)), rng.random(count)
