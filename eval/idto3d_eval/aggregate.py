@@ -77,6 +77,10 @@ def aggregate(
             if found := _pairs(members, card, measured, cells, settings, ranked):
                 pairs.append(found)
     comparisons = _comparisons(labels, cards, measured, settings)
+    made = [found for found in comparisons if math.isfinite(found.p)]
+    people = max((found.identities for found in made), default=0)
+    if why := unattainable(people, len(made), settings.bootstrap, ALPHA):
+        notes.append(f"Comparisons with {labels[0]}: {why[0].lower()}{why[1:]}")
     return Figures(cells, comparisons, unranked, tuple(pairs), tuple(dict.fromkeys(filter(None, notes))))
 
 
@@ -88,7 +92,7 @@ def difference(measured: Measured, card: MetricCard, first: str, second: str, se
         mine, other = (_calibration(measured, label, people, card) for label in (first, second))
         return ratio_gap(mine, other, resamples, level)
     a, b = (measured.get(label, card.name).on(people) for label in (first, second))
-    return gap(a, b, resamples, level)
+    return gap(a, b, resamples, level, (card.low, card.high))
 
 
 def cell(measured: Measured, label: str, card: MetricCard, settings: Statistics) -> Cell:

@@ -28,15 +28,22 @@ class Gap:
     test: str
 
 
-def gap(first: Floats, second: Floats, resamples: int, level: float) -> Gap:
+def gap(
+    first: Floats,
+    second: Floats,
+    resamples: int,
+    level: float,
+    bounds: tuple[float, float] | None = None,
+) -> Gap:
     """The difference of two methods.
 
     Args:
         first, second: [I], the same identities in the same order, NaN where there is none.
         resamples: bootstrap draws and sign flips.
         level: of the interval, in (0, 1).
+        bounds: the metric's range, where it has one.
     """
-    found = statistics.paired_difference(first, second, resamples, level)
+    found = statistics.paired_difference(first, second, resamples, level, bounds=bounds)
     return _gap(found)
 
 

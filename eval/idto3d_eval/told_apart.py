@@ -15,6 +15,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from idto3d_eval.statistics.paired_tests import EXACT_BELOW, least_drawn_p
+
 Floats = NDArray[np.float64]
 EXACT_FLIPS = 14  # up to 2^14 sign patterns are all visited for a whole column; above, they are drawn
 _CHUNK = 4_000_000  # numbers held at once while signs are flipped
@@ -108,7 +110,7 @@ def _signs(people: int, resamples: int, seed: int) -> NDArray[np.int8]:
 
 def smallest_p(people: int, resamples: int) -> float:
     """The smallest p that a two-sided sign-flip test can give."""
-    return 2.0 ** -(people - 1) if people <= EXACT_FLIPS else 1.0 / (resamples + 1)
+    return 2.0 ** -(people - 1) if people < EXACT_BELOW else least_drawn_p(resamples)
 
 
 def unattainable(people: int, tests: int, resamples: int, alpha: float) -> str:
