@@ -59,10 +59,10 @@ def write_error_maps(
             drawn += 1
             write_whole(out / f"{method}.png", sheet(faces, method))
             yield out / f"{method}.png"
-    for person in sorted((run / "references").glob("*"))[:1]:
-        truth = load_reference(person / FEATURES_FILE).truth
+    for folder in sorted((run / "references").glob("*"))[:1]:
+        truth = load_reference(folder / FEATURES_FILE).truth
         if truth is not None and np.isfinite(truth.landmarks).all():
-            head = (person.name, truth.vertices, truth.faces, truth.landmarks)
+            head = (folder.name, truth.vertices, truth.faces, truth.landmarks)
             write_whole(out / "regions.png", region_sheet([head]))
             yield out / "regions.png"
     if not drawn:

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 Floats = NDArray[np.float64]
 
-CANDIDATES = 24  # triangles looked at for a point, doubled where the bound does not prove the answer
+CANDIDATES = 48  # triangles looked at for a point, doubled where the bound does not prove the answer
 
 
 class TriangleTree:
@@ -28,7 +28,7 @@ class TriangleTree:
 
     def __init__(self, vertices: Floats, faces: NDArray[np.integer]) -> None:
         corners = np.asarray(vertices, np.float64)[faces]  # [F, 3, 3]
-        longest = 1.5 * np.median(_sides(corners))
+        longest = np.median(_sides(corners))
         small = []
         while len(corners):
             large = _sides(corners) > longest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from idto3d_eval.metrics.surface import Surface, sample_surface
 
 Floats = NDArray[np.float64]
 Mesh = tuple[Floats, NDArray[np.int64]]
+Case = tuple[str, Callable[[], Any], Callable[[], Any]]  # what, ours, Open3D's
 
 AGREE_MM = 1e-3  # Open3D answers in float32
 
@@ -47,17 +49,18 @@ def measure(vertices: int, threads: int, repeats: int) -> list[Bar]:
     samples = sample_surface(*other, len(other[0]), seed=0)[0]
     shuffled = np.random.default_rng(0).permutation(other[0])
     size = f"{len(one[0]):,} and {len(other[0]):,} vertices, {threads} thread(s)"
-    cases: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
+    asked = {
+        "vertices in order": other[0],
+        "area-uniform points": samples,
+        "points in any order": shuffled,
+    }
+    cases: list[Case] = [
         (
             f"point to mesh, {name}",
-            lambda points=points: Surface(*one, threads).distance(points),
-            lambda points=points: _open3d_distance(one, points, threads),
+            partial(_own_distance, one, points, threads),
+            partial(_open3d_distance, one, points, threads),
         )
-        for name, points in (
-            ("vertices in order", other[0]),
-            ("area-uniform points", samples),
-            ("points in any order", shuffled),
-        )
+        for name, points in asked.items()
     ]
     cases += [
         (
@@ -95,6 +98,10 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     found = call()
     return time.perf_counter() - start, found
+
+
+def _own_distance(mesh: Mesh, points: Floats, threads: int) -> Floats:
+    return Surface(*mesh, threads).distance(points)
 
 
 def _chamfer(one: Mesh, other: Mesh, threads: int) -> float:

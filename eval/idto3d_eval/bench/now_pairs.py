@@ -83,8 +83,7 @@ def synthetic_scan(index: int) -> Scan:
     import trimesh
 
     vertices, faces, landmarks = _person(index)
-    for _ in range(2):
-        vertices, faces = trimesh.remesh.subdivide(vertices, faces)
+    vertices, faces = trimesh.remesh.subdivide(vertices, faces)
     used, place = np.unique(faces, return_inverse=True)
     return Scan(f"synthetic {index}", vertices[used], place.reshape(faces.shape), landmarks)
 

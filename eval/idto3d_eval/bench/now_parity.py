@@ -29,6 +29,8 @@ def load_reference_errors() -> Errors:
     Raises:
         UserError: this is no checkout.
     """
+    import open3d  # noqa: F401  so that no pair pays for loading it
+
     spec = importlib.util.spec_from_file_location("now_published", REFERENCE)
     if spec is None or spec.loader is None or not REFERENCE.is_file():
         raise UserError(
@@ -46,7 +48,8 @@ def compare(pair: Pair, reference: Errors) -> dict[str, Any]:
 
     Each starts from vertices and faces, so that building its search tree counts.
     """
-    scan, result = pair.scan, {"pair": pair.name}
+    scan = pair.scan
+    result: dict[str, Any] = {"pair": pair.name}
     for name, metrical in (("now_published", False), ("now_published_metrical", True)):
         start = time.thread_time()
         head = Surface(pair.vertices, pair.faces)

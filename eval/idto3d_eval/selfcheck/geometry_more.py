@@ -138,15 +138,15 @@ def _over_people(bent: Sequence[HeadGeometry]) -> Iterator[Check]:
 
 
 def _posed(vertices: Floats, faces: Faces, landmarks: Floats) -> Iterator[Check]:
-    *posed, smile = _person("smile")
-    right = compare_posed(Surface(posed[0], posed[1]), posed[2], smile)
+    smiling, _, marks, smile = _person("smile")
+    right = compare_posed(Surface(smiling, faces), marks, smile)
     for name, (expected, tolerance) in POSED.items():
         yield Known(name, "a smile against itself", right[name].value, expected, tolerance)
     levels = (0.0, 0.5, 1.0)  # of the smile, faded
     values: dict[str, list[Measurement]] = {name: [] for name in POSED}
     for level in levels:
-        faded = posed[0] + level * (vertices - posed[0]), posed[2] + level * (landmarks - posed[2])
-        found = compare_posed(Surface(faded[0], faces), faded[1], smile)
+        faded = Surface(smiling + level * (vertices - smiling), faces)
+        found = compare_posed(faded, marks + level * (landmarks - marks), smile)
         for name in POSED:
             values[name].append(found[name])
     for name, found_values in values.items():

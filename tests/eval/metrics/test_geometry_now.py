@@ -202,7 +202,7 @@ def pairs_agree(count, scan):
 
 def test_the_published_variants_agree_with_an_independent_implementation():
     """On synthetic scans; `make test-slow` and `bench now` do it on 50 pairs with the real scan."""
-    for bar in pairs_agree(2, None):
+    for bar in pairs_agree(1, None):
         assert bar.passed or "faster" in bar.name, bar.row()
 
 
