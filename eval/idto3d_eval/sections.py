@@ -6,7 +6,7 @@ name a unit for each column. A curve is `{title, x, y, series}`: `series` names 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from idto3d_eval.cost_sections import cost_sections, stability_sections
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from idto3d_protocols.schema import Protocol
 
 Section = Mapping[str, Any]
-Giver = Callable[["Protocol", "polars.LazyFrame", Store], list[Section]]
+Giver = Callable[["Protocol", "polars.LazyFrame", Store], Sequence[Section]]
 
 # Each gets the protocol, the rows of `scores.parquet` (scanned, not read) and the run's folder, and returns
 # what it has to show for this run, or an empty list.
