@@ -154,7 +154,7 @@ def now_errors(
     if not variant.reflection and fits_mirrored(mesh_landmarks, scan_landmarks):
         return NowResult(np.zeros(0), None, "the landmarks fit the truth clearly better mirrored than turned")
     # As published, every point counts from the first step on.
-    alignment = refine(cropped, mesh, start, scale=variant.scale, coarse_first=not variant.reflection)
+    alignment = refine(cropped, mesh, start, scale=variant.scale)
     # Distances are asked in the mesh's frame, where the tree is, and scaled back to the scan's millimetres.
     distances = alignment.scale * mesh.distance(alignment.inverse(cropped))
     return NowResult(distances, alignment, landmark_rms=rms(start.apply(mesh_landmarks) - scan_landmarks))
