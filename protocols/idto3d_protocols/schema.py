@@ -175,8 +175,8 @@ class Protocol(Model):
     name: Name
     version: Annotated[int, Field(ge=1)]
     profile: Literal["embedded", "paper"]
-    question: Said
-    """What the protocol is run to find out, in one sentence."""
+    question: Annotated[str, Field(max_length=200)] = ""
+    """What the protocol is run to find out, in one sentence; protocols from before this field have none."""
     description: Annotated[str, Field(min_length=1, max_length=2000)]
     population: Population
     methods: Annotated[tuple[MethodRow, ...], Field(min_length=1, max_length=100)]
