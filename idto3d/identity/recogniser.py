@@ -8,7 +8,7 @@ import numpy as np
 from idto3d.errors import UserError
 from idto3d.identity.align import ALIGNED
 from idto3d.identity.card import ModelCard, read_card
-from idto3d.identity.sessions import run_fixed, session_options
+from idto3d.identity.sessions import FIXED_BATCH, run_fixed, session_options
 
 
 class Recogniser(Protocol):
@@ -47,14 +47,18 @@ class OnnxRecogniser:
         """
         if aligned.ndim != 4 or aligned.shape[1:] != (ALIGNED, ALIGNED, 3) or aligned.dtype != np.uint8:
             raise ValueError(f"Found {aligned.dtype} {aligned.shape}, expected uint8 [N, 112, 112, 3].")
-        raw = self._raw(aligned)
-        if self.card.preprocessing.mirrored_sum:
-            raw = raw + self._raw(aligned[:, :, ::-1])
+        # A batch at a time, so that what is prepared for the network is still in the processor's cache.
+        starts = range(0, max(len(aligned), 1), FIXED_BATCH)
+        raw = np.concatenate([self._raw(aligned[start : start + FIXED_BATCH]) for start in starts])
         length = np.linalg.norm(raw, axis=1, keepdims=True)
         return np.asarray(raw / np.maximum(length, 1e-12), np.float32)
 
     def _raw(self, aligned: np.ndarray) -> np.ndarray:
-        return run_fixed(self.model.session, self.card.preprocessing.blob(aligned))[0]
+        blob = self.card.preprocessing.blob(aligned)
+        raw = run_fixed(self.model.session, blob)[0]
+        if self.card.preprocessing.mirrored_sum:
+            raw = raw + run_fixed(self.model.session, np.ascontiguousarray(blob[..., ::-1]))[0]
+        return raw
 
 
 def load_recogniser(weights: Path | str, card: Path | None = None) -> OnnxRecogniser:

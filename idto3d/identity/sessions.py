@@ -53,8 +53,10 @@ def run_fixed(session: Any, blob: np.ndarray, batch: int = FIXED_BATCH) -> list[
     parts = []
     for start in range(0, len(blob), batch):
         some = blob[start : start + batch]
-        padded = np.zeros((batch, *blob.shape[1:]), np.float32)
-        padded[: len(some)] = some
+        padded = some
+        if len(some) < batch:
+            padded = np.zeros((batch, *blob.shape[1:]), np.float32)
+            padded[: len(some)] = some
         parts.append([output[: len(some)] for output in session.run(None, {name: padded})])
     if not parts:
         return [
