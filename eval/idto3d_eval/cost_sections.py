@@ -16,6 +16,13 @@ from idto3d_eval.store import Store
 from idto3d_protocols.schema import Protocol
 
 COSTS = "costs.parquet"
+# Columns that runs from before they were kept do not have.
+_LATER = {
+    "device": polars.String,
+    "device_memory_mib": polars.Float64,
+    "energy_joules": polars.Float64,
+    "energy_note": polars.String,
+}
 
 SHARED = "all rows together"  # stages that belong to no method
 
@@ -37,6 +44,8 @@ def by_stage(costs: polars.DataFrame) -> list[dict[str, Any]]:
     """As `cost_sections`, from the rows of `costs.parquet`."""
     if costs.is_empty():
         return []
+    lacking = {name: kind for name, kind in _LATER.items() if name not in costs.columns}
+    costs = costs.with_columns(polars.lit(None, kind).alias(name) for name, kind in lacking.items())
     notes = sorted({note for note in costs["energy_note"].to_list() if note})
     columns = [
         "method",

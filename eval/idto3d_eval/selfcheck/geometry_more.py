@@ -132,6 +132,11 @@ def _over_people(bent: Sequence[HeadGeometry]) -> Iterator[Check]:
         yield Graded(f"{variant}_pooled_median", "bent smoothly, mm", BENT_MM, medians, "rises", 0.02)
         split = pooled([figures[3][:100], figures[3][100:]], np.median).value
         yield Known(f"{variant}_pooled_median", "split over two people", split, medians[3], 1e-12)
+    parts = [np.ones(3), np.full(2, 3.0)]
+    for name, statistic, known in (("mean", np.mean, 1.8), ("std", np.std, math.sqrt(0.96))):
+        found = pooled(parts, statistic).value
+        case = "three points at 1 mm and two at 3 mm"
+        yield Known(f"now_published_pooled_{name}", case, found, known, 1e-12)
     for name, statistic in (("mean", np.mean), ("std", np.std)):
         values = tuple(pooled([found.published], statistic).value for found in bent)
         yield Graded(f"now_published_pooled_{name}", "bent smoothly, mm", BENT_MM, values, "rises", 0.02)
