@@ -17,7 +17,12 @@ from idto3d_eval.metrics.card import Direction, Measurement, MetricCard
 from idto3d_eval.metrics.geometry_now import now_crop
 from idto3d_eval.metrics.read_with import LIFTED, READER
 from idto3d_eval.metrics.registration import Similarity
-from idto3d_eval.metrics.surface import Surface, sample_surface, sphere_directions
+from idto3d_eval.metrics.surface import (
+    Surface,
+    neighbours_together,
+    sample_surface,
+    sphere_directions,
+)
 
 Floats = NDArray[np.float64]
 
@@ -219,23 +224,23 @@ def f_score(to_head: Floats, to_truth: Floats, threshold: float) -> float:
     return 2.0 * recall * precision / (recall + precision) if recall + precision > 0.0 else 0.0
 
 
-def chamfer_of_points(one: Floats, other: Floats, threads: int = 1) -> float:
+def chamfer_of_points(one: Floats, other: Floats) -> float:
     """Mean of the two mean distances, mm, from a point of a cloud [N, 3] to the nearest of another [M, 3].
 
     Raises:
         ValueError: a cloud without points.
     """
-    from scipy.spatial import cKDTree
+    from open3d.core import Tensor, nns
 
     if not (len(one) and len(other)):
         raise ValueError(f"Found clouds of {len(one)} and {len(other)} points, expected some in both.")
-    # Asked cell by cell of the other's tree, neighbours follow each other, which halves the time.
-    trees = [cKDTree(cloud, balanced_tree=False, compact_nodes=False) for cloud in (one, other)]
-    ways = [
-        tree.query(cloud.take(asked.indices, axis=0), workers=threads)[0].mean()
-        for tree, cloud, asked in ((trees[1], one, trees[0]), (trees[0], other, trees[1]))
-    ]
-    return 0.5 * float(ways[0] + ways[1])
+    clouds = [Tensor(neighbours_together(cloud)) for cloud in (one, other)]
+    ways = []
+    for asked, found in (clouds, reversed(clouds)):
+        search = nns.NearestNeighborSearch(found)
+        search.knn_index()
+        ways.append(float(np.sqrt(search.knn_search(asked, 1)[1].numpy()).mean()))
+    return 0.5 * (ways[0] + ways[1])
 
 
 def _turned(normals: Floats, alignment: Similarity) -> Floats:
