@@ -79,11 +79,8 @@ def real_scan(folder: Path | None = None) -> Scan | None:
 
 
 def synthetic_scan(index: int) -> Scan:
-    """A synthetic person's outer skin, cut finer, as if it had been scanned."""
-    import trimesh
-
+    """A synthetic person's outer skin, as if it had been scanned."""
     vertices, faces, landmarks = _person(index)
-    vertices, faces = trimesh.remesh.subdivide(vertices, faces)
     used, place = np.unique(faces, return_inverse=True)
     return Scan(f"synthetic {index}", vertices[used], place.reshape(faces.shape), landmarks)
 
