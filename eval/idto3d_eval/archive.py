@@ -23,12 +23,12 @@ from idto3d_eval.archive_file import (
     read_archive,
 )
 from idto3d_eval.archive_members import halved
-from idto3d_eval.family_stages import head_stages, identity_stages
+from idto3d_eval.job_names import row_jobs, shared_jobs
 from idto3d_eval.plan import scored_rows
 from idto3d_eval.plan_recognisers import BY
 from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Record, Store
-from idto3d_protocols.schema import MethodRow, Protocol
+from idto3d_protocols.schema import Protocol
 
 _SHARED = ("photos", "references", "gallery")
 WHOLE = (*_SHARED, "scores", *(kind + BY for kind in _SHARED))  # kept to the byte
@@ -58,14 +58,14 @@ def write_archive(run: Path, out: Path) -> Packed:
     store = Store(run)
     protocol = protocol_of(store)
     rows = scored_rows(protocol)
-    jobs = {label: _jobs_of(protocol, label, row) for label, row in rows.items()}
+    jobs = {label: row_jobs(protocol, label, row) for label, row in rows.items()}
     found = {job: store.record(job) for label in rows for job in jobs[label]}
     complete = tuple(label for label in rows if all(_settled(found[job]) for job in jobs[label]))
     if not complete:
         raise UserError(
             f"Found no row in {run} that is scored, expected at least one; run its protocol first."
         )
-    shared = _shared_jobs(protocol)
+    shared = shared_jobs(protocol)
     names = [*shared, *(job for label in complete for job in jobs[label])]
     records = {
         name: record for name in names if (record := store.record(name)) is not None and not record.retry
@@ -109,36 +109,6 @@ def take_archive(store: Store, path: Path, protocol: Protocol) -> Archive:
         record = Record(**archived.model_dump(), archived=archive.sha256, fileless=fileless)
         store.adopt(record, files)
     return archive
-
-
-def _shared_jobs(protocol: Protocol) -> list[str]:
-    """What all rows are measured against, by the scoring recogniser and by each other one."""
-    people = protocol.population.identities
-    kinds = ("identities", "photos", "references", *identity_stages(protocol))
-    shared = [
-        "gallery",
-        *(f"{kind}/{name}" for kind in kinds for name in people),
-    ]
-    for recogniser in protocol.recognisers:
-        shared += [f"gallery{BY}/{recogniser}"]
-        shared += [f"{kind}{BY}/{recogniser}/{name}" for kind in ("photos", "references") for name in people]
-    return shared
-
-
-def _jobs_of(protocol: Protocol, label: str, row: MethodRow) -> list[str]:
-    """All jobs behind a row of the table; a row scored twice shares its heads."""
-    places = [
-        f"{row.label}/{name}/seed-{seed}"
-        for name in protocol.population.identities
-        for seed in protocol.seeds
-    ]
-    heads = [f"{kind}/{place}" for place in places for kind in _head_kinds(protocol, row)]
-    return [*heads, f"scores/{label}"]
-
-
-def _head_kinds(protocol: Protocol, row: MethodRow) -> list[str]:
-    by_others = (f"features{BY}/{name}" for name in protocol.recognisers)
-    return ["heads", "views", "features", *by_others, *head_stages(protocol, row)]
 
 
 def _settled(record: Record | None) -> bool:

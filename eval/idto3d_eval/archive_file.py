@@ -36,9 +36,10 @@ MAX_MEMBERS = 50_000
 _MAX_DIRECTORY = 8 * MIB  # of the zip's own list of members, read before anything is
 _HEADER, _PROTOCOL, _FILES = "archive.json", "protocol.json", "files/"
 _ID, _LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", r"[a-z][a-z0-9_]{0,79}"
+_BY = f"(_by/{_LABEL})?"  # another recogniser's readings
 _JOB = re.compile(
-    rf"gallery|(identities|photos|references|appearance_references)/{_ID}|scores/{_LABEL}|"
-    rf"(heads|views|features|appearance|environments|sessions)/{_LABEL}/{_ID}/seed-[0-9]{{1,10}}"
+    rf"gallery{_BY}|(photos|references){_BY}/{_ID}|(identities|appearance_references)/{_ID}|scores/{_LABEL}|"
+    rf"(features{_BY}|heads|views|appearance|environments|sessions)/{_LABEL}/{_ID}/seed-[0-9]{{1,10}}"
 )
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(json|npz)")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say: no member tells when it was made

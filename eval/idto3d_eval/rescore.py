@@ -24,7 +24,7 @@ from idto3d_eval.metrics import METRICS
 from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.pool import Pool
 from idto3d_eval.progress import RunProgress
-from idto3d_eval.results import SCORES, finish
+from idto3d_eval.results import EARLIER_SCORES, SCORES, finish
 from idto3d_eval.run import STAGE_TABLE, shipped_weights
 from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.schedule import Schedule
@@ -153,7 +153,7 @@ def _keep(store: Store, scores: bytes) -> Path:
     """The old scores under a name of their own, by their content, so that no later rescore replaces them."""
     import hashlib
 
-    path = store.root / f"scores.before.{hashlib.sha256(scores).hexdigest()[:8]}.parquet"
+    path = store.root / EARLIER_SCORES.replace("*", hashlib.sha256(scores).hexdigest()[:8])
     if not path.is_file():
         write_atomically(path, scores)
     return path

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from idto3d_protocols.schema import Protocol
 
 SUMMARY, SCORES = "summary.json", "scores.parquet"
+EARLIER_SCORES = "scores.before.*.parquet"  # what a rescore keeps, by its content
 PICTURES = (
     "contact_sheet.png",
     "methods.jpg",

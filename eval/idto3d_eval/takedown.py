@@ -17,15 +17,15 @@ from pathlib import Path
 from idto3d.errors import UserError
 from idto3d_eval.added_identities import ID, identities_folder
 from idto3d_eval.archive_file import ArchiveError, read_archive
+from idto3d_eval.job_names import head_jobs, person_jobs
 from idto3d_eval.plan import scored_rows
-from idto3d_eval.results import FILES, SUMMARY
+from idto3d_eval.results import EARLIER_SCORES, FILES, SUMMARY
 from idto3d_eval.run_folder import PROTOCOL_FILE, protocol_of
 from idto3d_eval.store import Store
+from idto3d_eval.table_files import FOLDER as TABLES
 from idto3d_protocols.schema import Protocol
 
 VOID = "void.json"
-OF_A_PERSON = ("identities", "photos", "references")
-OF_A_HEAD = ("heads", "views", "features")
 BESIDE = ("leaks.json",)  # further files of a run that name people
 ARCHIVES = "*.zip"
 
@@ -105,13 +105,11 @@ def _anything_left(run: Path, protocol: Protocol, identity: str) -> bool:
 
 def _jobs(protocol: Protocol, identity: str) -> list[str]:
     """Jobs that hold something of a person, and those that were computed with them."""
-    jobs = [f"{kind}/{identity}" for kind in OF_A_PERSON]
+    jobs = person_jobs(protocol, identity)
     for row in protocol.methods:
         for name in protocol.population.identities:
             if identity in (name, protocol.conditioning_identity(row, name)):
-                jobs += [
-                    f"{kind}/{row.label}/{name}/seed-{seed}" for kind in OF_A_HEAD for seed in protocol.seeds
-                ]
+                jobs += head_jobs(protocol, row, name)
     return [*jobs, *(f"scores/{label}" for label in scored_rows(protocol))]
 
 
@@ -121,6 +119,9 @@ def _clear_run(run: Path, identity: str) -> list[str]:
     removed = []
     for name in (*FILES, *BESIDE):
         (run / name).unlink(missing_ok=True)
+    for earlier in run.glob(EARLIER_SCORES):
+        earlier.unlink()
+    shutil.rmtree(run / TABLES, ignore_errors=True)
     (run / "index" / f"{SUMMARY}.json").unlink(missing_ok=True)
     for job in _jobs(protocol, identity):
         (run / "logs" / f"{job}.log").unlink(missing_ok=True)

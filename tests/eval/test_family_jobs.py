@@ -8,10 +8,12 @@ import pytest
 from test_appearance_readings import mean_colour_network
 
 from idto3d_eval.family_stages import STAGES_OF_HEAD
+from idto3d_eval.job_names import row_jobs, shared_jobs
 from idto3d_eval.named_networks import FOLDER
 from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.sessions import session_labels
 from idto3d_eval.single import shipped_weights
+from idto3d_eval.takedown import take_down
 from idto3d_protocols.loader import load_protocol
 from idto3d_protocols.schema import BudgetChange, Protocol
 
@@ -107,3 +109,56 @@ def test_an_archive_knows_the_jobs_of_the_families() -> None:
 
     plan = planned(sessions(), "appearance", "stability")
     assert all(_JOB.fullmatch(job.name) for job in plan.jobs)
+
+
+def everything() -> Protocol:
+    """A protocol with sessions, another person's photos, and another recogniser."""
+    protocol = sessions()
+    swapped = protocol.methods[0].model_copy(update={"label": "swapped", "photos_of": "next"})
+    people = protocol.population.model_copy(
+        update={"identities": (*protocol.population.identities, "heldout-0009")}
+    )
+    changes = {
+        "methods": (*protocol.methods, swapped),
+        "population": people,
+        "recognisers": ("recogniser_a",),
+        "metrics": ("identity", "appearance", "stability"),
+    }
+    return protocol.model_copy(update=changes)
+
+
+def test_the_names_of_jobs_are_the_plans() -> None:
+    """An archive and a takedown go by these names: what they do not know, they would leave behind."""
+    from idto3d_eval.archive_file import _JOB
+
+    protocol = everything()
+    plan = plan_run(protocol, shipped_weights())
+    rows = (job for label, row in plan.rows.items() for job in row_jobs(protocol, label, row))
+    assert {*shared_jobs(protocol), *rows} == {job.name for job in plan.jobs}
+    assert all(_JOB.fullmatch(job.name) for job in plan.jobs)
+
+
+def test_a_takedown_leaves_nothing_of_any_family_or_recogniser(tmp_path: Path) -> None:
+    protocol = everything()
+    run, who = tmp_path / "run", protocol.population.identities[0]
+    plan = plan_run(protocol, shipped_weights())
+    for job in plan.jobs:
+        for place in (run / job.name / "features.npz", run / "index" / f"{job.name}.json"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(b"{}")
+    (run / "protocol.json").write_text(protocol.model_dump_json())
+    for name in ("summary.json", "scores.before.0123abcd.parquet", "tables/headline.csv"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_bytes(b"")
+    from_their_photos = {
+        job.name for job in plan.jobs if "swapped" in job.name and "heldout-0009" in job.name
+    }
+    take_down(who, tmp_path)
+    left = {path.relative_to(run).as_posix() for path in run.rglob("*")}
+    assert not any(who in Path(name).parts for name in left)
+    assert from_their_photos
+    assert not from_their_photos & left
+    assert {name for name in left if "/" not in name} == {
+        *("protocol.json", "void.json", "index", ".lock"),
+        *(job.name.partition("/")[0] for job in plan.jobs if job.stage != "score"),
+    }
