@@ -22,12 +22,12 @@ from pydantic import Field, ValidationError
 from idto3d.errors import UserError
 from idto3d_eval.face_check import FaceCheck, face_of, write_face
 from idto3d_eval.keys import file_sha256
+from idto3d_eval.reading_stages import CONDITIONING, SCORING
 from idto3d_protocols.bounded_yaml import sentence
 from idto3d_protocols.schema import IdentityId, Model, Protocol
 
 VARIABLE = "IDTO3D_IDENTITIES"
 FACTS = "identity.json"
-CONDITIONING, SCORING = "conditioning", "scoring"
 LEAST = 2  # photos of a person: one to condition on, one to score against
 MOST_PEOPLE = 1000
 ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")

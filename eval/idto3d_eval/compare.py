@@ -15,9 +15,9 @@ from idto3d_eval.estimates import Gap
 from idto3d_eval.figures import ALPHA, COVERAGE, HEADLINE, plain
 from idto3d_eval.identity_table import Measured, measure
 from idto3d_eval.metrics import METRICS, MetricCard
-from idto3d_eval.refused import refused_metrics
-from idto3d_eval.results import SCORES, SUMMARY, read_summary
+from idto3d_eval.results import SCORES, read_summary, require_finished
 from idto3d_eval.run_folder import protocol_of
+from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Store
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ def compare_runs(first: Path, second: Path, metrics: Sequence[str] | None = None
     import polars
 
     runs = [Store(folder) for folder in (first, second)]
-    summaries = [_summary(store) for store in runs]
+    for store in runs:
+        require_finished(store)
+    summaries = [read_summary(store) for store in runs]
     protocols = [protocol_of(store) for store in runs]
     _require_one_protocol(*protocols)
     measured = [measure(polars.scan_parquet(store.root / SCORES)) for store in runs]
@@ -128,15 +130,6 @@ def pair_rows(
         Pair(label, card.name, card.title, card.unit, values[0], values[1], gap, p)
         for (label, card, values, gap), p in zip(asked, adjusted, strict=True)
     )
-
-
-def _summary(store: Store) -> dict[str, Any]:
-    if not (store.root / SUMMARY).is_file() or not (store.root / SCORES).is_file():
-        raise UserError(
-            f"Found no finished run at {store.root}, expected its {SUMMARY} and {SCORES}; run its protocol "
-            "first."
-        )
-    return read_summary(store)
 
 
 def _require_one_protocol(first: Protocol, second: Protocol) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 
 from idto3d.errors import UserError
 from idto3d_eval.heat_map import ErrorMap, coloured_glb, error_map, sheet
+from idto3d_eval.reading_stages import FEATURES_FILE
 from idto3d_eval.reference import GEOMETRY_EXPRESSION, load_reference
 from idto3d_eval.store import Store
-
-FEATURES_FILE = "features.npz"
 
 
 def write_error_maps(

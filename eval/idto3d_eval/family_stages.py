@@ -6,19 +6,12 @@ them makes no head again.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from idto3d_eval.reading_stages import scoring_models, scoring_photos
 from idto3d_eval.stage import Facts, StageCall
 from idto3d_protocols.schema import MethodRow, Protocol
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from idto3d_eval.features import ScoringModels
 
 APPEARANCE, STABILITY = "appearance", "stability"
 # By family: the stages that it asks for, whose jobs' folders go by the stage's name.
@@ -73,10 +66,10 @@ def read_appearance_reference(call: StageCall) -> Facts | None:
     from idto3d_eval.named_networks import named_networks
     from idto3d_eval.views import render_true_head, view_specs
 
-    models, named = _models(call.weights), named_networks(call.protocol)
+    models, named = scoring_models(call.weights), named_networks(call.protocol)
     out = call.out / readings.FILE
     if call.protocol.population.label != "synthetic":
-        photos = [_image(path) for path in sorted((call.only_input() / "scoring").iterdir())]
+        photos = list(scoring_photos(call.only_input()).values())
         readings.read_photo_looks(photos, models, call.weights, named, out)
         return None
     from idto3d.population.people import find_person
@@ -96,7 +89,7 @@ def read_head_environments(call: StageCall) -> Facts | None:
     from idto3d_eval.views import view_specs
 
     environments = environments_of(view_specs(call.protocol), call.parameters["renderers"])
-    models = _models(call.weights)
+    models = scoring_models(call.weights)
     read_environments(call.only_input(), call.protocol.expressions, environments, models, call.out / FILE)
     return None
 
@@ -127,19 +120,3 @@ def needs_of(stage: str, place: str, first: str) -> tuple[str, ...]:
         "sessions": tuple(f"{kind}/{at}" for kind in ("heads", "views") for at in (first, place)),
     }
     return tuple(needs[stage])
-
-
-@functools.cache
-def _models(weights: Path) -> ScoringModels:
-    """The networks that score, loaded once a process."""
-    from idto3d_eval.features import load_scoring_models
-
-    return load_scoring_models(weights)
-
-
-def _image(path: Path) -> NDArray[np.uint8]:
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"), dtype=np.uint8)

@@ -135,8 +135,12 @@ class HeadFeatures:
         return self.expressions.index(name)
 
 
-def load_scoring_models(weights: Path) -> ScoringModels:
+def load_scoring_models(weights: Path, other: Recogniser | None = None) -> ScoringModels:
     """Load the networks that score from the folder of weights.
+
+    Args:
+        weights: the folder.
+        other: a recogniser to read with in place of the one that scores.
 
     Raises:
         UserError: a file or its card is missing or damaged.
@@ -144,7 +148,8 @@ def load_scoring_models(weights: Path) -> ScoringModels:
     from idto3d.identity.reader import load_reader
     from idto3d.identity.recogniser import load_recogniser
 
-    recogniser, reader = load_recogniser(weights / RECOGNISER), load_reader(weights / READER)
+    recogniser = load_recogniser(weights / RECOGNISER) if other is None else other
+    reader = load_reader(weights / READER)
     cards = {"recogniser": recogniser.card, "reader": reader.card}
     return ScoringModels(
         recogniser, reader, {name: card.model_dump(mode="json") for name, card in cards.items()}

@@ -160,9 +160,10 @@ def _own_template(protocol: Protocol, name: str, models: ScoringModels) -> Templ
     from idto3d.identity.photo import read_photo
     from idto3d.population.people import find_person
     from idto3d.population.photos import draw_photo
-    from idto3d_eval.added_identities import SCORING, added_identity
+    from idto3d_eval.added_identities import added_identity
     from idto3d_eval.features import read_images
     from idto3d_eval.metrics.retrieval import template
+    from idto3d_eval.reading_stages import SCORING
     from idto3d_eval.stages import FIRST_SCORING_PHOTO
 
     population = protocol.population

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from idto3d_eval.reading_stages import (
+    FEATURES_FILE,
+    VIEWS,
+    gallery_read_with,
+    photos_read_with,
+    reference_read_with,
+)
 from idto3d_eval.stage import Facts, Stage, StageCall
 
 if TYPE_CHECKING:
     from idto3d.identity.recogniser import Recogniser
     from idto3d_eval.features import HeadFeatures, ScoringModels
 
-FEATURES_FILE = "features.npz"
 RECOGNISER = "recogniser"  # the parameter that names it
-SCORING = "scoring"  # the folder of an identity's scoring photos
 
 
 def read_views_by(call: StageCall) -> Facts | None:
@@ -92,48 +97,19 @@ def load_embeddings(path: Path, features: HeadFeatures) -> HeadFeatures:
 
 def read_photos_by(call: StageCall) -> Facts | None:
     """Reads the embeddings of an identity's scoring photos."""
-    from PIL import Image
-
-    from idto3d_eval import features
-
-    paths, images = sorted((call.only_input() / SCORING).iterdir()), []
-    for path in paths:
-        with Image.open(path) as image:  # the same pixels as the scoring recogniser's
-            images.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
-    features.read_photos(images, [path.name for path in paths], _models(call), call.out / FEATURES_FILE)
+    photos_read_with(call, _models(call))
     return None
 
 
 def read_gallery_by(call: StageCall) -> Facts | None:
     """Reads one template each of people that no network was trained on."""
-    from idto3d.population.people import draw_person
-    from idto3d_eval.reference import build_gallery
-
-    seed = call.protocol.population.population_seed
-    people = [draw_person("gallery", index, seed) for index in range(call.protocol.statistics.gallery)]
-    photos = call.protocol.population.scoring_photos
-    build_gallery(people, photos, _models(call), call.out / FEATURES_FILE, call.progress)
+    gallery_read_with(call, _models(call))
     return None
 
 
 def read_reference_by(call: StageCall) -> Facts | None:
     """Reads an identity's own true head and matched impostors' in the protocol's views."""
-    from idto3d.population.people import find_person, matched_impostors
-    from idto3d_eval.features import load_photo_embeddings
-    from idto3d_eval.reference import build_reference
-    from idto3d_eval.views import view_specs
-
-    person = find_person(call.identity, call.protocol.population.population_seed)
-    build_reference(
-        person,
-        load_photo_embeddings(call.only_input() / FEATURES_FILE),
-        call.protocol.expressions,
-        view_specs(call.protocol),
-        matched_impostors(person, call.protocol.statistics.impostors),
-        _models(call),
-        call.out / FEATURES_FILE,
-        call.progress,
-    )
+    reference_read_with(call, _models(call))
     return None
 
 
@@ -144,15 +120,10 @@ def _view_inputs(call: StageCall) -> tuple[Path, Path]:
 
 
 def _models(call: StageCall) -> ScoringModels:
-    """The scoring reader, with the other recogniser in place of the scoring one; loaded once a process."""
-    from idto3d.identity.reader import load_reader
-    from idto3d_eval.features import READER, ScoringModels
+    """The scoring reader, with the other recogniser in place of the scoring one."""
+    from idto3d_eval.features import load_scoring_models
 
-    recogniser, reader = _recogniser(call), load_reader(call.weights / READER)
-    cards = {"recogniser": recogniser.card, "reader": reader.card}
-    return ScoringModels(
-        recogniser, reader, {name: card.model_dump(mode="json") for name, card in cards.items()}
-    )
+    return load_scoring_models(call.weights, _recogniser(call))
 
 
 def _recogniser(call: StageCall) -> Recogniser:
@@ -172,7 +143,6 @@ def _reader_only(file: str) -> bool:
     return Path(file).name.startswith("reader_scoring")
 
 
-VIEWS = ("expressions", "cameras", "lights", "views", "resolution")
 STAGES: dict[str, Stage] = {
     "read_by": Stage(read_views_by, fields=(), seconds=2.0),
     "photos_by": Stage(read_photos_by, fields=(), reads_weights=_reader_only, seconds=1.0),

@@ -10,9 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 
@@ -22,13 +20,10 @@ from idto3d_eval.compare import Pair, largest_change, pair_rows
 from idto3d_eval.identity_table import measure
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.plan import Plan, plan_run
-from idto3d_eval.pool import Pool
-from idto3d_eval.progress import RunProgress
 from idto3d_eval.results import EARLIER_SCORES, SCORES, finish
-from idto3d_eval.run import STAGE_TABLE, shipped_weights
+from idto3d_eval.run import STAGE_TABLE, settle, shipped_weights
 from idto3d_eval.run_folder import protocol_of
-from idto3d_eval.schedule import Schedule
-from idto3d_eval.stage import Stage
+from idto3d_eval.stage import stage_table
 from idto3d_eval.store import Record, Store, write_atomically
 
 KEPT = frozenset({"identity", "generate", "render"})  # stages that a rescore never runs
@@ -86,28 +81,20 @@ def rescore(
     if not (run / SCORES).is_file():
         raise UserError(f"Found no finished run at {run}, expected its {SCORES}; run its protocol first.")
     protocol = protocol_of(Store(run))
-    module, name = stages.split(":")
-    table = cast(Mapping[str, Stage], getattr(import_module(module), name))
+    table = stage_table(stages)
     plan = plan_run(protocol, weights or shipped_weights(), methods, table)
     root = run if out is None else _copy(run, out)
     store = _Stored(root, plan)
     old = (root / SCORES).read_bytes()
     with store.locked():
         before = _keep(store, old)
-        threads = protocol.budget.threads
-        size = max(1, (os.cpu_count() or 1) // threads)
-        with RunProgress(console or Console(stderr=True), plan.jobs, table, size, progress) as shown:
-            schedule = Schedule(plan, store, table, shown)
-            stood = schedule.recall()
-            known = frozenset(schedule.settled)
-            if not stood:
-                with Pool(size, threads, stages, root / "logs" / "workers.log") as pool:
-                    schedule.work(pool)
+        shown = console or Console(stderr=True)
+        schedule = settle(plan, store, stages, console=shown, progress=progress)
         finish(plan, store, schedule.settled)
     first, second = (polars.read_parquet(path) for path in (before, root / SCORES))
     computed: dict[str, int] = {}
     for job in plan.jobs:
-        if job.name not in known:
+        if job.name not in schedule.recalled:
             computed[job.stage] = computed.get(job.stage, 0) + 1
     cards = [card for card in METRICS.values() if card.family in protocol.metrics]
     changed = {

@@ -13,8 +13,8 @@ from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.plan import Plan
-from idto3d_eval.refused import refused_metrics
 from idto3d_eval.run_folder import protocol_of
+from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:
@@ -74,11 +74,7 @@ def refresh(store: Store) -> tuple[dict[str, Any], str]:
     Raises:
         UserError: the folder holds no finished run.
     """
-    if not (store.root / SUMMARY).is_file() or not (store.root / SCORES).is_file():
-        raise UserError(
-            f"Found no finished run at {store.root}, expected its {SUMMARY} and {SCORES}; run its protocol "
-            "first."
-        )
+    require_finished(store)
     known = read_summary(store)
     now, before = _made_of(store), known.get("figures_of")
     if before == now and all((store.root / name).is_file() for name in PAGES):
@@ -99,6 +95,15 @@ def results_key(plan: Plan, settled: Mapping[str, Record]) -> str:
             "refused": refused_metrics(),
         }
     )
+
+
+def require_finished(store: Store) -> None:
+    """Raise UserError where a folder holds no finished run."""
+    if not (store.root / SUMMARY).is_file() or not (store.root / SCORES).is_file():
+        raise UserError(
+            f"Found no finished run at {store.root}, expected its {SUMMARY} and {SCORES}; run its protocol "
+            "first."
+        )
 
 
 def read_summary(store: Store) -> dict[str, Any]:

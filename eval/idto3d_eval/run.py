@@ -10,10 +10,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import cast
 
 from rich.console import Console
 
@@ -27,7 +25,7 @@ from idto3d_eval.progress import RunProgress
 from idto3d_eval.results import finish
 from idto3d_eval.run_folder import PROTOCOL_FILE
 from idto3d_eval.schedule import Schedule
-from idto3d_eval.stage import Stage
+from idto3d_eval.stage import stage_table
 from idto3d_eval.store import Record, Store
 from idto3d_eval.terminal import ResultTable
 from idto3d_protocols.schema import Protocol
@@ -84,21 +82,14 @@ def run_protocol(
         KeyboardInterrupt: on Ctrl-C or SIGTERM; workers are ended, finished jobs are kept.
     """
     console = console or Console()
-    module, name = stages.split(":")
-    table = cast(Mapping[str, Stage], getattr(import_module(module), name))
+    table = stage_table(stages)
     plan = plan_run(protocol, weights or shipped_weights(), methods, table)
     store = Store(root)
     with _terminate_as_interrupt(), store.locked():
         _claim(store, protocol)
         if archive is not None:
             take_archive(store, archive, protocol)
-        threads = protocol.budget.threads
-        size = workers or max(1, (os.cpu_count() or 1) // threads)
-        with RunProgress(console, plan.jobs, table, size, progress) as shown:
-            schedule = Schedule(plan, store, table, shown)
-            if not schedule.recall():
-                with Pool(size, threads, stages, root / "logs" / "workers.log") as pool:
-                    schedule.work(pool)
+        schedule = settle(plan, store, stages, console=console, progress=progress, workers=workers)
         summary = finish(plan, store, schedule.settled)
     console.print(ResultTable(summary))
     console.print(f"Report: {root / 'report.html'}", highlight=False, soft_wrap=True)
@@ -108,6 +99,37 @@ def run_protocol(
         if not plan.specs[label].outside and plan.rows[label].weights is None:
             raise UserError(sentence)
     return RunResult(root, len(schedule.settled) - failed, failed, schedule.computed, tuple(lost.values()))
+
+
+def settle(
+    plan: Plan,
+    store: Store,
+    stages: str,
+    *,
+    console: Console,
+    progress: bool = True,
+    workers: int | None = None,
+) -> Schedule:
+    """Brings every job of a plan to its end, in worker processes, unless earlier runs did.
+
+    Args:
+        plan: what to do.
+        store: of the run, locked.
+        stages: `module:name` of the table of stages.
+        console, progress, workers: as of `run_protocol`.
+
+    Raises:
+        DiskFull: no room is left; finished jobs are kept.
+        KeyboardInterrupt: when told to stop; workers are ended, finished jobs are kept.
+    """
+    table, threads = stage_table(stages), plan.protocol.budget.threads
+    size = workers or max(1, (os.cpu_count() or 1) // threads)
+    with RunProgress(console, plan.jobs, table, size, progress) as shown:
+        schedule = Schedule(plan, store, table, shown)
+        if not schedule.recall():
+            with Pool(size, threads, stages, store.root / "logs" / "workers.log") as pool:
+                schedule.work(pool)
+    return schedule
 
 
 def shipped_weights() -> Path:

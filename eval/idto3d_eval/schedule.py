@@ -23,6 +23,7 @@ class Schedule:
         self._plan, self._store, self._stages, self._shown = plan, store, stages, shown
         self._protocol = plan.protocol.model_dump_json()
         self.settled: dict[str, Record] = {}
+        self.recalled: frozenset[str] = frozenset()  # jobs that earlier runs finished
         self.computed = 0
         self._running: dict[str, tuple[Job, str, Path]] = {}  # job -> what it is, its key, its partial folder
         self._waiting = list(plan.jobs)
@@ -41,6 +42,7 @@ class Schedule:
         for job in self._plan.jobs:
             if job.name in known and job.name not in again:
                 self._settle(job, known[job.name])
+        self.recalled = frozenset(self.settled)
         self._do_first({name: known[name].digest for name in again})
         return not self._waiting
 

@@ -11,12 +11,11 @@ import numpy as np
 from idto3d_eval.family_stages import STAGES_OF_HEAD
 from idto3d_eval.features import HeadFeatures, load_features, load_photo_embeddings, load_templates
 from idto3d_eval.other_readings import load_embeddings
+from idto3d_eval.reading_stages import FEATURES_FILE
 from idto3d_eval.reference import Gallery, Reference, load_reference
 from idto3d_eval.rows.context import Head, Measures
 from idto3d_eval.stage import StageCall
 from idto3d_eval.views import view_specs
-
-FEATURES_FILE = "features.npz"
 
 
 def heads_of(call: StageCall, references: Mapping[str, Reference]) -> list[Head]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -81,6 +82,12 @@ class ProtocolPart:
                 "add it to the stage's fields so that its key covers it"
             )
         return getattr(self._protocol, name)
+
+
+def stage_table(name: str) -> Mapping[str, Stage]:
+    """The table of stages that `module:name` says."""
+    module, _, attribute = name.partition(":")
+    return cast("Mapping[str, Stage]", getattr(import_module(module), attribute))
 
 
 def protocol_part(protocol: Protocol, fields: tuple[str, ...]) -> Protocol:

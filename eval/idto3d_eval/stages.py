@@ -10,25 +10,28 @@ import random
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
 from idto3d_eval import family_stages, other_readings
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.photograph_stage import copy_photographs
+from idto3d_eval.reading_stages import (
+    CONDITIONING,
+    FEATURES_FILE,
+    SCORING,
+    VIEWS,
+    gallery_read_with,
+    photos_read_with,
+    reference_read_with,
+    scoring_models,
+)
 from idto3d_eval.stage import Facts, Stage, StageCall
 from idto3d_protocols.schema import Budget
 
-if TYPE_CHECKING:
-    from idto3d_eval.features import ScoringModels
-
-CONDITIONING, SCORING = "conditioning", "scoring"
 SCORING_WEIGHTS = ("recogniser_b.onnx", "reader_scoring.onnx")
 IDENTITY_FILE = "identity.json"
-FEATURES_FILE = "features.npz"
 FIRST_SCORING_PHOTO = 1000  # photo numbers of the two sets never meet, however many a protocol asks for
 JPEG_QUALITY = 95  # the photo was compressed as its camera would when it was drawn; this adds nothing visible
-VIEWS = ("expressions", "cameras", "lights", "views", "resolution")
 
 
 def make_identity(call: StageCall) -> Facts | None:
@@ -173,51 +176,25 @@ def read_views(call: StageCall) -> Facts | None:
     """Reads embeddings, landmarks and actions in a head's views, with the networks that score."""
     from idto3d_eval.features import read_features
 
-    read_features(call.only_input(), _scoring_models(call.weights), call.out / FEATURES_FILE)
+    read_features(call.only_input(), scoring_models(call.weights), call.out / FEATURES_FILE)
     return None
 
 
 def read_photos(call: StageCall) -> Facts | None:
     """Reads the embeddings of an identity's scoring photos."""
-    from idto3d_eval import features
-
-    paths = sorted((call.only_input() / SCORING).iterdir())
-    images = [_image(path) for path in paths]
-    models = _scoring_models(call.weights)
-    features.read_photos(images, [path.name for path in paths], models, call.out / FEATURES_FILE)
+    photos_read_with(call, scoring_models(call.weights))
     return None
 
 
 def read_gallery(call: StageCall) -> Facts | None:
     """Reads one template each of people that no network was trained on."""
-    from idto3d.population.people import draw_person
-    from idto3d_eval.reference import build_gallery
-
-    seed = call.protocol.population.population_seed
-    people = [draw_person("gallery", index, seed) for index in range(call.protocol.statistics.gallery)]
-    photos = call.protocol.population.scoring_photos
-    build_gallery(people, photos, _scoring_models(call.weights), call.out / FEATURES_FILE, call.progress)
+    gallery_read_with(call, scoring_models(call.weights))
     return None
 
 
 def read_reference(call: StageCall) -> Facts | None:
     """Reads an identity's own true head (ceiling) and matched impostors' (floor) in the protocol's views."""
-    from idto3d.population.people import find_person, matched_impostors
-    from idto3d_eval.features import load_photo_embeddings
-    from idto3d_eval.reference import build_reference
-    from idto3d_eval.views import view_specs
-
-    person = find_person(call.identity, call.protocol.population.population_seed)
-    build_reference(
-        person,
-        load_photo_embeddings(call.only_input() / FEATURES_FILE),
-        call.protocol.expressions,
-        view_specs(call.protocol),
-        matched_impostors(person, call.protocol.statistics.impostors),
-        _scoring_models(call.weights),
-        call.out / FEATURES_FILE,
-        call.progress,
-    )
+    reference_read_with(call, scoring_models(call.weights))
     return None
 
 
@@ -259,26 +236,6 @@ def scores_only(file: str) -> bool:
 def makes_heads(file: str) -> bool:
     """Whether a weight file may be read by a method."""
     return not scores_only(file)
-
-
-def _scoring_models(weights: Path) -> ScoringModels:
-    """The networks that score, loaded once a process."""
-    from idto3d_eval.features import load_scoring_models
-
-    if weights not in _MODELS:
-        _MODELS[weights] = load_scoring_models(weights)
-    return _MODELS[weights]
-
-
-_MODELS: dict[Path, ScoringModels] = {}
-
-
-def _image(path: Path) -> Any:
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
 def _seed_global_generators(call: StageCall) -> None:

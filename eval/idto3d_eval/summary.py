@@ -26,8 +26,8 @@ from idto3d_eval.metrics import METRICS, MetricCard, metrics_for
 from idto3d_eval.metrics.recognisers import name_by, recogniser_of
 from idto3d_eval.plan import Plan
 from idto3d_eval.recognisers import described
-from idto3d_eval.refused import refused_metrics
 from idto3d_eval.sections import added
+from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:

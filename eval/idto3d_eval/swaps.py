@@ -37,14 +37,12 @@ class Swaps:
 
 def exact_interval(hits: int, trials: int, level: float) -> tuple[float, float]:
     """Interval of a share (Clopper & Pearson 1934); NaN without trials."""
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
     if trials == 0:
         return math.nan, math.nan
-    tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, trials - hits + 1))
-    high = 1.0 if hits == trials else float(beta.ppf(1 - tail, hits + 1, trials - hits))
-    return low, high
+    interval = binomtest(hits, trials).proportion_ci(level, method="exact")
+    return float(interval.low), float(interval.high)
 
 
 def swaps_of(scores: polars.DataFrame, protocol: Protocol, label: str, level: float) -> Swaps:

@@ -8,9 +8,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 from idto3d.errors import UserError
 from idto3d_baselines.specs import METHODS, MethodSpec
@@ -19,7 +17,7 @@ from idto3d_eval.plan import Job, Plan, plan_run
 from idto3d_eval.results import SCORES, SUMMARY, read_summary
 from idto3d_eval.run import STAGE_TABLE, shipped_weights
 from idto3d_eval.run_folder import protocol_of, records_of
-from idto3d_eval.stage import Stage, StageCall, protocol_part
+from idto3d_eval.stage import Stage, StageCall, protocol_part, stage_table
 from idto3d_eval.store import Record, Store
 from idto3d_eval.tables import ScoreRow, parquet_bytes, read_rows, score_table
 
@@ -82,8 +80,7 @@ def verify_run(
     records = _records(store)
     findings = list(_hashes(store, records, told))
     done = [record for record in records if record.done]
-    module, name = stages.split(":")
-    table = cast(Mapping[str, Stage], getattr(import_module(module), name))
+    table = stage_table(stages)
     plan = plan_run(protocol, weights or shipped_weights(), methods, table)
     findings += _tables(store, plan)
     notes: list[str] = []

@@ -80,6 +80,27 @@ def protocol(people: int = 2, methods: str = "[{method: good, label: good}]", **
     return parse_protocol("\n".join(f"{name}: {text}" for name, text in {**lines, **changes}.items()), "test")
 
 
+def finished(folder: Path, people: int, methods: str) -> Path:
+    """A folder with a finished run of a small protocol."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from idto3d_eval.run import run_protocol
+
+    run_protocol(
+        protocol(people, methods),
+        folder,
+        progress=False,
+        workers=2,
+        weights=folder.parent / "weights",
+        methods=METHODS,
+        stages=TABLE,
+        console=Console(file=StringIO()),
+    )
+    return folder
+
+
 def unit(*parts: object) -> float:
     """A number in [0, 1) that follows from names."""
     return int(hashlib.sha256(repr(parts).encode()).hexdigest()[:8], 16) / 2**32

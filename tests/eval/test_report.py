@@ -23,7 +23,6 @@ from idto3d_eval.charts import SERIES, axis, interval_chart, share_chart
 from idto3d_eval.figures_text import calls, labels, memory, number, signed
 from idto3d_eval.report import markdown
 from idto3d_eval.report_tables import card_place, figure_place
-from idto3d_eval.run import run_protocol
 from idto3d_eval.terminal import ResultTable
 
 ROWS = (
@@ -36,17 +35,7 @@ ROWS = (
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "run"
-    run_protocol(
-        fake.protocol(people=8, methods=ROWS),
-        folder,
-        progress=False,
-        workers=2,
-        weights=folder.parent / "weights",
-        methods=fake.METHODS,
-        stages=fake.TABLE,
-        console=Console(file=io.StringIO()),
-    )
-    return folder
+    return fake.finished(folder, people=8, methods=ROWS)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +10,6 @@ import fake_stages as fake
 import numpy as np
 import polars
 import pytest
-from rich.console import Console
 
 from idto3d.errors import UserError
 from idto3d_eval import statistics
@@ -20,7 +18,6 @@ from idto3d_eval.compare import compare_runs
 from idto3d_eval.estimates import ratio_gap
 from idto3d_eval.rescore import Rescored, rescore
 from idto3d_eval.results import refresh
-from idto3d_eval.run import run_protocol
 from idto3d_eval.store import Store
 from idto3d_eval.verify import Verified, verify_run
 
@@ -30,17 +27,7 @@ ROWS = "[{method: good, label: good}, {method: truth, label: truth}]"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("again") / "run"
-    run_protocol(
-        fake.protocol(people=6, methods=ROWS),
-        folder,
-        progress=False,
-        workers=2,
-        weights=folder.parent / "weights",
-        methods=fake.METHODS,
-        stages=fake.TABLE,
-        console=Console(file=io.StringIO()),
-    )
-    return folder
+    return fake.finished(folder, people=6, methods=ROWS)
 
 
 @pytest.fixture

@@ -13,15 +13,14 @@ import fake_stages as fake
 import numpy as np
 import polars
 import pytest
-from rich.console import Console
 
 from idto3d.errors import UserError
-from idto3d_eval import refused, results, sections, statistics
+from idto3d_eval import results, sections, statistics
+from idto3d_eval import summary as summary_module
 from idto3d_eval.aggregate import aggregate
 from idto3d_eval.charts import line_chart
 from idto3d_eval.identity_table import measure
 from idto3d_eval.results import refresh
-from idto3d_eval.run import run_protocol
 from idto3d_eval.store import Store
 from idto3d_eval.table_files import one_table
 from idto3d_eval.table_formats import COLUMNS, as_csv, as_json, as_latex, as_markdown, records
@@ -36,17 +35,7 @@ ROWS = (
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tables") / "run"
-    run_protocol(
-        fake.protocol(people=8, methods=ROWS),
-        folder,
-        progress=False,
-        workers=2,
-        weights=folder.parent / "weights",
-        methods=fake.METHODS,
-        stages=fake.TABLE,
-        console=Console(file=io.StringIO()),
-    )
-    return folder
+    return fake.finished(folder, people=8, methods=ROWS)
 
 
 @pytest.fixture
@@ -168,11 +157,8 @@ def test_a_refused_metric_is_not_reported_and_every_report_says_so(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        for module in (results, refused):
+        for module in (results, summary_module):
             patched.setattr(module, "refused_metrics", lambda: {"now_median": "it rose where it had to fall"})
-        patched.setattr(
-            "idto3d_eval.summary.refused_metrics", lambda: {"now_median": "it rose where it had to fall"}
-        )
         summary, why = refresh(Store(root))
         assert "self-check" in why
         assert all("now_median" not in row["cells"] for row in summary["rows"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -77,12 +78,17 @@ class Measures:
         """Templates [G, D] of the gallery and of the protocol's other people; None without a gallery."""
         if self.gallery is None:
             return None
-        own = [template(self.references[name].photos) for name in sorted(self.references) if name != identity]
+        own = (row for name, row in self._templates.items() if name != identity)
         rows = [
             self.gallery.templates.astype(np.float64),
             *(row[None] for row in own if np.isfinite(row).all()),
         ]
         return np.concatenate(rows)
+
+    @cached_property
+    def _templates(self) -> dict[str, Floats]:
+        """Identity -> template [D] of its scoring photos, by name; asked for by every head."""
+        return {name: template(self.references[name].photos) for name in sorted(self.references)}
 
 
 @dataclass(frozen=True)

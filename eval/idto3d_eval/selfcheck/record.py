@@ -23,6 +23,7 @@ from typing import Any
 from idto3d.cache import cache_folder
 from idto3d.whole_file import write_whole
 from idto3d_eval.code_version import code_version
+from idto3d_eval.keys import file_sha256
 from idto3d_eval.metrics import METRICS, table
 from idto3d_eval.selfcheck.check import Check, Graded, Known
 from idto3d_eval.selfcheck.modules import Outcome
@@ -171,7 +172,7 @@ def _module_of(metric: str) -> ModuleType:
 
 @functools.cache
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return file_sha256(path) if path.is_file() else ""
 
 
 @functools.lru_cache(maxsize=8)
