@@ -7,11 +7,14 @@ Everything is made from the rows of `scores.parquet` and the protocol, so that a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from idto3d.expressions import EXPRESSIONS
 from idto3d_eval import statistics
+from idto3d_eval.identity_table import Measured
 from idto3d_eval.metrics.disentanglement import SHARES
 from idto3d_eval.metrics.recognisers import name_by
 
@@ -128,12 +131,12 @@ def expression_matrices(scores: Scores, protocol: Protocol) -> dict[str, Any]:
 
 
 def against_true_heads(
-    scores: Scores, true_heads: str | None, labels: Sequence[str], settings: Statistics
+    measured: Measured, true_heads: str | None, labels: Sequence[str], settings: Statistics
 ) -> list[dict[str, Any]]:
     """What each method has more of than the true heads, paired on identity.
 
     Args:
-        scores: rows of `scores.parquet`, read or only scanned.
+        measured: one mean an identity of every method and metric.
         true_heads: label of the row that draws the true heads; None where the run has none.
         labels: methods to be judged.
         settings: the protocol's statistics.
@@ -145,22 +148,18 @@ def against_true_heads(
     entries: list[dict[str, Any]] = []
     if true_heads is None:
         return entries
+    resamples, level = settings.bootstrap, settings.level
     for metric in JUDGED:
-        means = _identity_means(scores, metric)
-        truth = means.get(true_heads, {})
-        if not any(map(math.isfinite, truth.values())):
+        truth = measured.get(true_heads, metric)
+        if not np.isfinite(truth.means).any():
             continue
-        own = statistics.mean_interval(list(truth.values()), list(truth), settings.bootstrap, settings.level)
+        own = statistics.mean_interval(truth.means, truth.identities, resamples, level)
         for label in labels:
-            shared = [name for name in truth if name in means.get(label, {})]
+            column = measured.get(label, metric)
+            shared = tuple(name for name in truth.identities if name in column.identities)
             if label == true_heads or not shared:
                 continue
-            gap = statistics.paired_difference(
-                [means[label][name] for name in shared],
-                [truth[name] for name in shared],
-                settings.bootstrap,
-                settings.level,
-            )
+            gap = statistics.paired_difference(column.on(shared), truth.on(shared), resamples, level)
             entries.append(
                 {
                     "metric": metric,
@@ -205,15 +204,6 @@ def _figures(
             "total": int(own["total"].sum()),
         }
     return figures
-
-
-def _identity_means(scores: Scores, metric: str) -> Mapping[str, Mapping[str, float]]:
-    """Method -> identity -> mean of its valid values of a metric, NaN where it has none."""
-    found: dict[str, dict[str, float]] = {}
-    table = _of_metric(scores, metric).select("method", "identity", "value").collect()
-    for (method,), rows in table.group_by("method", maintain_order=True):
-        found[str(method)] = statistics.identity_means(rows["value"].to_numpy(), rows["identity"].to_list())
-    return found
 
 
 def _of_metric(scores: Scores, metric: str) -> polars.LazyFrame:

@@ -12,8 +12,7 @@ from typing import Any
 
 import polars
 
-from idto3d_eval.store import Store
-from idto3d_protocols.schema import Protocol
+from idto3d_eval.scored import Scored
 
 COSTS = "costs.parquet"
 # Columns that runs from before they were kept do not have.
@@ -27,16 +26,9 @@ _LATER = {
 SHARED = "all rows together"  # stages that belong to no method
 
 
-def cost_sections(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
-    """One section: a line a method and stage; nothing where the run has no costs yet.
-
-    Args:
-        protocol: not looked at.
-        scores: not looked at.
-        store: the run's folder, with `costs.parquet` in it.
-    """
-    del protocol, scores
-    path = store.root / COSTS
+def cost_sections(scored: Scored) -> list[dict[str, Any]]:
+    """One section: a line a method and stage; nothing where the run has no costs yet."""
+    path = scored.store.root / COSTS
     return by_stage(polars.read_parquet(path)) if path.is_file() else []
 
 
@@ -79,16 +71,9 @@ def by_stage(costs: polars.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def stability_sections(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
-    """One section where stability was asked for: a line a method and what was repeated.
-
-    Args:
-        protocol: not looked at.
-        scores: rows of `scores.parquet`.
-        store: not looked at.
-    """
-    del protocol, store
-    rows = scores.filter(polars.col("metric").str.starts_with("icc_")).collect()
+def stability_sections(scored: Scored) -> list[dict[str, Any]]:
+    """One section where stability was asked for: a line a method and what was repeated."""
+    rows = scored.scores.filter(polars.col("metric").str.starts_with("icc_")).collect()
     lines: list[list[Any]] = []
     for method in dict.fromkeys(rows["method"].to_list()):
         own = rows.filter(rows["method"] == method)

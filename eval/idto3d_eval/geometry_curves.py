@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idto3d_eval.metrics.table import METRICS
-from idto3d_eval.store import Store
+from idto3d_eval.scored import Scored
 
 if TYPE_CHECKING:
     import polars
-
-    from idto3d_protocols.schema import Protocol
 
 CURVES = ("now_published_curve", "now_curve")
 UNIT = " mm"
 
 
-def now_curves(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
+def now_curves(scored: Scored) -> list[dict[str, Any]]:
     """As `cumulative_curves`, for the curves of a report."""
-    del protocol, store
-    return cumulative_curves(scores)
+    return cumulative_curves(scored.scores)
 
 
 def cumulative_curves(scores: polars.DataFrame | polars.LazyFrame) -> list[dict[str, Any]]:

@@ -3,27 +3,21 @@ data for a report."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from idto3d_eval.breakdowns import against_true_heads, similarity_breakdowns, similarity_by_yaw
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.metrics.recognisers import recogniser_of
-from idto3d_eval.store import Store
-
-if TYPE_CHECKING:
-    import polars
-
-    from idto3d_protocols.schema import Protocol
+from idto3d_eval.scored import Scored
 
 CEILING_METHOD = "oracle"
 FLOOR, CEILING = "impostors' floor", "true heads' ceiling"
 
 
-def breakdown_sections(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
+def breakdown_sections(scored: Scored) -> list[dict[str, Any]]:
     """One section a recogniser: similarity of each row by view, expression and light."""
-    del store
     sections = []
-    for metric, methods in similarity_breakdowns(scores, protocol).items():
+    for metric, methods in similarity_breakdowns(scored.scores, scored.protocol).items():
         recogniser = recogniser_of(metric)
         rows = [
             [method, part[:-1], str(name), *_shown(figure)]
@@ -44,12 +38,12 @@ def breakdown_sections(protocol: Protocol, scores: polars.LazyFrame, store: Stor
     return sections
 
 
-def true_head_sections(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
+def true_head_sections(scored: Scored) -> list[dict[str, Any]]:
     """What each row has more of than the true heads themselves; nothing where the run draws none."""
-    del store
-    truth = next((row.label for row in protocol.methods if row.method == CEILING_METHOD), None)
-    labels = [row.label for row in protocol.methods]
-    entries = against_true_heads(scores, truth, labels, protocol.statistics)
+    rows = scored.protocol.methods
+    truth = next((row.label for row in rows if row.method == CEILING_METHOD), None)
+    labels = [row.label for row in rows]
+    entries = against_true_heads(scored.measured, truth, labels, scored.protocol.statistics)
     if not entries:
         return []
     return [
@@ -81,11 +75,10 @@ def true_head_sections(protocol: Protocol, scores: polars.LazyFrame, store: Stor
     ]
 
 
-def yaw_curves(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> list[dict[str, Any]]:
+def yaw_curves(scored: Scored) -> list[dict[str, Any]]:
     """One curve a recogniser: similarity against the camera's yaw, between floor and ceiling."""
-    del store
     curves = []
-    for metric, methods in similarity_by_yaw(scores, protocol).items():
+    for metric, methods in similarity_by_yaw(scored.scores, scored.protocol).items():
         series = {
             method: [[point["yaw_deg"], point["value"]] for point in points]
             for method, points in methods.items()

@@ -13,6 +13,7 @@ from idto3d_eval.generalisation import MEASURES, facts_of_run, gap_section
 from idto3d_eval.leak_states import leak_section
 from idto3d_eval.nearest_people import read_nearest
 from idto3d_eval.plan import AS_PHOTOS
+from idto3d_eval.scored import Scored
 from idto3d_eval.store import Store
 from idto3d_eval.swaps import METRIC, swap_section
 from idto3d_protocols.schema import Protocol
@@ -25,21 +26,18 @@ COSTS = "costs.parquet"
 NEEDED = (*MEASURES[1:], "identity_counted", "identity_floor", "identity_ceiling")
 
 
-def protocol_sections(
-    protocol: Protocol, scores: polars.LazyFrame, store: Store, weights: Path | None = None
-) -> list[dict[str, Any]]:
+def protocol_sections(scored: Scored, weights: Path | None = None) -> list[dict[str, Any]]:
     """The sections for which a protocol has people and rows.
 
     Args:
-        protocol: of the run.
-        scores: rows as `tables.score_table` builds them; only the metrics that are needed are read.
-        store: the run's folder, with `costs.parquet` in it where seconds are asked for.
+        scored: only the metrics that are needed are read of its rows; seconds are in its `costs.parquet`.
         weights: the folder of weights that it was run with; the shipped ones by default.
     """
     from idto3d_baselines.discovery import known_methods
     from idto3d_eval.single import shipped_weights
 
-    table = _needed(protocol, scores)
+    protocol, store = scored.protocol, scored.store
+    table = _needed(protocol, scored.scores)
     specs, population = known_methods().specs, protocol.population
     own = [row for row in protocol.methods if row.photos_of == "own" and row.method in specs]
     found: list[dict[str, Any] | None] = []

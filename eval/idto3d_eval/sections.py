@@ -7,24 +7,18 @@ name a unit for each column. A curve is `{title, x, y, series}`: `series` names 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from idto3d_eval.cost_sections import cost_sections, stability_sections
 from idto3d_eval.geometry_curves import now_curves
 from idto3d_eval.identity_sections import breakdown_sections, true_head_sections, yaw_curves
 from idto3d_eval.protocol_sections import protocol_sections
-from idto3d_eval.store import Store
-
-if TYPE_CHECKING:
-    import polars
-
-    from idto3d_protocols.schema import Protocol
+from idto3d_eval.scored import Scored
 
 Section = Mapping[str, Any]
-Giver = Callable[["Protocol", "polars.LazyFrame", Store], Sequence[Section]]
+Giver = Callable[[Scored], Sequence[Section]]
 
-# Each gets the protocol, the rows of `scores.parquet` (scanned, not read) and the run's folder, and returns
-# what it has to show for this run, or an empty list.
+# Each returns what it has to show for a run, or an empty list.
 SECTIONS: tuple[Giver, ...] = (
     true_head_sections,
     breakdown_sections,
@@ -35,15 +29,15 @@ SECTIONS: tuple[Giver, ...] = (
 CURVES: tuple[Giver, ...] = (yaw_curves, now_curves)
 
 
-def added(protocol: Protocol, scores: polars.LazyFrame, store: Store) -> dict[str, list[Section]]:
+def added(scored: Scored) -> dict[str, list[Section]]:
     """All sections and curves of a run.
 
     Raises:
         ValueError: a section or a curve that is not of the form that this module's first lines say.
     """
     found = {
-        "sections": [one for give in SECTIONS for one in give(protocol, scores, store)],
-        "curves": [one for give in CURVES for one in give(protocol, scores, store)],
+        "sections": [one for give in SECTIONS for one in give(scored)],
+        "curves": [one for give in CURVES for one in give(scored)],
     }
     for section in found["sections"]:
         _require(section, "title", "note", "columns", "rows")

@@ -26,6 +26,7 @@ from idto3d_eval.metrics import METRICS, MetricCard, metrics_for
 from idto3d_eval.metrics.recognisers import name_by, recogniser_of
 from idto3d_eval.plan import Plan
 from idto3d_eval.recognisers import described
+from idto3d_eval.scored import Scored
 from idto3d_eval.sections import added
 from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Record, Store
@@ -129,7 +130,7 @@ def with_figures(
         "notes": figures.notes,
         "refused": [{"metric": name, "reason": why} for name, why in asked.items()],
         "expression_matrices": expression_matrices(scores, protocol),
-        **added(protocol, scores, store),
+        **added(Scored(protocol, scores, measured, store)),
     }
     result: dict[str, Any] = plain(summary)
     return result

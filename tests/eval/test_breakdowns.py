@@ -16,6 +16,7 @@ from idto3d_eval.breakdowns import (
     similarity_breakdowns,
     similarity_by_yaw,
 )
+from idto3d_eval.identity_table import measure
 from idto3d_eval.scene import inline_svg, png, standalone_svg
 from idto3d_protocols.loader import load_protocol
 from idto3d_protocols.schema import Protocol
@@ -114,13 +115,13 @@ def test_a_matrix_counts_heads_by_what_was_asked_and_read(
 
 
 def test_what_a_method_has_more_of_than_the_true_heads(scores: polars.DataFrame, protocol: Protocol) -> None:
-    entries = against_true_heads(scores, "truth", ["method", "truth"], protocol.statistics)
+    entries = against_true_heads(measure(scores), "truth", ["method", "truth"], protocol.statistics)
     (entry,) = entries
     assert (entry["metric"], entry["method"]) == ("identity_drift", "method")
     assert entry["value"] == pytest.approx(0.4)
     assert entry["true_heads"]["value"] == pytest.approx(0.13)
     assert entry["true_heads"]["low"] < 0.13 < entry["true_heads"]["high"]
-    assert against_true_heads(scores, None, ["method"], protocol.statistics) == []
+    assert against_true_heads(measure(scores), None, ["method"], protocol.statistics) == []
 
 
 def test_the_picture_has_a_panel_a_method(scores: polars.DataFrame, protocol: Protocol) -> None:

@@ -24,7 +24,9 @@ from idto3d_eval.generalisation import (
     two_sample_gap,
     with_shapes,
 )
+from idto3d_eval.identity_table import Measured
 from idto3d_eval.protocol_sections import protocol_sections
+from idto3d_eval.scored import Scored
 from idto3d_eval.store import Store
 from idto3d_eval.swaps import exact_interval, swap_section, swaps_of
 from idto3d_protocols.loader import load_protocol
@@ -237,7 +239,7 @@ def test_the_sections_of_a_protocol_are_those_it_has_people_and_rows_for(tmp_pat
                     (row.label, name, "identity_similarity", 0.1),
                     (f"{row.label}_as_photos", name, "identity_similarity", 0.6),
                 ]
-    sections = protocol_sections(protocol, frame(rows).lazy(), Store(tmp_path))
+    sections = protocol_sections(Scored(protocol, frame(rows).lazy(), Measured(), Store(tmp_path)))
     assert [section["title"] for section in sections] == [
         "Generalisation", "Swaps", "Were these people unseen?",
     ]  # fmt: skip

@@ -12,12 +12,16 @@ from test_appearance_readings import views_folder
 
 from idto3d.asset import AssetManifest, write_head_asset
 from idto3d_eval.cost_sections import by_stage, stability_sections
+from idto3d_eval.identity_table import Measured
 from idto3d_eval.metrics.stability import same_votes, spread
 from idto3d_eval.score import score_method
+from idto3d_eval.scored import Scored
 from idto3d_eval.selfcheck import cost, stability
 from idto3d_eval.selfcheck.appearance import sheet
 from idto3d_eval.sessions import FILE, compare_sessions, load_session
+from idto3d_eval.store import Store
 from idto3d_eval.tables import ScoreRow
+from idto3d_protocols.loader import load_protocol
 
 
 @pytest.mark.parametrize("module", [cost, stability])
@@ -131,6 +135,10 @@ def test_sections_tell_cost_by_stage_and_why_energy_is_missing() -> None:
     assert rows[1]["guidance calls"] == 8
 
 
+def scored(table: polars.DataFrame) -> Scored:
+    return Scored(load_protocol("smoke"), table.lazy(), Measured(), Store(Path("no run")))
+
+
 def test_a_section_of_correlations_stands_where_they_were_asked_for() -> None:
     found = [
         ScoreRow("", "", "", seed, f"icc_environments{end}", value)
@@ -144,8 +152,8 @@ def test_a_section_of_correlations_stands_where_they_were_asked_for() -> None:
             for row in (*found, undefined)
         ]
     )
-    (section,) = stability_sections(None, table.lazy(), None)
+    (section,) = stability_sections(scored(table))
     lines = {row[1]: row[2:] for row in section["rows"]}
     assert lines["environments"] == [pytest.approx(0.8), pytest.approx(0.5), pytest.approx(0.9), ""]
     assert lines["seeds"] == [None, None, None, "one seed"]
-    assert stability_sections(None, table.filter(polars.col("metric") == "none").lazy(), None) == []
+    assert stability_sections(scored(table.filter(polars.col("metric") == "none"))) == []
