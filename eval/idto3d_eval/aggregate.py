@@ -76,11 +76,14 @@ def aggregate(
             ranked = not many or card.name in HEADLINE
             if found := _pairs(members, card, measured, cells, settings, ranked):
                 pairs.append(found)
-    comparisons = _comparisons(labels, cards, measured, settings)
+    claimed = [label for block in blocks for label in block]
+    comparisons = _comparisons(labels[0], claimed[1:], cards, measured, settings)
     made = [found for found in comparisons if math.isfinite(found.p)]
     people = max((found.identities for found in made), default=0)
     if why := unattainable(people, len(made), settings.bootstrap, ALPHA):
         notes.append(f"Comparisons with {labels[0]}: {why[0].lower()}{why[1:]}")
+    brackets = [label for label in references if label != labels[0]]
+    comparisons += _comparisons(labels[0], brackets, cards, measured, settings)
     return Figures(cells, comparisons, unranked, tuple(pairs), tuple(dict.fromkeys(filter(None, notes))))
 
 
@@ -259,17 +262,25 @@ def _by_value(labels: Sequence[str], card: MetricCard, cells: Mapping[str, Mappi
 
 
 def _comparisons(
-    labels: Sequence[str], cards: Sequence[MetricCard], measured: Measured, settings: Statistics
+    first: str,
+    others: Sequence[str],
+    cards: Sequence[MetricCard],
+    measured: Measured,
+    settings: Statistics,
 ) -> tuple[Comparison, ...]:
-    """The first method against every other, over the headline metrics that have identities; Holm over all."""
+    """The first method against others, over the headline metrics that have identities; Holm over all of these.
+
+    Rows that bracket the scale are asked apart from the others: that a method is no true head is no claim, and
+    is not to make the claims harder to see.
+    """
     asked: list[tuple[MetricCard, str, Gap]] = []
     for card in cards:
         if card.name in HEADLINE and card.name != COVERAGE and card.statistic != "pooled":
-            for other in labels[1:]:
-                if told(measured, labels[0], card) and told(measured, other, card):
-                    asked.append((card, other, difference(measured, card, labels[0], other, settings)))
+            for other in others:
+                if told(measured, first, card) and told(measured, other, card):
+                    asked.append((card, other, difference(measured, card, first, other, settings)))
     adjusted = statistics.holm([found.p for _, _, found in asked])
     return tuple(
-        Comparison(card.name, labels[0], other, p_holm=p, **asdict(found))
+        Comparison(card.name, first, other, p_holm=p, **asdict(found))
         for (card, other, found), p in zip(asked, adjusted, strict=True)
     )

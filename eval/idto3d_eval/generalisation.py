@@ -8,23 +8,29 @@ ratio and whose spread is its linearised one (Cochran 1977, section 2.11).
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr, stdtrit
 
 from idto3d_eval.statistics import holm
 
 if TYPE_CHECKING:
     import polars
 
+    from idto3d_eval.store import Store
+    from idto3d_protocols.schema import Protocol
+
 Floats = NDArray[np.float64]
 Section = dict[str, Any]
 
+PEOPLE_FILE = "people.json"
 MEASURES = ("calibrated_identity", "joint", "rank1", "expression_accuracy", "now_median")
 LEAST = 3  # people of a group, below which there is no gap
 SHAPES = ("long", "medium", "broad")
@@ -67,8 +73,6 @@ def two_sample_gap(first: ArrayLike, second: ArrayLike, level: float) -> Gap:
     Returns:
         NaN bounds, with the reason, where a group has fewer than three people, or nobody differs.
     """
-    from scipy.stats import t
-
     one, two = _valid(first), _valid(second)
     value = float(one.mean() - two.mean()) if one.size and two.size else math.nan
     sizes = (one.size, two.size)
@@ -82,8 +86,8 @@ def two_sample_gap(first: ArrayLike, second: ArrayLike, level: float) -> Gap:
     freedom = sum(parts) ** 2 / sum(
         part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True) if part > 0
     )
-    half = float(t.ppf((1 + level) / 2, freedom)) * error
-    p = 2.0 * float(t.sf(abs(value) / error, freedom))
+    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    p = 2.0 * float(stdtr(freedom, -abs(value) / error))
     return Gap(value, value - half, value + half, p, *sizes)
 
 
@@ -254,20 +258,33 @@ def gap_section(
     }
 
 
-def facts_of_run(
-    identities: Sequence[str], population_seed: int, seen: Sequence[str], label: str, root: Path | None = None
-) -> list[PersonFacts]:
-    """Facts of a protocol's people; photographed ones have the set that their record names and no more."""
-    if label == "synthetic":
-        return with_shapes([person_facts(name, population_seed, seen) for name in identities])
-    import json
+def facts_of_run(protocol: Protocol, store: Store) -> list[PersonFacts]:
+    """Facts of a run's people; photographed ones have the set that their record names and no more.
 
-    people = []
-    for name in identities:
-        path = None if root is None else root / "identities" / name / "identity.json"
-        told = json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else {}
-        people.append(PersonFacts(name, {"set": str(told.get("split", "photographs"))}))
+    Those of synthetic people take their heads' shapes to find out, and are kept in the run as `people.json`.
+    """
+    population = protocol.population
+    if population.label != "synthetic":
+        return [_photographed(name, store.root) for name in population.identities]
+    asked = population.model_dump(mode="json", include={"identities", "population_seed", "seen"})
+    path = store.root / PEOPLE_FILE
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["asked"] == asked:
+            return [PersonFacts(**person) for person in kept["people"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not written yet, or not by this version: found out anew
+    seed, seen = population.population_seed, population.seen
+    people = with_shapes([person_facts(name, seed, seen) for name in population.identities])
+    told = {"asked": asked, "people": [asdict(person) for person in people]}
+    store.write(PEOPLE_FILE, json.dumps(told, indent=1) + "\n")
     return people
+
+
+def _photographed(identity: str, root: Path) -> PersonFacts:
+    path = root / "identities" / identity / "identity.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return PersonFacts(identity, {"set": str(told.get("split", "photographs"))})
 
 
 def _gap(

@@ -42,9 +42,7 @@ def protocol_sections(scored: Scored, weights: Path | None = None) -> list[dict[
     own = [row for row in protocol.methods if row.photos_of == "own" and row.method in specs]
     found: list[dict[str, Any] | None] = []
     if len(population.identities) >= LEAST_PEOPLE:
-        people = facts_of_run(
-            population.identities, population.population_seed, population.seen, population.label, store.root
-        )
+        people = facts_of_run(protocol, store)
         labels = [row.label for row in own]
         found.append(gap_section(table, labels, people, protocol.statistics.level))
     found.append(swap_section(table, protocol))

@@ -102,7 +102,7 @@ def comparisons(summary: Entry) -> str:
     note = (
         f"<p class='faint'>{escape(first)} minus each other method, paired on identity. Brackets: {level} "
         f"interval. d: the mean difference in standard deviations of the differences. Bold: p &lt; {ALPHA} "
-        "after Holm's correction over this whole table.</p>"
+        "after Holm's correction over the whole table; rows that bracket the scale are corrected apart.</p>"
     )
     return note + table(
         [escape(first), *(escape(heading(metric)) for metric in metrics)], body, text_columns=1

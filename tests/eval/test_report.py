@@ -222,6 +222,16 @@ def test_comparisons_are_paired_and_corrected(root: Path, summary: dict[str, Any
     assert gap["p_holm"] >= gap["p"]
 
 
+def test_rows_that_bracket_the_scale_are_corrected_apart(summary: dict[str, Any]) -> None:
+    references = {row["label"] for row in summary["rows"] if row["block"] == "reference"}
+    for bracket in (False, True):
+        own = [gap for gap in summary["comparisons"] if (gap["second"] in references) is bracket]
+        assert own, bracket
+        known = [gap for gap in own if gap["p"] is not None]
+        corrected = statistics.holm([gap["p"] for gap in known])
+        assert [gap["p_holm"] for gap in known] == pytest.approx(list(corrected))
+
+
 def test_markdown_says_the_same_numbers(root: Path, summary: dict[str, Any]) -> None:
     text = (root / "report.md").read_text()
     assert text == markdown(summary)

@@ -20,6 +20,7 @@ import polars
 from idto3d.expressions import EXPRESSIONS
 from idto3d_baselines.specs import METHODS
 from idto3d_eval.bench.bars import Bar
+from idto3d_eval.generalisation import facts_of_run
 from idto3d_eval.metrics import METRICS, MetricCard
 from idto3d_eval.plan import Plan, scored_rows
 from idto3d_eval.results import SCORES, SUMMARY
@@ -147,6 +148,7 @@ def make_run(folder: Path, rows: int, seed: int = 0) -> int:
     specs = {label: METHODS[row.method] for label, row in labels.items()}
     plan = Plan(protocol, (), labels, specs, Path("weights"))
     settled = {f"scores/{label}": Record(f"scores/{label}", "", "done", "") for label in labels}
+    facts_of_run(protocol, store)  # a run has found out who its people are when it ends
     costs = _costs(protocol)
     costs.write_parquet(folder / "costs.parquet")
     known = facts(plan, settled, costs, folder / SCORES)
