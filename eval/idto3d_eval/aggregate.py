@@ -268,10 +268,10 @@ def _comparisons(
     measured: Measured,
     settings: Statistics,
 ) -> tuple[Comparison, ...]:
-    """The first method against others, over the headline metrics that have identities; Holm over all of these.
+    """The first method against others, over the headline metrics that have identities; Holm over all.
 
-    Rows that bracket the scale are asked apart from the others: that a method is no true head is no claim, and
-    is not to make the claims harder to see.
+    Rows that bracket the scale are asked apart from the others: that a method is no true head is no claim,
+    and is not to make the claims harder to see.
     """
     asked: list[tuple[MetricCard, str, Gap]] = []
     for card in cards:

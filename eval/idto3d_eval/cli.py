@@ -286,9 +286,10 @@ def _show(noun: Noun) -> Callable[..., None]:
 
 
 def _mount_commands() -> None:
-    """Mount what installed packages above this one offer in the entry-point group `idto3d_eval.commands`."""
+    """Mount what packages above this one offer in the entry-point group `idto3d_eval.commands`: each is a
+    function that adds its commands to the app."""
     for entry in entry_points(group="idto3d_eval.commands"):
-        app.add_typer(entry.load(), name=entry.name)
+        entry.load()(app)
 
 
 def _system_sentence(error: OSError) -> str:

@@ -15,8 +15,8 @@ from idto3d_eval.estimates import Gap
 from idto3d_eval.figures import ALPHA, COVERAGE, HEADLINE, plain
 from idto3d_eval.identity_table import Measured, measure
 from idto3d_eval.metrics import METRICS, MetricCard
-from idto3d_eval.results import SCORES, read_summary, require_finished
-from idto3d_eval.run_folder import protocol_of
+from idto3d_eval.results import read_summary, require_finished
+from idto3d_eval.run_folder import SCORES, protocol_of
 from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Store
 

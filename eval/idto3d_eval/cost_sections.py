@@ -12,9 +12,9 @@ from typing import Any
 
 import polars
 
+from idto3d_eval.run_folder import COSTS
 from idto3d_eval.scored import Scored
 
-COSTS = "costs.parquet"
 # Columns that runs from before they were kept do not have.
 _LATER = {
     "device": polars.String,
@@ -66,6 +66,7 @@ def by_stage(costs: polars.DataFrame) -> list[dict[str, Any]]:
             "together. Energy is of the whole package or card while a job ran, other work on it included."
             + told,
             "columns": columns,
+            "units": ["1", "1", "1", "s", "s", "MiB", "MiB", "calls", "calls", "1"],
             "rows": [line for _, _, line in sorted(lines, key=lambda found: found[:2])],
         }
     ]

@@ -15,9 +15,11 @@ def number(value: float | None, unit: str) -> str:
         return NONE
     if unit == "calls":
         return f"{value:,.0f}"
-    if unit in {"mm", "degrees"}:
-        return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
-    return f"{value:.3f}"
+    if unit in {"mm", "degrees", "s"}:
+        text = f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+    else:
+        text = f"{value:,.0f}" if unit == "MiB" else f"{value:.3f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
 
 
 def signed(value: float | None, unit: str) -> str:

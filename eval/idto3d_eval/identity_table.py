@@ -95,6 +95,36 @@ def measure(scores: polars.DataFrame | polars.LazyFrame) -> Measured:
     return Measured(_unpacked(codes[starts], (means, valid, total), names, reasons))
 
 
+def as_table(measured: Measured) -> polars.DataFrame:
+    """The columns as rows, sorted: method, metric, identity, mean (null without one), valid, total."""
+    import polars
+
+    schema = {
+        "method": polars.String,
+        "metric": polars.String,
+        "identity": polars.String,
+        "mean": polars.Float64,
+        "valid": polars.Int64,
+        "total": polars.Int64,
+    }
+    parts = [
+        polars.DataFrame(
+            {
+                "method": [method] * len(column.identities),
+                "metric": [metric] * len(column.identities),
+                "identity": list(column.identities),
+                "mean": polars.Series(column.means).fill_nan(None),
+                "valid": column.valid,
+                "total": column.total,
+            },
+            schema,
+        )
+        for method, own in sorted(measured.columns.items())
+        for metric, column in sorted(own.items())
+    ]
+    return polars.concat(parts) if parts else polars.DataFrame(schema=schema)
+
+
 def _distinct(lazy: polars.LazyFrame, name: str) -> list[str]:
     return sorted(lazy.select(name).unique().collect(engine="streaming")[name].to_list())
 

@@ -13,6 +13,7 @@ from idto3d_eval.generalisation import MEASURES, facts_of_run, gap_section
 from idto3d_eval.leak_states import leak_section
 from idto3d_eval.nearest_people import read_nearest
 from idto3d_eval.plan import AS_PHOTOS
+from idto3d_eval.run_folder import COSTS
 from idto3d_eval.scored import Scored
 from idto3d_eval.store import Store
 from idto3d_eval.swaps import METRIC, swap_section
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import polars
 
 LEAST_PEOPLE = 6  # below, groups of three against three are not there
-COSTS = "costs.parquet"
 NEEDED = (*MEASURES[1:], "identity_counted", "identity_floor", "identity_ceiling")
 
 

@@ -20,9 +20,9 @@ from idto3d_eval.compare import Pair, largest_change, pair_rows
 from idto3d_eval.identity_table import measure
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.plan import Plan, plan_run
-from idto3d_eval.results import EARLIER_SCORES, SCORES, finish
+from idto3d_eval.results import EARLIER_SCORES, finish
 from idto3d_eval.run import STAGE_TABLE, settle, shipped_weights
-from idto3d_eval.run_folder import protocol_of
+from idto3d_eval.run_folder import SCORES, protocol_of
 from idto3d_eval.stage import stage_table
 from idto3d_eval.store import Record, Store, write_atomically
 

@@ -13,14 +13,13 @@ from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.plan import Plan
-from idto3d_eval.run_folder import protocol_of
+from idto3d_eval.run_folder import BY_IDENTITY, COSTS, SCORES, SUMMARY, protocol_of
 from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:
     from idto3d_protocols.schema import Protocol
 
-SUMMARY, SCORES = "summary.json", "scores.parquet"
 EARLIER_SCORES = "scores.before.*.parquet"  # what a rescore keeps, by its content
 PICTURES = (
     "contact_sheet.png",
@@ -31,7 +30,7 @@ PICTURES = (
     "expression_matrix.png",
 )
 PAGES = ("report.html", "report.md", SUMMARY)
-FILES = (SCORES, "costs.parquet", *PICTURES, *PAGES)
+FILES = (SCORES, COSTS, BY_IDENTITY, *PICTURES, *PAGES)
 WRITERS = ("idto3d_eval.results", "idto3d_eval.report_html", "idto3d_eval.report")
 
 
@@ -53,7 +52,7 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
 
     costs = cost_table(plan, settled)
     stored = store.write(SCORES, parquet_bytes(score_table(plan, store, settled)))
-    store.write("costs.parquet", parquet_bytes(costs))
+    store.write(COSTS, parquet_bytes(costs))
     store.write("contact_sheet.png", contact_sheet_png(plan.protocol, store, settled))
     store.write("methods.jpg", methods_jpeg(plan.protocol, store, settled))
     _write_pages(store, plan.protocol, facts(plan, settled, costs, stored))
@@ -127,13 +126,14 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     import polars
 
     from idto3d_eval import expression_matrix
-    from idto3d_eval.identity_table import measure
+    from idto3d_eval.identity_table import as_table, measure
     from idto3d_eval.quality_cost_chart import sheet
     from idto3d_eval.report import markdown
     from idto3d_eval.report_html import html
     from idto3d_eval.scene import png, standalone_svg
     from idto3d_eval.summary import with_figures
     from idto3d_eval.table_files import write_tables
+    from idto3d_eval.tables import parquet_bytes
 
     scores = polars.scan_parquet(store.root / SCORES)
     measured = measure(scores)
@@ -144,6 +144,7 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     matrices = expression_matrix.sheet(summary)
     store.write("expression_matrix.svg", standalone_svg(matrices))
     store.write("expression_matrix.png", png(matrices))
+    store.write(BY_IDENTITY, parquet_bytes(as_table(measured)))
     store.write("report.html", html(protocol, store, summary, scores, measured))
     store.write("report.md", markdown(summary))
     write_tables(store, summary)

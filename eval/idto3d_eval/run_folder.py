@@ -9,6 +9,9 @@ from idto3d_eval.store import Record, Store
 from idto3d_protocols.schema import Protocol
 
 PROTOCOL_FILE = "protocol.json"
+SUMMARY, SCORES, COSTS = "summary.json", "scores.parquet", "costs.parquet"
+BY_IDENTITY = "by_identity.parquet"  # one mean an identity of every method and metric
+SUMMARY_SCHEMA = 2
 
 
 def protocol_of(store: Store) -> Protocol:

@@ -26,6 +26,7 @@ from idto3d_eval.metrics import METRICS, MetricCard, metrics_for
 from idto3d_eval.metrics.recognisers import name_by, recogniser_of
 from idto3d_eval.plan import Plan
 from idto3d_eval.recognisers import described
+from idto3d_eval.run_folder import SUMMARY_SCHEMA
 from idto3d_eval.scored import Scored
 from idto3d_eval.sections import added
 from idto3d_eval.selfcheck.record import refused as refused_metrics
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     import polars
 
     from idto3d_protocols.schema import Protocol
-
-SUMMARY_SCHEMA = 2
 
 REFERENCE = "reference"
 BLOCKS = {

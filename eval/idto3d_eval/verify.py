@@ -14,9 +14,9 @@ from idto3d.errors import UserError
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.keys import file_sha256, folder_digest
 from idto3d_eval.plan import Job, Plan, plan_run
-from idto3d_eval.results import SCORES, SUMMARY, read_summary
+from idto3d_eval.results import read_summary
 from idto3d_eval.run import STAGE_TABLE, shipped_weights
-from idto3d_eval.run_folder import protocol_of, records_of
+from idto3d_eval.run_folder import SCORES, SUMMARY, protocol_of, records_of
 from idto3d_eval.stage import Stage, StageCall, protocol_part, stage_table
 from idto3d_eval.store import Record, Store
 from idto3d_eval.tables import ScoreRow, parquet_bytes, read_rows, score_table

@@ -23,8 +23,7 @@ from idto3d_eval.bench.bars import Bar
 from idto3d_eval.generalisation import facts_of_run
 from idto3d_eval.metrics import METRICS, MetricCard
 from idto3d_eval.plan import Plan, scored_rows
-from idto3d_eval.results import SCORES, SUMMARY
-from idto3d_eval.run_folder import PROTOCOL_FILE
+from idto3d_eval.run_folder import COSTS, PROTOCOL_FILE, SCORES, SUMMARY
 from idto3d_eval.store import Record, Store
 from idto3d_eval.summary import facts
 from idto3d_eval.tables import KEYS
@@ -150,7 +149,7 @@ def make_run(folder: Path, rows: int, seed: int = 0) -> int:
     settled = {f"scores/{label}": Record(f"scores/{label}", "", "done", "") for label in labels}
     facts_of_run(protocol, store)  # a run has found out who its people are when it ends
     costs = _costs(protocol)
-    costs.write_parquet(folder / "costs.parquet")
+    costs.write_parquet(folder / COSTS)
     known = facts(plan, settled, costs, folder / SCORES)
     store.write(SUMMARY, json.dumps(known, allow_nan=False) + "\n")
     return count

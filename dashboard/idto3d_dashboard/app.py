@@ -1,0 +1,57 @@
+"""The review dashboard: which run and which part of it, then the page that was asked for.
+
+Streamlit runs this file anew for every reader and change; it arranges, `reading` reads, `drawing` draws.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import streamlit
+
+from idto3d.errors import UserError
+from idto3d_dashboard.choice import choose
+from idto3d_dashboard.drawing.style import put_style
+from idto3d_dashboard.pages import GROUPS
+from idto3d_dashboard.reading.run import open_run
+
+
+def main() -> None:
+    """Show one page."""
+    streamlit.set_page_config(page_title="idto3d-eval", layout="wide")
+    put_style()
+    folders = {Path(folder).name: Path(folder) for folder in sys.argv[1:]}
+    with streamlit.sidebar:
+        name = streamlit.selectbox("Run", list(folders), key="run", bind="query-params")
+    page = streamlit.navigation(
+        {group: [_page(module, folders, name) for module in modules] for group, modules in GROUPS.items()}
+    )
+    page.run()
+
+
+def _page(module: ModuleType, folders: dict[str, Path], name: str) -> streamlit.Page:
+    return streamlit.Page(
+        _shown(module, folders, name),
+        title=module.TITLE,
+        url_path=module.PATH,
+        icon=f":material/{module.ICON}:",
+        default=module.PATH == "overview",
+    )
+
+
+def _shown(module: ModuleType, folders: dict[str, Path], name: str) -> Callable[[], None]:
+    """What a page does: reads the chosen part of the run and shows it, or the sentence that says why not."""
+
+    def show() -> None:
+        try:
+            module.show(choose(open_run(folders[name]), folders))
+        except UserError as error:
+            streamlit.warning(str(error), icon=":material/info:")
+
+    return show
+
+
+main()

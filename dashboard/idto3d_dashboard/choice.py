@@ -1,0 +1,53 @@
+"""What a reader has chosen to look at. Each choice is in the page's address, so that a view can be sent as a
+link, and holds on all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit
+
+from idto3d_dashboard.reading.run import Run
+
+EVERYBODY = "everybody"
+MANY_METHODS = 8  # of more, the first so many are chosen until a reader chooses others
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The part of a run that is looked at.
+
+    Attributes:
+        run: the run.
+        folders: name -> folder of all runs that the dashboard was opened with.
+        methods: labels of the chosen rows, in the table's order.
+        group: a group of people such as "sex: female", or `EVERYBODY`.
+        people: ids of the group's people.
+        identity: one of them.
+        expression: one of the protocol's.
+    """
+
+    run: Run
+    folders: Mapping[str, Path]
+    methods: tuple[str, ...]
+    group: str
+    people: tuple[str, ...]
+    identity: str
+    expression: str
+
+
+def choose(run: Run, folders: Mapping[str, Path]) -> Choice:
+    """Show the choices in the sidebar, and read them."""
+    groups = {EVERYBODY: run.identities, **run.groups()}
+    with streamlit.sidebar:
+        methods = streamlit.multiselect(
+            "Methods", run.labels, default=run.labels[:MANY_METHODS], key="method", bind="query-params"
+        )
+        group = streamlit.selectbox("Group", list(groups), key="group", bind="query-params")
+        people = groups[group]
+        identity = streamlit.selectbox("Identity", people, key="identity", bind="query-params")
+        expression = streamlit.selectbox("Expression", run.expressions, key="expression", bind="query-params")
+    shown = tuple(label for label in run.labels if label in methods)
+    return Choice(run, folders, shown, group, people, identity, expression)

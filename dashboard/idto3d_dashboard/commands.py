@@ -1,0 +1,63 @@
+"""The commands of this package, mounted into `idto3d-eval`: `dashboard`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+APP = Path(__file__).with_name("app.py")
+THEME = {
+    "theme.light.primaryColor": "#2f6f68",
+    "theme.light.backgroundColor": "#fbfbf9",
+    "theme.light.secondaryBackgroundColor": "#f1f1ec",
+    "theme.light.textColor": "#22262b",
+    "theme.dark.primaryColor": "#7cc4ba",
+    "theme.dark.backgroundColor": "#16181b",
+    "theme.dark.secondaryBackgroundColor": "#1f2327",
+    "theme.dark.textColor": "#e6e6e2",
+}
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("dashboard")(dashboard)
+
+
+def dashboard(
+    names: Annotated[list[str], typer.Argument(help="Names of runs; the first is shown first.")],
+    runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
+    port: Annotated[int, typer.Option(help="The port to serve on.")] = 8501,
+    address: Annotated[
+        str, typer.Option(help="The address to serve on; this machine alone by default.")
+    ] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
+) -> None:
+    """Look at runs in a browser: heads side by side in 3D, figures, failures, and where all came from."""
+    from idto3d.errors import UserError
+
+    folders = [runs / name for name in names]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"Found no folder {folder}, expected a run; run its protocol first.")
+    try:
+        from streamlit.web import bootstrap
+    except ImportError:
+        raise UserError(
+            "Found no streamlit, expected it for the dashboard; pip install 'idto3d-eval[dashboard]'."
+        ) from None
+    settings = {
+        **THEME,
+        "server.port": port,
+        "server.address": address,
+        "server.headless": not browser or not sys.stdout.isatty(),
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+    }
+    flags = {name.replace(".", "_"): value for name, value in settings.items()}
+    bootstrap.load_config_options(flag_options=flags)
+    bootstrap.run(str(APP), False, [str(folder.resolve()) for folder in folders], flags)

@@ -1,0 +1,1 @@
+"""Charts, tables and pictures from plain data; nothing here reads a run."""

@@ -1,0 +1,11 @@
+"""The pages, by group. Each is a module with a title, its place in the address, an icon and `show(choice)`,
+which only arranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+from idto3d_dashboard.pages import overview
+
+GROUPS: Mapping[str, Sequence[ModuleType]] = {"Result": [overview]}
