@@ -1,4 +1,4 @@
-"""The pages, by group. Each is a module with a title, its place in the address, an icon and `show(choice)`,
+"""The pages, by group. Each is a module with a title, its place in the address and `show(choice)`,
 which only arranges."""
 
 from __future__ import annotations
@@ -6,6 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from idto3d_dashboard.pages import overview
+from idto3d_dashboard.pages import (
+    efficiency,
+    failures,
+    generalisation,
+    metric_cards,
+    overview,
+    preferences,
+    provenance,
+    stability,
+)
 
-GROUPS: Mapping[str, Sequence[ModuleType]] = {"Result": [overview]}
+GROUPS: Mapping[str, Sequence[ModuleType]] = {
+    "Result": [overview, failures, preferences],
+    "Measured": [generalisation, stability, efficiency],
+    "Behind it": [metric_cards, provenance],
+}
