@@ -42,15 +42,26 @@ def put_download(data: polars.DataFrame, name: str) -> None:
     )
 
 
-def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; a row of one cell spans all columns."""
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[int] = ()) -> str:
+    """A table of cells that are HTML already; a row of one cell spans all columns.
+
+    Args:
+        heads: of the columns, as text.
+        rows: of cells.
+        texts: places of columns that hold words and stand to the left, as the first always does.
+    """
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        kinds = (' class="text"' if at in texts else "" for at in range(len(cells)))
+        return "".join(f"<{tag}{kind}>{cell}</{tag[:2]}>" for kind, cell in zip(kinds, cells, strict=True))
+
     body = []
     for row in rows:
         if len(row) == 1:
             body.append(f'<tr class="block"><td colspan="{len(heads)}">{row[0]}</td></tr>')
         else:
-            body.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>")
-    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+            body.append(f"<tr>{line('td', row)}</tr>")
+    top = line('th scope="col"', [escape(head) for head in heads])
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(heads[0])} table">'
         f'<table class="idto3d"><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars
 
 Entry = Mapping[str, Any]
-MANY = 60  # rows, above which a table is one that scrolls and sorts
+MANY = 24  # rows, above which a table is one that scrolls and sorts
 _OF_METHODS = ("row", "method")  # columns that name a row of the result table
 
 
@@ -37,7 +37,14 @@ def put_section(section: Entry, labels: Sequence[str], chosen: Sequence[str]) ->
     if len(cells) > MANY:
         streamlit.dataframe(_frame(kept), hide_index=True, key=f"section-{section['title']}")
     else:
-        streamlit.html(html_table(section["columns"], [[escape(cell) for cell in row] for row in cells]))
+        texts = [
+            at
+            for at in range(len(section["columns"]))
+            if any(isinstance(row[at], str) for row in kept["rows"])
+        ]
+        streamlit.html(
+            html_table(section["columns"], [[escape(cell) for cell in row] for row in cells], texts)
+        )
     put_download(_frame(kept), "_".join(section["title"].lower().replace(",", "").split())[:40])
 
 
