@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from idto3d_dashboard.drawing.parts import html_table
+from idto3d_dashboard.drawing.tables import html_table
 from idto3d_eval.figures_text import (
     calls,
     heading,
