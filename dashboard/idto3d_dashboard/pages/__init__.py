@@ -6,6 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from idto3d_dashboard.pages import overview
+from idto3d_dashboard.pages import expressions, geometry, identity, overview
 
-GROUPS: Mapping[str, Sequence[ModuleType]] = {"Result": [overview]}
+GROUPS: Mapping[str, Sequence[ModuleType]] = {
+    "Result": [overview],
+    "Heads": [identity, expressions],
+    "Measured": [geometry],
+}
