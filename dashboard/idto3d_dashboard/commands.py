@@ -57,6 +57,7 @@ def dashboard(
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
+        "client.showSidebarNavigation": False,  # the folder `pages` is no list of pages: app.py has it
     }
     flags = {name.replace(".", "_"): value for name, value in settings.items()}
     bootstrap.load_config_options(flag_options=flags)
