@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).parent / "served" / "app.py"
 THEME = {
     "theme.light.primaryColor": "#2f6f68",
     "theme.light.backgroundColor": "#fbfbf9",
@@ -57,7 +57,6 @@ def dashboard(
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
-        "client.showSidebarNavigation": False,  # the folder `pages` is no list of pages: app.py has it
     }
     flags = {name.replace(".", "_"): value for name, value in settings.items()}
     bootstrap.load_config_options(flag_options=flags)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from idto3d_eval.estimates import Gap
+if TYPE_CHECKING:
+    from idto3d_eval.estimates import Gap
 
 COVERAGE = "face_coverage"
 CALIBRATED = "calibrated_identity"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from idto3d_eval.report import titles
+from idto3d_eval.summary_text import titles
 
 METRICS = ("calibrated_identity", "joint")
 COSTS = {"seconds_a_head": "seconds a head", "guidance_calls_a_head": "guidance calls a head"}

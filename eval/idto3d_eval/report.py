@@ -19,6 +19,7 @@ from idto3d_eval.figures_text import (
     valid,
 )
 from idto3d_eval.paper_numbers import HEADS, NOTE, TITLE, paper_row
+from idto3d_eval.summary_text import population_sentence, titles
 from idto3d_eval.table_of import table_of
 from idto3d_eval.table_text import set_lines
 
@@ -76,32 +77,6 @@ def headline_table(summary: Mapping[str, Any]) -> str:
             name = f"**{row['label']}** ({', '.join([*labels(row), given(row)])})"
             lines.append(_line([name, *figures, *spent]))
     return "\n".join(lines)
-
-
-def population_sentence(protocol: Mapping[str, Any]) -> str:
-    """Who was measured, with the label that synthetic results carry wherever they show."""
-    people = protocol["population"]
-    counts = ", ".join(
-        [
-            _counted(len(people["identities"]), "identity", "identities"),
-            _counted(len(protocol["expressions"]), "expression", "expressions"),
-            _counted(len(protocol["views"]), "view", "views"),
-            _counted(len(protocol["seeds"]), "seed", "seeds"),
-        ]
-    )
-    return (
-        f"Population: {people['label']}, split {people['split']}, {counts}; photos of each person: "
-        f"{people['conditioning_photos']} to make heads from, {people['scoring_photos']} others to score by."
-    )
-
-
-def titles(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Metric name -> its entry in the summary."""
-    return {metric["name"]: metric for metric in summary["metrics"]}
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 def _comparison_section(summary: Mapping[str, Any]) -> list[str]:

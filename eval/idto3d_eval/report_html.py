@@ -17,13 +17,13 @@ from idto3d_eval.figures import COVERAGE
 from idto3d_eval.figures_text import heading
 from idto3d_eval.identity_table import Measured
 from idto3d_eval.paper_numbers import HEADS, NOTE, TITLE, paper_row
-from idto3d_eval.report import population_sentence, titles
 from idto3d_eval.report_behind import cards, figures_behind, heads_behind
 from idto3d_eval.report_heads import people
 from idto3d_eval.report_sections import sections_html
 from idto3d_eval.report_tables import comparisons, costs, metric_table, table, told_apart
 from idto3d_eval.run_folder import records_of
 from idto3d_eval.store import Store
+from idto3d_eval.summary_text import population_sentence, titles
 
 if TYPE_CHECKING:
     import polars

@@ -20,8 +20,8 @@ from idto3d_eval.figures_text import (
     signed,
     valid,
 )
-from idto3d_eval.report import titles
 from idto3d_eval.report_heads import breakable
+from idto3d_eval.summary_text import titles
 from idto3d_eval.table_of import table_of
 from idto3d_eval.table_text import set_lines
 

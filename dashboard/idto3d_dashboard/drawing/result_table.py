@@ -18,7 +18,7 @@ from idto3d_eval.figures_text import (
     seconds,
     valid,
 )
-from idto3d_eval.report import population_sentence
+from idto3d_eval.summary_text import population_sentence
 
 if TYPE_CHECKING:
     import polars

@@ -1,4 +1,4 @@
-"""The pages, by group. Each is a module with a title, its place in the address, an icon and `show(choice)`,
+"""The pages, by group. Each is a module with a title, its place in the address and `show(choice)`,
 which only arranges."""
 
 from __future__ import annotations
@@ -6,10 +6,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from idto3d_dashboard.pages import expressions, geometry, identity, overview
+from idto3d_dashboard.pages import (
+    efficiency,
+    expressions,
+    failures,
+    generalisation,
+    geometry,
+    identity,
+    metric_cards,
+    overview,
+    preferences,
+    provenance,
+    stability,
+)
 
 GROUPS: Mapping[str, Sequence[ModuleType]] = {
-    "Result": [overview],
+    "Result": [overview, failures, preferences],
     "Heads": [identity, expressions],
-    "Measured": [geometry],
+    "Measured": [geometry, generalisation, stability, efficiency],
+    "Behind it": [metric_cards, provenance],
 }

@@ -17,7 +17,7 @@ from idto3d_dashboard.reading.heads import frontal_view, head_of, view_names
 from idto3d_dashboard.reading.pictures import picture
 from idto3d_dashboard.reading.values import means_by, person_rows
 
-TITLE, PATH, ICON = "Expressions", "expressions", "mood"
+TITLE, PATH = "Expressions", "expressions"
 NO_METHODS = "No methods are chosen; choose one or more under Methods."
 THUMB_SIDE = 192  # pixels of a picture in the matrix, shown at about 112
 

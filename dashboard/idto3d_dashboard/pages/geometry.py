@@ -25,7 +25,7 @@ from idto3d_eval.metrics.table import METRICS
 if TYPE_CHECKING:
     import polars
 
-TITLE, PATH, ICON = "Geometry", "geometry", "straighten"
+TITLE, PATH = "Geometry", "geometry"
 NO_METHODS = "No methods are chosen; choose one or more under Methods."
 MEDIAN, CURVE = "now_median", "now_curve"
 TOLD = tuple(Told(f"region_{name}", name, "mm") for name in REGIONS)

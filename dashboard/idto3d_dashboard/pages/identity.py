@@ -29,7 +29,7 @@ from idto3d_eval.figures_text import heading
 if TYPE_CHECKING:
     import polars
 
-TITLE, PATH, ICON = "Identity", "identity", "face"
+TITLE, PATH = "Identity", "identity"
 NO_METHODS = "No methods are chosen; choose one or more under Methods."
 SIMILARITY = "identity_similarity"
 CALIBRATED = "calibrated_identity"

@@ -41,7 +41,7 @@ class GeometryError:
 
 def has_truth(run: Run, identity: str) -> bool:
     """Whether a person's true head is known."""
-    return inside(run.folder, "references", identity, FEATURES).is_file()
+    return inside(run.folder, f"references/{identity}/{FEATURES}") is not None
 
 
 def geometry_error(run: Run, head: Head, identity: str, expression: str) -> GeometryError:
@@ -52,20 +52,18 @@ def geometry_error(run: Run, head: Head, identity: str, expression: str) -> Geom
     method, made_for, seed = place.split("/")
     if made_for != identity:
         return _nothing(f"a head made for {made_for} is not measured against {identity}'s")
-    files = [
-        head.glb,
-        *(
-            inside(run.folder, name)
-            for name in (
-                f"{head.job}/neutral.glb",
-                f"features/{place}/{FEATURES}",
-                f"views/{place}/views.json",
-                f"references/{identity}/{FEATURES}",
-            )
-        ),
-    ]
-    if not all(path.is_file() for path in files[2:]):
-        return _nothing("the run has not kept what was read on this head or on the true one")
+    needed = (
+        f"{head.job}/asset.json",
+        f"{head.job}/neutral.glb",
+        f"features/{place}/{FEATURES}",
+        f"views/{place}/views.json",
+        f"references/{identity}/{FEATURES}",
+    )
+    found = [inside(run.folder, name) for name in needed]
+    files = [head.glb, *(path for path in found if path is not None)]
+    if len(files) <= len(needed):
+        missing = needed[found.index(None)]
+        return _nothing(f"the run's folder has no {missing}, which it is measured by")
     return _computed(
         str(run.folder),
         method,

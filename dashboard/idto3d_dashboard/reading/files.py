@@ -1,35 +1,25 @@
-"""Where a run's files lie: whatever a page opens is asked for here, and lies inside the run's folder."""
+"""Files of a run, found by a path that a summary or a row gave, and never outside of the run's folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from idto3d.errors import UserError
-
 Stamp = tuple[str, int, int]
 
 
-def inside(root: Path, *parts: str) -> Path:
-    """A place in a run's folder, with all links followed; whether something is there is for the caller.
+def inside(folder: Path, path: str) -> Path | None:
+    """A file of a run; None where there is none, or where the path or a link leads out of the run.
 
     Args:
-        root: the run's folder.
-        parts: names below it, such as "heads/oracle" and "heldout-0000".
-
-    Raises:
-        UserError: the place lies outside, by "..", by a link, or because it is no path.
+        folder: of the run.
+        path: relative to it.
     """
-    home = root.resolve()
+    root = folder.resolve()
     try:
-        place = home.joinpath(*parts).resolve()
-    except (OSError, RuntimeError, ValueError):  # links in a circle, or a zero byte
-        place = home.parent
-    if not place.is_relative_to(home):
-        raise UserError(
-            f"Found {'/'.join(parts)!r} leading out of the run {root.name}, expected a file inside its "
-            "folder; put the file itself there."
-        )
-    return place
+        found = (root / path).resolve(strict=True)
+    except (OSError, ValueError):
+        return None
+    return found if found.is_relative_to(root) and found.is_file() else None
 
 
 def stamp(path: Path) -> Stamp:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from idto3d.errors import UserError
 from idto3d.glb_bounds import MAX_GLB_BYTES
 from idto3d_dashboard.reading.files import inside
 from idto3d_dashboard.reading.run import Run
@@ -41,14 +40,12 @@ def head_of(run: Run, label: str, identity: str, expression: str, seed: int) -> 
     place = f"{own}/{made_for}/seed-{seed}"
     note = "" if own == label else f"a head of {own}, made for {made_for}"
     job = f"heads/{place}"
+    glb = inside(run.folder, f"{job}/{expression}.glb")
+    missing = _why_missing(run, job, glb, expression)
+    strip = _strip(run, f"views/{place}/{expression}")
     log = f"logs/{job}.log"
-    try:
-        glb = inside(run.folder, job, f"{expression}.glb")
-        missing = _why_missing(run, job, glb, expression)
-        strip = _strip(run, f"views/{place}/{expression}")
-        log = log if inside(run.folder, log).is_file() else ""
-    except UserError as error:
-        return Head(label, job, None, (), note, str(error), "")
+    if inside(run.folder, log) is None:
+        log = ""
     return Head(label, job, None if missing else glb, strip, note, missing, log)
 
 
@@ -79,8 +76,8 @@ def _made_for(run: Run, label: str, identity: str) -> str:
     return next(name for name in run.identities if run.protocol.conditioning_identity(row, name) == identity)
 
 
-def _why_missing(run: Run, job: str, glb: Path, expression: str) -> str:
-    if glb.is_file():
+def _why_missing(run: Run, job: str, glb: Path | None, expression: str) -> str:
+    if glb is not None:
         size = glb.stat().st_size
         return "" if size <= MAX_GLB_BYTES else f"a mesh of {size} bytes, expected at most {MAX_GLB_BYTES}"
     record = Store(run.folder).record(job)
@@ -99,5 +96,7 @@ def _strip(run: Run, folder: str) -> tuple[Path, ...]:
     for view in run.protocol.views:
         camera = run.protocol.camera(view.camera)
         if camera.pitch_deg == 0 and camera.yaw_deg not in first:
-            first[camera.yaw_deg] = inside(run.folder, folder, f"{view.name}.png")
-    return tuple(path for _, path in sorted(first.items()) if path.is_file())
+            path = inside(run.folder, f"{folder}/{view.name}.png")
+            if path is not None:
+                first[camera.yaw_deg] = path
+    return tuple(path for _, path in sorted(first.items()))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import streamlit
 
-from idto3d.errors import UserError
 from idto3d.glb_bounds import IMAGE_FORMATS, MAX_PIXELS, brief
 from idto3d_dashboard.reading.files import inside, stamp
 
@@ -28,21 +27,17 @@ class Picture:
 
 def picture(root: Path, place: str, side: int) -> Picture:
     """A picture of a run, at most so many pixels wide and high."""
-    try:
-        path = inside(root, place)
-    except UserError as error:
-        return Picture("", str(error), place)
-    if not path.is_file():
+    path = inside(root, place)
+    if path is None:
         return Picture("", "no such picture in the run's folder", place)
     return Picture(*_small(*stamp(path), side), place)
 
 
 def folder_of(root: Path, place: str) -> tuple[str, ...]:
-    """Places of a folder's files, in the order of their names; none where it is missing or leads outside."""
+    """Places of a folder's files, in the order of their names; none where it is missing."""
     try:
-        folder = inside(root, place)
-        return tuple(f"{place}/{path.name}" for path in sorted(folder.iterdir()))
-    except (OSError, UserError):
+        return tuple(f"{place}/{path.name}" for path in sorted((root / place).iterdir()))
+    except OSError:
         return ()
 
 

@@ -7,7 +7,7 @@ is a sentence that says why.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,7 +88,7 @@ class Run:
         path = self.folder / BY_IDENTITY
         if path.is_file():
             return polars.scan_parquet(path)
-        return _measured(str(self.folder / SCORES), _stamp(self.folder / SCORES)).lazy()
+        return _measured(str(self.folder / SCORES), file_stamp(self.folder / SCORES)).lazy()
 
     def scores(self) -> polars.LazyFrame:
         """All rows of `scores.parquet`, scanned and not read."""
@@ -107,6 +107,10 @@ class Run:
         """The row whose heads a row scores: its own but for a row that is scored a second time."""
         return str(self.row(label).get("heads_of", label))
 
+    def made_from(self, heads_of: str, labels: Sequence[str]) -> bool:
+        """Whether any of some rows scores the heads of a row."""
+        return any(self.made_of(label) == heads_of for label in labels)
+
 
 def open_run(folder: Path) -> Run:
     """A run that can be shown.
@@ -124,11 +128,12 @@ def open_run(folder: Path) -> Run:
             f"Found {folder.name} not finished: {_progress(folder)}; give the same idto3d-eval run command "
             "again, and it goes on from there."
         )
-    return Run(folder, *_opened(str(folder), _stamp(path), _stamp(folder / PROTOCOL_FILE)))
+    return Run(folder, *_opened(str(folder), file_stamp(path), file_stamp(folder / PROTOCOL_FILE)))
 
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner=False)
-def _opened(folder: str, *_stamps: tuple[int, int]) -> tuple[Mapping[str, Any], Protocol]:
+def _opened(folder: str, *stamps: tuple[int, int]) -> tuple[Mapping[str, Any], Protocol]:
+    del stamps  # a part of the key alone: other files, read anew
     root = Path(folder)
     summary = _json(root / SUMMARY, None)
     if not isinstance(summary, dict):
@@ -152,7 +157,8 @@ def _opened(folder: str, *_stamps: tuple[int, int]) -> tuple[Mapping[str, Any], 
 
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner="Means by identity …")
-def _measured(path: str, _stamp: tuple[int, int]) -> polars.DataFrame:
+def _measured(path: str, stamp: tuple[int, int]) -> polars.DataFrame:
+    del stamp  # as above
     import polars
 
     from idto3d_eval.identity_table import as_table, measure
@@ -160,7 +166,8 @@ def _measured(path: str, _stamp: tuple[int, int]) -> polars.DataFrame:
     return as_table(measure(polars.scan_parquet(path)))
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> tuple[int, int]:
+    """What tells that a file is the one that was read: time of change and size."""
     told = path.stat()
     return told.st_mtime_ns, told.st_size
 

@@ -37,7 +37,6 @@ def _page(module: ModuleType, folders: dict[str, Path], name: str) -> streamlit.
         _shown(module, folders, name),
         title=module.TITLE,
         url_path=module.PATH,
-        icon=f":material/{module.ICON}:",
         default=module.PATH == "overview",
     )
 

@@ -1,0 +1,136 @@
+"""Charts from plain data: intervals, quality against cost, curves. Each returns the figure and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from idto3d_dashboard.drawing.style import colours, dashes, set_chart, symbols
+from idto3d_eval.figures_text import heading
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import polars
+
+Entry = Mapping[str, Any]
+Drawn = tuple["go.Figure", "polars.DataFrame"]
+
+
+def intervals(cells: Mapping[str, Entry], metric: Entry, labels: Sequence[str]) -> Drawn:
+    """A metric of every row: the figure and its interval, in the table's order.
+
+    Args:
+        cells: label -> cell; rows without one are left out.
+        metric: its card.
+        labels: all rows of the run, which colours follow.
+    """
+    import plotly.graph_objects as go
+    import polars
+
+    tones, marks = colours(labels), symbols(labels)
+    known = [label for label in labels if label in cells and cells[label]["value"] is not None]
+    figure = go.Figure()
+    for label in known:
+        cell = cells[label]
+        value = cell["value"]
+        low, high = (value if cell[end] is None else cell[end] for end in ("low", "high"))
+        figure.add_scatter(
+            x=[value],
+            y=[label],
+            error_x={"array": [high - value], "arrayminus": [value - low], "thickness": 2},
+            mode="markers",
+            marker={"color": tones[label], "size": 9, "symbol": marks[label]},
+            name=label,
+        )
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_layout(title=heading(metric), showlegend=False)
+    rows = [
+        {"method": label, **{key: cells[label][key] for key in ("value", "low", "high", "valid", "total")}}
+        for label in known
+    ]
+    return set_chart(figure, 90 + 26 * max(len(known), 2)), polars.DataFrame(rows, infer_schema_length=None)
+
+
+def quality_cost(panel: Any, labels: Sequence[str]) -> Drawn:
+    """A panel of `idto3d_eval.quality_cost`: quality with its interval against cost, one mark a row."""
+    import plotly.graph_objects as go
+    import polars
+
+    from idto3d_eval.quality_cost import front
+
+    tones, marks = colours(labels), symbols(labels)
+    figure = go.Figure()
+    best = front(panel.points)
+    if best:
+        figure.add_scatter(
+            x=[point.cost for point in best],
+            y=[point.value for point in best],
+            mode="lines",
+            line={"shape": "hv", "width": 1, "color": "#8C8C8C"},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    for point in panel.points:
+        known = point.low == point.low
+        figure.add_scatter(
+            x=[point.cost],
+            y=[point.value],
+            error_y={"array": [point.high - point.value], "arrayminus": [point.value - point.low]}
+            if known
+            else None,
+            mode="markers",
+            marker={
+                "color": tones.get(point.label),
+                "symbol": marks.get(point.label, "circle") + ("" if point.ranked else "-open"),
+                "size": 10,
+            },
+            name=point.label,
+        )
+    for label, value in panel.brackets:
+        figure.add_hline(y=value, line_dash="dash", line_width=1, annotation_text=label, opacity=0.6)
+    if all(point.cost > 0 for point in panel.points):
+        figure.update_xaxes(type="log")
+    figure.update_xaxes(title=panel.cost)
+    figure.update_layout(title=f"{panel.metric} against {panel.cost}")
+    rows = [
+        {
+            "method": point.label,
+            "cost": point.cost,
+            "value": point.value,
+            "low": point.low,
+            "high": point.high,
+            "ranked": point.ranked,
+        }
+        for point in panel.points
+    ]
+    return set_chart(figure, 400), polars.DataFrame(rows)
+
+
+def curve(told: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
+    """A curve of the report: `{title, x, y, series}`; rows that are not chosen are left out, others stay.
+
+    Args:
+        told: the curve.
+        labels: all rows of the run, which colours follow.
+        chosen: of them, those to draw.
+    """
+    import plotly.graph_objects as go
+    import polars
+
+    tones, lines = colours(labels), dashes(labels)
+    figure, rows = go.Figure(), []
+    for name, points in told["series"].items():
+        if name in tones and name not in chosen:
+            continue
+        figure.add_scatter(
+            x=[point[0] for point in points],
+            y=[point[1] for point in points],
+            mode="lines",
+            name=name,
+            line={"color": tones.get(name, "#8C8C8C"), "dash": lines.get(name, "dash"), "width": 2},
+        )
+        rows += [{"series": name, told["x"]: float(point[0]), told["y"]: point[1]} for point in points]
+    figure.update_xaxes(title=told["x"])
+    figure.update_yaxes(title=told["y"])
+    figure.update_layout(title=told["title"])
+    return set_chart(figure, 400), polars.DataFrame(rows, infer_schema_length=None)
