@@ -62,7 +62,7 @@ export class HeadFigure implements Picture {
 
   /** The camera has moved. */
   turned(): void {
-    this.redraw();
+    this.redraw(true);
     clearTimeout(this.saying);
     this.saying = window.setTimeout(() => {
       // Of all heads that turn in step, the one in use speaks.
@@ -71,8 +71,8 @@ export class HeadFigure implements Picture {
     }, SAID_AFTER);
   }
 
-  redraw(): void {
-    if (this.onScreen && this.model) theStage()?.redraw(this);
+  redraw(turning = false): void {
+    if (this.onScreen && this.model) theStage()?.redraw(this, turning);
   }
 
   failed(reason: string): void {

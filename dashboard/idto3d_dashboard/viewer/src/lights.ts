@@ -1,109 +1,126 @@
-// Rooms of light, made here: walls that glow, filtered once for every roughness.
+// Rooms of light as sums of spherical Gaussians (Wang et al., "All-Frequency Rendering of Dynamic,
+// Spatially-Varying Reflectance", 2009, section 3), filtered for every roughness in closed form. three.js would
+// filter a rendered room on the GPU instead (PMREMGenerator): in software that took 34 s, this takes some ms, and
+// machines with a GPU and without show the same picture.
 import {
-  BackSide,
-  BoxGeometry,
-  Color,
-  Mesh,
-  MeshBasicMaterial,
-  PMREMGenerator,
-  Scene,
-  type Texture,
-  type WebGLRenderTarget,
-  type WebGLRenderer,
+  CubeTexture,
+  DataUtils,
+  HalfFloatType,
+  LinearFilter,
+  LinearMipmapLinearFilter,
+  LinearSRGBColorSpace,
+  RGBAFormat,
 } from "three";
 import type { Light } from "./spec";
 
+type Direction = readonly [number, number, number];
+
 interface Lamp {
-  /** Towards it, and how far, in metres; the head is at the origin and looks along +z. */
-  at: readonly [number, number, number];
-  size: readonly [number, number, number];
-  power: number;
+  /** Towards it; the head looks along +z. */
+  at: Direction;
+  /** Sharpness of the Gaussian, larger = smaller lamp; 10 is a lamp of about 36° across. */
+  sharp: number;
+  power: number; // radiance in its middle, 1 = a white sheet in full light
 }
 
 interface Room {
-  walls: number; // radiance, 1 = a white sheet in full light
-  floor: number;
+  above: number; // radiance of the ceiling, and of the floor; walls are between
+  below: number;
   lamps: readonly Lamp[];
 }
 
 const ROOMS: Record<Light, Room> = {
   // Key from the upper left, fill from the right, two rims behind: form is read, and nothing drowns.
   studio: {
-    walls: 0.42,
-    floor: 0.3,
+    above: 0.55,
+    below: 0.3,
     lamps: [
-      { at: [-3.2, 3.0, 3.6], size: [2.2, 2.2, 0.2], power: 12 },
-      { at: [4.2, 0.8, 2.4], size: [0.2, 3.0, 2.4], power: 3 },
-      { at: [0, 4.6, 0], size: [3.0, 0.2, 3.0], power: 4 },
-      { at: [-3.4, 1.6, -3.8], size: [1.2, 2.6, 0.2], power: 7 },
-      { at: [3.4, 1.6, -3.8], size: [1.2, 2.6, 0.2], power: 7 },
+      { at: [-0.55, 0.5, 0.67], sharp: 9, power: 6.5 },
+      { at: [0.85, 0.15, 0.5], sharp: 5, power: 1.1 },
+      { at: [-0.6, 0.3, -0.74], sharp: 12, power: 4 },
+      { at: [0.6, 0.3, -0.74], sharp: 12, power: 4 },
     ],
   },
   // The same from everywhere: colours are compared, not forms.
-  even: { walls: 0.95, floor: 0.95, lamps: [] },
+  even: { above: 1, below: 1, lamps: [] },
   // One window to the head's right: bumps and dents stand out.
-  side: {
-    walls: 0.12,
-    floor: 0.1,
-    lamps: [{ at: [-4.6, 0.8, 1.2], size: [0.2, 3.2, 3.2], power: 14 }],
-  },
+  side: { above: 0.14, below: 0.08, lamps: [{ at: [-0.94, 0.18, 0.28], sharp: 7, power: 6.5 }] },
 };
 
-const HALF_ROOM = 5; // m
-const BLUR = 0.04; // rad: corners of lamps leave no edges in a sheen
-// px of a cube face. The lamps are large and blurred: 64 look as 256, and where no GPU is 256 took 34 s, not 2.
-const SIDE = 64;
+const SIZES = [64, 32, 16, 8, 4]; // px of a face, from a mirror's level to the dull one's
+const COSINE = 2.13; // sharpness of the Gaussian nearest to a clamped cosine: what a dull surface gathers
 
-/** Environments of one renderer, each made when it is first asked for. */
-export class Lights {
-  private readonly made = new Map<Light, WebGLRenderTarget>();
+const made = new Map<Light, CubeTexture>();
 
-  constructor(private readonly renderer: WebGLRenderer) {}
+/** The light of a room as three.js reads a prefiltered environment: a cube whose last level is the irradiance. */
+export function environment(light: Light): CubeTexture {
+  const known = made.get(light);
+  if (known) return known;
+  const faces = [0, 1, 2, 3, 4, 5].map((face) => ({
+    // Levels given by hand are uploaded along the way of compressed textures.
+    isCompressedTexture: true,
+    width: SIZES[0],
+    height: SIZES[0],
+    mipmaps: SIZES.map((size, level) => ({ width: size, height: size, data: texels(ROOMS[light], face, size, level) })),
+  }));
+  const texture = new CubeTexture(faces as unknown as HTMLImageElement[]);
+  texture.format = RGBAFormat;
+  texture.type = HalfFloatType;
+  texture.colorSpace = LinearSRGBColorSpace;
+  texture.minFilter = LinearMipmapLinearFilter;
+  texture.magFilter = LinearFilter;
+  texture.generateMipmaps = false;
+  texture.mipmaps = SIZES.map((size) => ({ width: size, height: size })) as unknown as typeof texture.mipmaps;
+  texture.isPMREMTexture = true;
+  texture.needsUpdate = true;
+  made.set(light, texture);
+  return texture;
+}
 
-  get(light: Light): Texture {
-    let target = this.made.get(light);
-    if (!target) {
-      const generator = new PMREMGenerator(this.renderer);
-      const room = built(ROOMS[light]);
-      target = generator.fromScene(room, BLUR, 0.1, 20, { size: SIDE });
-      generator.dispose();
-      emptied(room);
-      this.made.set(light, target);
+function texels(room: Room, face: number, size: number, level: number): Uint16Array {
+  const share = level / (SIZES.length - 1);
+  const roughness = 1 - Math.sqrt(1 - share); // the levels' scale in three.js
+  const alpha = Math.max(1e-3, roughness * roughness);
+  const lobe = COSINE + 1 / (2 * alpha * alpha) - 0.5; // of GGX seen from straight above; the cosine's at roughness 1
+  const data = new Uint16Array(4 * size * size);
+  for (let row = 0; row < size; row++)
+    for (let column = 0; column < size; column++) {
+      const value = radiance(room, lobe, direction(face, (2 * column + 1) / size - 1, (2 * row + 1) / size - 1));
+      const half = DataUtils.toHalfFloat(value);
+      data.set([half, half, half, DataUtils.toHalfFloat(1)], 4 * (row * size + column));
     }
-    return target.texture;
-  }
-
-  /** After a lost context the filtered rooms are gone with it. */
-  forget(): void {
-    for (const target of this.made.values()) target.dispose();
-    this.made.clear();
-  }
+  return data;
 }
 
-function built(room: Room): Scene {
-  const scene = new Scene();
-  const side = 2 * HALF_ROOM;
-  scene.add(glowing([side, side, side], room.walls, BackSide));
-  const floor = glowing([side, 0.1, side], room.floor);
-  floor.position.y = 0.1 - HALF_ROOM;
-  scene.add(floor);
-  for (const lamp of room.lamps) {
-    const mesh = glowing(lamp.size, lamp.power);
-    mesh.position.set(...lamp.at);
-    scene.add(mesh);
+/** What a lobe of the sharpness gathers around a direction. */
+function radiance(room: Room, lobe: number, [x, y, z]: Direction): number {
+  const blurred = y * (1 - 1 / (1 + lobe)); // the mean height over the lobe
+  let sum = (room.above + room.below) / 2 + ((room.above - room.below) / 2) * blurred;
+  for (const { at, sharp, power } of room.lamps) {
+    const length = Math.hypot(...at);
+    const cosine = (x * at[0] + y * at[1] + z * at[2]) / length;
+    const wide = (sharp * lobe) / (sharp + lobe);
+    // Blurred, a lamp is wider and as much dimmer: its energy stays.
+    sum += ((power * energy(sharp)) / energy(wide)) * Math.exp(wide * (cosine - 1));
   }
-  return scene;
+  return sum;
 }
 
-function glowing(size: readonly [number, number, number], power: number, side?: typeof BackSide): Mesh {
-  const material = new MeshBasicMaterial({ color: new Color().setScalar(power), ...(side ? { side } : {}) });
-  return new Mesh(new BoxGeometry(...size), material);
+function energy(sharp: number): number {
+  return (2 * Math.PI * (1 - Math.exp(-2 * sharp))) / sharp;
 }
 
-function emptied(scene: Scene): void {
-  scene.traverse((part) => {
-    if (!(part instanceof Mesh)) return;
-    part.geometry.dispose();
-    for (const material of [part.material].flat()) material.dispose();
-  });
+/** Of a texel of a face, s and t from −1 to 1 (OpenGL ES 3.0, table 3.21); three.js mirrors cubes in x. */
+function direction(face: number, s: number, t: number): Direction {
+  const towards: Direction[] = [
+    [1, -t, -s],
+    [-1, -t, s],
+    [s, 1, t],
+    [s, -1, -t],
+    [s, -t, 1],
+    [-s, -t, -1],
+  ];
+  const [x, y, z] = towards[face] ?? [0, 0, 1];
+  const length = Math.hypot(x, y, z);
+  return [-x / length, y / length, z / length];
 }

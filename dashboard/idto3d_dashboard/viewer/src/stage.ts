@@ -3,13 +3,15 @@
 // a head that is shown twice lies in memory once.
 import { Color, type Group, NeutralToneMapping, PerspectiveCamera, Scene, WebGLRenderer } from "three";
 import { meshesOf } from "./glb";
-import { Lights } from "./lights";
+import { environment } from "./lights";
 import { dress, PASSES } from "./looks";
 import type { Orbit } from "./orbit";
 import type { Appearance } from "./spec";
 
 const SHARPEST = 2; // device pixels a CSS pixel; more is not seen in a head
-const SLOW = 40; // ms for a round of pictures; beyond, they are coarser while they move
+const SLOW = 40; // ms for all pictures; beyond, they are coarser while they move
+const SETTLED = 150; // ms after the last turn
+const BUDGET = 120; // ms of a frame; what is left is drawn in the next, so that the page goes on
 
 /** A picture that the stage keeps up to date. */
 export interface Picture {
@@ -24,14 +26,14 @@ export interface Picture {
 export class Stage {
   private readonly scene = new Scene();
   private readonly camera = new PerspectiveCamera();
-  private readonly lights: Lights;
   private readonly waiting = new Set<Picture>();
   private readonly coarse = new Set<Picture>();
   private readonly orbits = new Set<Orbit>();
   private readonly ink = new Color();
   private frame = 0;
   private last = 0;
-  private round = 0; // ms that the last round of sharp pictures took
+  private stirred = -SETTLED; // ms, when a camera last moved
+  private cost = 0; // ms of the last sharp picture
 
   constructor(private readonly renderer: WebGLRenderer) {
     renderer.setPixelRatio(1);
@@ -39,13 +41,15 @@ export class Stage {
     renderer.autoClear = false;
     renderer.toneMapping = NeutralToneMapping; // keeps hues: skin is compared here
     renderer.toneMappingExposure = 1;
-    this.lights = new Lights(renderer);
   }
 
-  /** Draw a picture at the next frame. */
-  redraw(picture: Picture): void {
+  /** Draw a picture at the next frame; `turning` while its camera moves. */
+  redraw(picture: Picture, turning = false): void {
     this.waiting.add(picture);
-    this.orbits.add(picture.orbit);
+    if (turning) {
+      this.orbits.add(picture.orbit);
+      this.stirred = performance.now();
+    }
     this.ask();
   }
 
@@ -54,32 +58,34 @@ export class Stage {
     this.coarse.delete(picture);
   }
 
-  restored(): void {
-    this.lights.forget();
-  }
-
   private ask(): void {
-    this.frame ||= requestAnimationFrame((now) => this.tick(now));
+    this.frame ||= requestAnimationFrame(() => this.tick());
   }
 
-  private tick(now: number): void {
+  private tick(): void {
     this.frame = 0;
-    const ms = Math.min(64, now - this.last || 16);
-    this.last = now;
-    // An orbit that goes on asks for its pictures again; `ask` in there makes the next frame.
+    const start = performance.now();
+    const ms = Math.min(64, start - this.last);
+    this.last = start;
+    // A camera that goes on by itself has its pictures put into `waiting` again.
     for (const orbit of [...this.orbits]) {
       orbit.advance(ms);
       if (!orbit.moving) this.orbits.delete(orbit);
     }
-    const moving = this.orbits.size > 0;
-    if (!moving && this.waiting.size === 0) for (const picture of this.coarse) this.waiting.add(picture);
+    const turning = this.orbits.size > 0 || start - this.stirred < SETTLED;
+    if (!turning) for (const picture of this.coarse) this.waiting.add(picture);
     const pictures = [...this.waiting].filter((picture) => picture.onScreen && picture.model);
+    const rough = turning && this.cost * pictures.length > SLOW;
     this.waiting.clear();
-    const rough = moving && this.round > SLOW;
-    const start = performance.now();
-    for (const picture of pictures) this.draw(picture, rough);
-    if (pictures.length > 0 && !rough) this.round = performance.now() - start;
-    if (moving || this.coarse.size > 0) this.ask();
+    for (const picture of pictures) {
+      const now = performance.now();
+      if (now - start > BUDGET) this.waiting.add(picture);
+      else {
+        this.draw(picture, rough);
+        if (!rough) this.cost = performance.now() - now;
+      }
+    }
+    if (this.orbits.size > 0 || this.waiting.size > 0 || this.coarse.size > 0) this.ask();
   }
 
   private draw(picture: Picture, rough: boolean): void {
@@ -113,7 +119,7 @@ export class Stage {
   }
 
   private render(model: Group, { look, light, weights }: Appearance, ink: Color): void {
-    this.scene.environment = this.lights.get(light);
+    this.scene.environment = environment(light);
     this.scene.add(model);
     const meshes = meshesOf(model);
     for (const mesh of meshes) {
@@ -149,13 +155,12 @@ const everyone = new Set<() => void>();
 export function theStage(): Stage | null {
   if (shared !== undefined) return shared;
   const canvas = document.createElement("canvas");
-  const context = canvas.getContext("webgl2", { alpha: true, antialias: false, depth: true });
+  const context = canvas.getContext("webgl2", { alpha: true, antialias: true, depth: true });
   if (!context) return (shared = null);
   try {
     const stage = new Stage(new WebGLRenderer({ canvas, context, antialias: true, alpha: true }));
-    // After three's own listener, which makes its textures anew.
+    // After three's own listener, which uploads everything anew.
     canvas.addEventListener("webglcontextrestored", () => {
-      stage.restored();
       for (const again of everyone) again();
     });
     return (shared = stage);
