@@ -32,19 +32,19 @@ interface Room {
 const ROOMS: Record<Light, Room> = {
   // Key from the upper left, fill from the right, two rims behind: form is read, and nothing drowns.
   studio: {
-    above: 0.55,
-    below: 0.3,
+    above: 0.42,
+    below: 0.2,
     lamps: [
-      { at: [-0.55, 0.5, 0.67], sharp: 9, power: 6.5 },
-      { at: [0.85, 0.15, 0.5], sharp: 5, power: 1.1 },
-      { at: [-0.6, 0.3, -0.74], sharp: 12, power: 4 },
-      { at: [0.6, 0.3, -0.74], sharp: 12, power: 4 },
+      { at: [-0.55, 0.5, 0.67], sharp: 11, power: 6 },
+      { at: [0.85, 0.15, 0.5], sharp: 5, power: 0.8 },
+      { at: [-0.6, 0.3, -0.74], sharp: 12, power: 2.4 },
+      { at: [0.6, 0.3, -0.74], sharp: 12, power: 2.4 },
     ],
   },
   // The same from everywhere: colours are compared, not forms.
   even: { above: 1, below: 1, lamps: [] },
   // One window to the head's right: bumps and dents stand out.
-  side: { above: 0.14, below: 0.08, lamps: [{ at: [-0.94, 0.18, 0.28], sharp: 7, power: 6.5 }] },
+  side: { above: 0.14, below: 0.08, lamps: [{ at: [-0.94, 0.18, 0.28], sharp: 7, power: 8 }] },
 };
 
 const SIZES = [64, 32, 16, 8, 4]; // px of a face, from a mirror's level to the dull one's
