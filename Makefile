@@ -12,6 +12,7 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 PACKAGES := idto3d eval baselines dashboard protocols tests
 WEIGHTS := weights
 VALIDATOR := tests/gltf/node_modules/.installed
+VIEWER := dashboard/idto3d_dashboard/viewer
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words geometry texture
 
@@ -20,10 +21,10 @@ NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words g
 help: ## what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-install: $(STAMP) ## the environment, once per change of pyproject.toml or constraints.txt
+install: $(STAMP) ## the environment, once per change of what it is made from
 
 # torch goes first and alone, so that no other package's dependency chooses its build.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard $(VIEWER)/src/* $(VIEWER)/*.json $(VIEWER)/*.mjs)
 	@$(MAKE) --no-print-directory system
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -51,3 +51,11 @@ def choose(run: Run, folders: Mapping[str, Path]) -> Choice:
         expression = streamlit.selectbox("Expression", run.expressions, key="expression", bind="query-params")
     shown = tuple(label for label in run.labels if label in methods)
     return Choice(run, folders, shown, group, people, identity, expression)
+
+
+def choose_seed(run: Run) -> int:
+    """The seed whose heads are shown: asked for where a run has several."""
+    seeds = run.protocol.seeds
+    if len(seeds) == 1:
+        return seeds[0]
+    return int(streamlit.selectbox("Seed", seeds, key="seed", bind="query-params"))

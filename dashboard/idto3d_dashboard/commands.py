@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).parent / "served" / "app.py"
 THEME = {
     "theme.light.primaryColor": "#2f6f68",
     "theme.light.backgroundColor": "#fbfbf9",

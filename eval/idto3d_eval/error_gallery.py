@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +71,18 @@ def write_error_maps(
         )
 
 
-def person_maps(store: Store, method: str, person: str, seed: int) -> dict[str, ErrorMap]:
-    """Expression -> heat map of one head, neutral first; empty where the run has no head or no true head."""
+def person_maps(
+    store: Store, method: str, person: str, seed: int, only: Sequence[str] = ()
+) -> dict[str, ErrorMap]:
+    """Expression -> heat map of one head, neutral first; empty where the run has no head or no true head.
+
+    Args:
+        store: of the run.
+        method: the row whose head it is.
+        person: for whom it was made.
+        seed: by which.
+        only: expressions; all by default.
+    """
     from idto3d.asset import read_expression, read_manifest
     from idto3d_eval.features import load_features
     from idto3d_eval.lifting import lift_now_landmarks
@@ -98,6 +108,8 @@ def person_maps(store: Store, method: str, person: str, seed: int) -> dict[str, 
         mesh = read_expression(head, expression)
         surface = Surface(mesh.vertices, mesh.faces)
         outside = surface.seen_faces() if outside is None else outside
+        if only and expression not in only:
+            continue  # neutral is read all the same: what is seen of it is seen of the others
         landmarks = lift_now_landmarks(features, expression, views, surface)
         maps[expression] = error_map(surface, landmarks, true, outside)
     return maps

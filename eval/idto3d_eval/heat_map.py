@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,14 @@ PAPER = 250
 @dataclass(frozen=True)
 class ErrorMap:
     """The true head's outer skin, [V, 3] mm and [F, 3], and the distance [V] mm of each vertex to the head
-    laid on it; no distances, with a reason, where the head could not be laid."""
+    laid on it; no distances, with a reason, where the head could not be laid. `face` are NoW's own distances
+    [N] mm, of the area-uniform points in its face region."""
 
     vertices: Floats
     faces: NDArray[np.int64]
     distances: Floats | None
     reason: str = ""
+    face: Floats | None = None
 
     def colours(self) -> NDArray[np.uint8]:
         """sRGB [V, 3] of the vertices; grey where there are no distances."""
@@ -66,7 +68,7 @@ def error_map(
     if laid.alignment is None:
         return ErrorMap(vertices, faces, None, laid.reason)
     distances = laid.alignment.scale * skin.distance(laid.alignment.inverse(vertices))
-    return ErrorMap(vertices, faces, distances)
+    return ErrorMap(vertices, faces, distances, face=laid.distances)
 
 
 def colours_of(distances: Floats) -> NDArray[np.uint8]:
@@ -115,10 +117,25 @@ def colour_bar(side: int) -> Picture:
 def coloured_glb(found: ErrorMap) -> bytes:
     """The coloured head as a GLB, in metres as glTF demands, with a colour a vertex."""
     import trimesh
+    from trimesh.exchange.gltf import export_glb
 
-    mesh = trimesh.Trimesh(found.vertices / 1000.0, found.faces, vertex_colors=found.colours(), process=False)
-    content: bytes = mesh.export(file_type="glb")
+    srgb = found.colours() / 255.0
+    # A viewer takes COLOR_0 for linear light (glTF 2.0, section 3.9.2), and shows what the legend shows.
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    mesh = trimesh.Trimesh(
+        found.vertices / 1000.0,
+        found.faces,
+        vertex_colors=np.rint(linear * 255.0).astype(np.uint8),
+        process=False,
+    )
+    content: bytes = export_glb(trimesh.Scene(mesh), include_normals=True, tree_postprocessor=_matt)
     return content
+
+
+def _matt(document: dict[str, Any]) -> None:
+    """A surface without shine: glTF's own default is metal, which is dark under most lights."""
+    document["materials"] = [{"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}]
+    document["meshes"][0]["primitives"][0]["material"] = 0
 
 
 def draw_coloured(

@@ -8,8 +8,11 @@ from types import ModuleType
 
 from idto3d_dashboard.pages import (
     efficiency,
+    expressions,
     failures,
     generalisation,
+    geometry,
+    identity,
     metric_cards,
     overview,
     preferences,
@@ -19,7 +22,8 @@ from idto3d_dashboard.pages import (
 
 GROUPS: Mapping[str, Sequence[ModuleType]] = {
     "Result": [overview, failures, preferences],
-    "Measured": [generalisation, stability, efficiency],
+    "Heads": [identity, expressions],
+    "Measured": [geometry, generalisation, stability, efficiency],
     "Behind it": [metric_cards, provenance],
 }
 OF_ONE_PERSON: frozenset[ModuleType] = frozenset()
