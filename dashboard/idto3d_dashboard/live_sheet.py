@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit
 
+from idto3d_dashboard.drawing.people_table import people_table
 from idto3d_dashboard.drawing.tables import facts_table
 from idto3d_dashboard.sheet import Facts, Shows
 
@@ -96,24 +97,48 @@ class LiveSheet:
         key: str,
         *,
         told: Callable[[T], str] = str,
+        start: int = 0,
         side_by_side: bool = False,
     ) -> T:
         if side_by_side:
             chosen = streamlit.segmented_control(
                 label,
                 options,
-                default=options[0],
+                default=options[start],
                 format_func=told,
                 key=key,
                 bind="query-params",
                 required=True,
             )
         else:
-            chosen = streamlit.selectbox(label, options, format_func=told, key=key, bind="query-params")
-        return options[0] if chosen is None else chosen
+            chosen = streamlit.selectbox(
+                label, options, index=start, format_func=told, key=key, bind="query-params"
+            )
+        return options[start] if chosen is None else chosen
+
+    def share(self, label: str, key: str) -> float:
+        return float(streamlit.slider(label, 0.0, 1.0, 1.0, 0.05, key=key, bind="query-params"))
+
+    def alone(self, write: Callable[[], None]) -> None:
+        streamlit.fragment(write)()
+
+    def people(self, table: polars.DataFrame, now: str, name: str) -> None:
+        streamlit.caption("Tick a row to look at that person.")
+        people_table(table, now, name, _go_to)
+
+    def places(self, count: int) -> Sequence[AbstractContextManager[Any]]:
+        return [streamlit.container() for _ in range(count)]
+
+    def waiting(self, text: str) -> AbstractContextManager[Any]:
+        return streamlit.spinner(text)
 
     def folded(self, title: str) -> AbstractContextManager[Any]:
         return streamlit.expander(title)
 
     def columns(self, count: int) -> Sequence[AbstractContextManager[Any]]:
         return streamlit.columns(count)
+
+
+def _go_to(person: str) -> None:
+    """Choose a person, as if in the sidebar."""
+    streamlit.session_state["identity"] = person

@@ -97,9 +97,31 @@ class Sheet(Protocol):
         key: str,
         *,
         told: Callable[[T], str] = str,
+        start: int = 0,
         side_by_side: bool = False,
     ) -> T:
-        """What the reader has chosen, the first until then; it is in the page's address under its key."""
+        """What the reader has chosen, the one at `start` until then; in the page's address under its key."""
+
+    def share(self, label: str, key: str) -> float:
+        """A share from 0 to 1 that the reader moves, 1 until then; in the page's address under its key."""
+
+    def alone(self, write: Callable[[], None]) -> None:
+        """A part that is written again alone when something is chosen in it."""
+
+    def people(self, table: polars.DataFrame, now: str, name: str) -> None:
+        """A table of people down and methods across, which leads from one person to another.
+
+        Args:
+            table: first column the person, then a column a method; null where there is no value.
+            now: the person that is looked at.
+            name: unique on the page.
+        """
+
+    def places(self, count: int) -> Sequence[AbstractContextManager[Any]]:
+        """Parts below each other that may be filled in another order."""
+
+    def waiting(self, text: str) -> AbstractContextManager[Any]:
+        """Says what takes its time meanwhile."""
 
     def folded(self, title: str) -> AbstractContextManager[Any]:
         """A part that is closed until a reader opens it."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from idto3d_dashboard.bundle.files import BundleFiles
+from idto3d_dashboard.bundle.files import BundleFiles, plain_name
 from idto3d_dashboard.drawing.tables import facts_table, html_table
 from idto3d_dashboard.sheet import Facts, Shows
 from idto3d_dashboard.viewer.heads import ShownHead, head_spec
@@ -120,10 +120,51 @@ class StillSheet:
         key: str,
         *,
         told: Callable[[T], str] = str,
+        start: int = 0,
         side_by_side: bool = False,
     ) -> T:
         del label, key, told, side_by_side
-        return options[0]
+        return options[start]
+
+    def share(self, label: str, key: str) -> float:
+        del label, key
+        return 1.0
+
+    def alone(self, write: Callable[[], None]) -> None:
+        write()
+
+    def people(self, table: polars.DataFrame, now: str, name: str) -> None:
+        del name
+        of = self._page.split("-", 1)[0]
+        lines = [
+            [
+                f'<a href="{of}-{plain_name(who)}.html">{escape(who)}</a>' if who != now else escape(who),
+                *("–" if value is None else _told(value) for value in values),
+            ]
+            for who, *values in table.iter_rows()
+        ]
+        self._put(f'<div class="long">{html_table(table.columns, lines)}</div>')
+
+    def places(self, count: int) -> Sequence[AbstractContextManager[Any]]:
+        return [self._place() for _ in range(count)]
+
+    def waiting(self, text: str) -> AbstractContextManager[Any]:
+        del text
+        return nullcontext()
+
+    def _place(self) -> AbstractContextManager[Any]:
+        """Whatever is written within stands here."""
+        at = len(self._parts)
+        self._parts.append("")
+
+        @contextmanager
+        def filled() -> Iterator[None]:
+            around, self._parts = self._parts, []
+            yield
+            around[at] += "".join(self._parts)
+            self._parts = around
+
+        return filled()
 
     @contextmanager
     def folded(self, title: str) -> Iterator[None]:

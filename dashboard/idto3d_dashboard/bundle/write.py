@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from types import ModuleType
 
+from streamlit.logger import set_log_level as quiet
+
 from idto3d.errors import UserError
 from idto3d_dashboard.bundle.files import BundleFiles, plain_name
 from idto3d_dashboard.bundle.still_sheet import StillSheet
@@ -57,6 +59,7 @@ def write_bundle(folder: Path, out: Path, photos: bool = True, told: Told = lamb
     Raises:
         UserError: no run that can be shown, a folder that has something in it, a viewer that is not built.
     """
+    quiet("ERROR")  # its caches work without a server, and say so at every turn
     run = open_run(folder)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"Found something at {out}, expected an empty folder or none; name another.")
@@ -144,4 +147,5 @@ def _link(to: _Page, title: str, page: _Page) -> str:
 def _plotly() -> bytes:
     from plotly.offline import get_plotlyjs
 
-    return get_plotlyjs().encode()
+    script: str = get_plotlyjs()
+    return script.encode()

@@ -26,5 +26,5 @@ GROUPS: Mapping[str, Sequence[ModuleType]] = {
     "Measured": [geometry, generalisation, stability, efficiency],
     "Behind it": [metric_cards, provenance],
 }
-OF_ONE_PERSON: frozenset[ModuleType] = frozenset()
+OF_ONE_PERSON = frozenset({identity, expressions, geometry})
 """Pages that show a single person, of which a bundle has one a person."""

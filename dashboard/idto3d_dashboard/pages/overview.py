@@ -41,7 +41,8 @@ def show(choice: Choice, sheet: Sheet) -> None:
     sheet.download(result_table.rows(summary, choice.methods), "headline")
     _one_metric(choice, sheet)
     _costs(choice, sheet)
-    _second_run(choice, sheet)
+    if sheet.live:
+        _second_run(choice, sheet)
 
 
 def _one_metric(choice: Choice, sheet: Sheet) -> None:
