@@ -12,11 +12,12 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 PACKAGES := idto3d eval baselines dashboard protocols tests
 WEIGHTS := weights
 VALIDATOR := tests/gltf/node_modules/.installed
+AXE := tests/dashboard/a11y/node_modules/.installed
 VIEWER := dashboard/idto3d_dashboard/viewer
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words geometry texture
 
-.PHONY: help install system demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
+.PHONY: help install system browser bench-dashboard screenshots demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
 
 help: ## what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -57,15 +58,25 @@ format: install ## rewrite the sources as lint wants them
 types: install
 	@$(BIN)/mypy
 
-pytest: install $(VALIDATOR)
+pytest: install browser $(VALIDATOR) $(AXE)
 	@$(BIN)/python -m pytest
 
-# Khronos' glTF validator. Without npm, or where npm cannot reach its registry, its tests say why they skip.
-$(VALIDATOR): tests/gltf/package.json tests/gltf/package-lock.json tests/gltf/.npmrc
+# Khronos' glTF validator, and axe-core. Without npm, or where npm cannot reach its registry, their tests say why
+# they skip.
+$(VALIDATOR) $(AXE): %/node_modules/.installed: %/package.json %/package-lock.json %/.npmrc
 	@if command -v npm >/dev/null; then \
 	  cd $(<D) && npm ci --silent --no-audit --no-fund && touch node_modules/.installed \
-	    || echo "npm could not install the glTF validator; the tests with it are skipped." >&2; \
+	    || echo "npm could not install what $(<D) names; the tests with it are skipped." >&2; \
 	fi
+
+browser:
+	@bash .ci/browser
+
+bench-dashboard: install browser ## seconds until a run of 50 methods and 200 people is open, and each of its pages
+	@$(BIN)/python -m tests.dashboard.bench_dashboard
+
+screenshots: install browser ## every page of a run at two widths and in both themes, into docs/dashboard
+	@$(BIN)/python -m tests.dashboard.take_screenshots $(RUN) --out docs/dashboard
 
 test-slow: install ## the tests that take minutes: kills, whole runs
 	@$(BIN)/python -m pytest -m slow

@@ -19,7 +19,7 @@ def number(value: float | None, unit: str) -> str:
         text = f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
     else:
         text = f"{value:,.0f}" if unit == "MiB" else f"{value:.3f}"
-    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+    return text[1:] if text[0] == "-" and not text.strip("-0.,") else text
 
 
 def signed(value: float | None, unit: str) -> str:

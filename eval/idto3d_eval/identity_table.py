@@ -107,22 +107,21 @@ def as_table(measured: Measured) -> polars.DataFrame:
         "valid": polars.Int64,
         "total": polars.Int64,
     }
-    parts = [
-        polars.DataFrame(
-            {
-                "method": [method] * len(column.identities),
-                "metric": [metric] * len(column.identities),
-                "identity": list(column.identities),
-                "mean": polars.Series(column.means).fill_nan(None),
-                "valid": column.valid,
-                "total": column.total,
-            },
-            schema,
-        )
-        for method, own in sorted(measured.columns.items())
-        for metric, column in sorted(own.items())
-    ]
-    return polars.concat(parts) if parts else polars.DataFrame(schema=schema)
+    names: dict[str, list[str]] = {"method": [], "metric": [], "identity": []}
+    columns = []
+    for method, own in sorted(measured.columns.items()):
+        for metric, column in sorted(own.items()):
+            names["method"] += [method] * len(column.identities)
+            names["metric"] += [metric] * len(column.identities)
+            names["identity"] += column.identities
+            columns.append(column)
+    told = columns or [EMPTY]
+    figures = {
+        "mean": polars.Series(np.concatenate([column.means for column in told])).fill_nan(None),
+        "valid": np.concatenate([column.valid for column in told]),
+        "total": np.concatenate([column.total for column in told]),
+    }
+    return polars.DataFrame({**names, **figures}, schema)
 
 
 def _distinct(lazy: polars.LazyFrame, name: str) -> list[str]:

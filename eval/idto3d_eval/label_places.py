@@ -43,10 +43,14 @@ def place_names(
     placed: dict[int, Name] = {}
     for index in sorted(range(len(points)), key=lambda one: -_neighbours(points, one)):
         others = list(placed.values())
-        placed[index] = min(
-            _candidates(points[index], sizes[index]),
-            key=lambda name: _cost(name, points[index], bounds, dots, lines, others),
-        )
+        least = math.inf
+        for name in _candidates(points[index], sizes[index]):
+            # What does not hang on the others alone may be too much already.
+            if _distance(name, points[index], bounds) >= least:
+                continue
+            cost = _cost(name, points[index], bounds, dots, lines, others)
+            if cost < least:
+                placed[index], least = name, cost
     return [placed[index] for index in range(len(points))]
 
 
@@ -83,18 +87,24 @@ def _cost(
     others: Sequence[Name],
 ) -> float:
     box = name.box
-    cost = 0.0
-    if box[0] < bounds[0] or box[1] < bounds[1] or box[2] > bounds[2] or box[3] > bounds[3]:
-        cost += _OUTSIDE
+    cost = _distance(name, point, bounds)
     cost += _OVER_NAME * sum(overlap(box, other.box, 1.5) for other in others)
     cost += _OVER_DOT * sum(overlap(box, dot) for dot in dots)
     cost += _OVER_LINE * sum(crosses(line, box) for line in lines)
     cost += _CROSSED * sum(other.leader is not None and crosses(other.leader, box) for other in others)
     if name.leader is not None:
-        cost += math.dist(*name.leader)
         cost += _CROSSED * sum(crosses(name.leader, other.box) for other in others)
         cost += _CROSSED / 3 * sum(crosses(name.leader, dot) and not _holds(dot, point) for dot in dots)
-    return cost + 0.2 * math.dist(point, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+    return cost
+
+
+def _distance(name: Name, point: Place, bounds: Box) -> float:
+    """What a place costs before anything else is looked at."""
+    box = name.box
+    outside = box[0] < bounds[0] or box[1] < bounds[1] or box[2] > bounds[2] or box[3] > bounds[3]
+    led = 0.0 if name.leader is None else math.dist(*name.leader)
+    near = 0.2 * math.dist(point, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+    return (_OUTSIDE if outside else 0.0) + led + near
 
 
 def overlap(a: Box, b: Box, gap: float = 0.0) -> bool:
@@ -105,6 +115,8 @@ def overlap(a: Box, b: Box, gap: float = 0.0) -> bool:
 def crosses(line: tuple[Place, Place], box: Box) -> bool:
     """Whether a piece of a line runs through a box (Liang & Barsky 1984)."""
     (x1, y1), (x2, y2) = line
+    if max(x1, x2) < box[0] or min(x1, x2) > box[2] or max(y1, y2) < box[1] or min(y1, y2) > box[3]:
+        return False
     first, last = 0.0, 1.0
     for start, step, low, high in ((x1, x2 - x1, box[0], box[2]), (y1, y2 - y1, box[1], box[3])):
         if abs(step) < 1e-12:

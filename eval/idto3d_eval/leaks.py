@@ -18,7 +18,6 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from idto3d.errors import UserError
-from idto3d_baselines.external_files import content_hashes
 from idto3d_baselines.specs import MethodSpec
 from idto3d_eval.keys import CARD_SUFFIX, weights_sha256
 from idto3d_eval.stages import scores_only
@@ -174,6 +173,8 @@ def _refuse_outside(protocol: Protocol, spec: MethodSpec, scoring: Mapping[str, 
     declared = declaration_of(spec)
     files: dict[str, str] = {}
     for identity in protocol.population.identities[:1]:
+        from idto3d_baselines.external_files import content_hashes
+
         files = content_hashes(spec, identity, protocol.seeds[0], protocol.expressions)
     for network in declared.networks if declared is not None else ():
         files[network.name] = network.sha256 or ""

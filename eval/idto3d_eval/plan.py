@@ -29,12 +29,11 @@ from idto3d_eval.leaks import refuse_conflicts
 from idto3d_eval.named_networks import named_networks
 from idto3d_eval.plan_recognisers import other_jobs
 from idto3d_eval.recognisers import find_recogniser
+from idto3d_eval.run_folder import AS_PHOTOS
 from idto3d_eval.sessions import session_labels
 from idto3d_eval.stage import Stage
 from idto3d_eval.stages import STAGES
 from idto3d_protocols.schema import MethodRow, Protocol
-
-AS_PHOTOS = "_as_photos"
 
 
 @dataclass(frozen=True)

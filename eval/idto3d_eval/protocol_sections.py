@@ -12,8 +12,7 @@ from idto3d_eval.equal_time import curve_rows, equal_time_section
 from idto3d_eval.generalisation import MEASURES, facts_of_run, gap_section
 from idto3d_eval.leak_states import leak_section
 from idto3d_eval.nearest_people import read_nearest
-from idto3d_eval.plan import AS_PHOTOS
-from idto3d_eval.run_folder import COSTS
+from idto3d_eval.run_folder import AS_PHOTOS, COSTS
 from idto3d_eval.scored import Scored
 from idto3d_eval.store import Store
 from idto3d_eval.swaps import METRIC, swap_section

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version
 from idto3d_eval.keys import content_key, file_sha256
-from idto3d_eval.plan import Plan
 from idto3d_eval.run_folder import BY_IDENTITY, COSTS, SCORES, SUMMARY, protocol_of
 from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Record, Store
 
 if TYPE_CHECKING:
+    from idto3d_eval.plan import Plan
     from idto3d_protocols.schema import Protocol
 
 EARLIER_SCORES = "scores.before.*.parquet"  # what a rescore keeps, by its content

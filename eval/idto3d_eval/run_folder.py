@@ -12,6 +12,7 @@ PROTOCOL_FILE = "protocol.json"
 SUMMARY, SCORES, COSTS = "summary.json", "scores.parquet", "costs.parquet"
 BY_IDENTITY = "by_identity.parquet"  # one mean an identity of every method and metric
 SUMMARY_SCHEMA = 2
+AS_PHOTOS = "_as_photos"
 
 
 def protocol_of(store: Store) -> Protocol:

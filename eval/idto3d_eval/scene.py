@@ -7,8 +7,9 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -126,7 +127,7 @@ def png(scene: Scene) -> bytes:
     for shape in scene.shapes:
         _draw(draw, shape)
     buffer = io.BytesIO()
-    canvas.reduce(_FINE // _SHOWN).save(buffer, "PNG")
+    canvas.reduce(_FINE // _SHOWN).save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
 
 
@@ -186,13 +187,18 @@ def _draw(draw: ImageDraw, shape: Shape) -> None:
 
 
 def _write(draw: ImageDraw, words: Words, colour: str) -> None:
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(words.size * _FINE)
+    font = _font(words.size * _FINE)
     anchor = {"start": "ls", "middle": "ms", "end": "rs"}[words.anchor]
     place = (words.at[0] * _FINE, words.at[1] * _FINE)
     stroke = _FINE // 4 if words.bold else 0  # the default font has one weight
     draw.text(place, words.text, fill=colour, font=font, anchor=anchor, stroke_width=stroke)
+
+
+@lru_cache
+def _font(size: float) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
 
 
 def _pieces(line: Line) -> Iterable[Sequence[Place]]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import idto3d
-from idto3d_baselines.specs import MethodSpec
 from idto3d_eval.aggregate import aggregate
 from idto3d_eval.breakdowns import expression_matrices
 from idto3d_eval.code_version import library_versions
@@ -24,7 +23,6 @@ from idto3d_eval.identity_table import Measured
 from idto3d_eval.keys import file_sha256, weights_sha256
 from idto3d_eval.metrics import METRICS, MetricCard, metrics_for
 from idto3d_eval.metrics.recognisers import name_by, recogniser_of
-from idto3d_eval.plan import Plan
 from idto3d_eval.recognisers import described
 from idto3d_eval.run_folder import SUMMARY_SCHEMA
 from idto3d_eval.scored import Scored
@@ -35,6 +33,8 @@ from idto3d_eval.store import Record, Store
 if TYPE_CHECKING:
     import polars
 
+    from idto3d_baselines.specs import MethodSpec
+    from idto3d_eval.plan import Plan
     from idto3d_protocols.schema import Protocol
 
 REFERENCE = "reference"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from idto3d_eval.plan import AS_PHOTOS
+from idto3d_eval.run_folder import AS_PHOTOS
 from idto3d_protocols.schema import Protocol
 
 if TYPE_CHECKING:

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from idto3d_eval.statistics.paired_tests import EXACT_BELOW, least_drawn_p
 
 Floats = NDArray[np.float64]
-EXACT_FLIPS = 14  # up to 2^14 sign patterns are all visited for a whole column; above, they are drawn
+EXACT_FLIPS = (
+    14  # up to 2^13 sign patterns and their mirrors are all visited for a whole column; above, they are drawn
+)
 _CHUNK = 4_000_000  # numbers held at once while signs are flipped
 _TIE = 1e-9  # statistics nearer than this count as equal, whatever the last bits say
 
@@ -55,10 +57,14 @@ def pair_p(values: Floats, resamples: int, seed: int = 0) -> Floats:
     signs = _signs(len(gaps), resamples, seed)
     hits, patterns = np.zeros(len(tested)), len(signs)
     step = max(1, _CHUNK // len(tested))
+    # From the least pair up, a row a pair, so that the running maximum goes over whole rows.
+    rising = np.ascontiguousarray(gaps.T[::-1])
+    parts = squares[::-1, None], people[::-1, None]
+    reached = (observed - _TIE * (1.0 + observed))[::-1, None]
     for at in range(0, patterns, step):
-        drawn = _studentised(signs[at : at + step].astype(np.float64) @ gaps, squares, people)
-        largest = np.maximum.accumulate(drawn[:, ::-1], axis=1)[:, ::-1]
-        hits += (largest >= observed - _TIE * (1.0 + observed)).sum(axis=0)
+        drawn = _studentised(rising @ signs[at : at + step].T.astype(np.float64), *parts)
+        np.maximum.accumulate(drawn, axis=0, out=drawn)
+        hits += (drawn >= reached).sum(axis=1)[::-1]
     exact = len(gaps) <= EXACT_FLIPS
     p = hits / patterns if exact else (hits + 1) / (patterns + 1)
     p = np.maximum.accumulate(p)
@@ -101,9 +107,12 @@ def _studentised(sums: Floats, squares: Floats, people: NDArray[np.int64]) -> Fl
 
 @functools.lru_cache(maxsize=2)
 def _signs(people: int, resamples: int, seed: int) -> NDArray[np.int8]:
-    """Sign patterns [*, I]: all of them for few identities, drawn ones above; the same for each column."""
+    """Sign patterns [*, I]: half of all for few identities, drawn ones above; the same for each column."""
     if people <= EXACT_FLIPS:
-        return ((np.arange(2**people)[:, None] >> np.arange(people) & 1) * 2 - 1).astype(np.int8)
+        # A pattern and its mirror agree in |t|, so the last sign stays.
+        return ((np.arange(2 ** max(people - 1, 0))[:, None] >> np.arange(people) & 1) * 2 - 1).astype(
+            np.int8
+        )
     drawn = np.random.default_rng(seed).integers(0, 2, size=(resamples, people), dtype=np.int8)
     return drawn * np.int8(2) - np.int8(1)
 

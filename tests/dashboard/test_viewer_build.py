@@ -17,7 +17,9 @@ from idto3d_dashboard.viewer import built_file
 
 @pytest.fixture
 def hook(repository: Path) -> ModuleType:
-    pytest.importorskip("hatchling", reason="hatchling is not installed here; pip brings it for a build alone")
+    pytest.importorskip(
+        "hatchling", reason="hatchling is not installed here; pip brings it for a build alone"
+    )
     spec = importlib.util.spec_from_file_location("hatch_build", repository / "hatch_build.py")
     assert spec is not None
     assert spec.loader is not None

@@ -17,7 +17,7 @@ def distance_legend() -> str:
     marks = [f"{mm:g}" for mm in np.arange(FULL_MM)] + [f"{FULL_MM:g} mm and more"]
     numbers = "".join(
         f'<span style="position:absolute;left:{100 * at / FULL_MM:.0f}%;'
-        f'transform:translateX({-100 * at / FULL_MM:.0f}%)">{text}</span>'
+        f'white-space:nowrap;transform:translateX({-100 * at / FULL_MM:.0f}%)">{text}</span>'
         for at, text in enumerate(marks)
     )
     return (

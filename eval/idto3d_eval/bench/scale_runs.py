@@ -126,9 +126,25 @@ def make_run(folder: Path, rows: int, seed: int = 0) -> int:
     Returns:
         How many there are.
     """
-    layout = _layout(large=rows >= LARGE)
-    methods = 20 if rows >= LARGE else 8
+    large = rows >= LARGE
+    layout = _layout(cameras=12 if large else 3, lights=8 if large else 2, seeds=2)
+    methods = 20 if large else 8
     people = max(2, round(rows / (methods * layout.height)))
+    return _make(folder, layout, methods, people, seed)
+
+
+def make_run_of(
+    folder: Path, *, methods: int, people: int, cameras: int, lights: int, seeds: int = 1, seed: int = 0
+) -> int:
+    """As `make_run`, of a stated size: all 13 expressions, a view a camera and light.
+
+    Returns:
+        How many rows there are.
+    """
+    return _make(folder, _layout(cameras, lights, seeds), methods, people, seed)
+
+
+def _make(folder: Path, layout: polars.DataFrame, methods: int, people: int, seed: int) -> int:
     protocol = _protocol(methods, people, layout)
     store = Store(folder)
     store.write(PROTOCOL_FILE, protocol.model_dump_json(indent=1) + "\n")
@@ -155,20 +171,16 @@ def make_run(folder: Path, rows: int, seed: int = 0) -> int:
     return count
 
 
-def _layout(large: bool) -> polars.DataFrame:
+def _layout(cameras: int, lights: int, seeds: int) -> polars.DataFrame:
     """Expression, view, seed and metric of each row of one person, sorted."""
-    views = [
-        f"camera{camera}-light{light}"
-        for camera in range(12 if large else 3)
-        for light in range(8 if large else 2)
-    ]
+    views = [f"camera{camera}-light{light}" for camera in range(cameras) for light in range(lights)]
     lines = [
         (expression, view, seed, card.name)
         for card in METRICS.values()
         if card.level != "method"
         for expression in (EXPRESSIONS if card.level in {"view", "head"} else ("",))
         for view in (views if card.level == "view" else ("",))
-        for seed in (0, 1)
+        for seed in range(seeds)
     ]
     schema = {
         "expression": polars.String,
@@ -248,7 +260,7 @@ def _protocol(methods: int, people: int, layout: polars.DataFrame) -> Protocol:
                 MethodRow(method=_KINDS[at % len(_KINDS)], label=f"row_{at:02d}") for at in range(methods)
             ),
             "expressions": tuple(EXPRESSIONS),
-            "seeds": (0, 1),
+            "seeds": tuple(sorted(layout["seed"].unique().to_list())),
             "budget": {
                 **dict.fromkeys(("geometry_steps", "texture_steps", "fit_steps"), 1),
                 **dict.fromkeys(("geometry_batch", "texture_batch", "threads"), 1),

@@ -98,7 +98,10 @@ def mean_interval(
         NaN bounds where fewer than two identities have a value.
     """
     numbers = np.asarray(values, dtype=np.float64)
-    means = np.array(list(identity_means(numbers, identities).values()), dtype=np.float64)
+    if len(set(identities)) == numbers.size:
+        means = numbers  # one value each: nothing to average
+    else:
+        means = np.array(list(identity_means(numbers, identities).values()), dtype=np.float64)
     means = means[np.isfinite(means)]
     valid = int(np.isfinite(numbers).sum())
     if means.size == 0:
