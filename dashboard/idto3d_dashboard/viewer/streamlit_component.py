@@ -82,4 +82,5 @@ def _bundle() -> tuple[bytes, str]:
 def _component() -> Callable[..., Any]:
     from streamlit.components.v2 import component
 
-    return component("idto3d_heads", css=built_file("viewer.css").read_text(), js=_LOADER)
+    style = built_file("viewer.css").read_text()
+    return component("idto3d_heads", css=f"/* one line would be read as a path */\n{style}", js=_LOADER)
