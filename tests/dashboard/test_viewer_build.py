@@ -1,4 +1,4 @@
-"""The bundle: made once for given sources, whole, and with nothing in it that another host would have to serve."""
+"""The bundle: made once for given sources, whole, and with nothing in it that another host must serve."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from idto3d_dashboard.viewer import built_file
 
 @pytest.fixture
 def hook(repository: Path) -> ModuleType:
-    pytest.importorskip("hatchling", reason="hatchling is not installed here; pip brings it for a build alone")
+    pytest.importorskip(
+        "hatchling", reason="hatchling is not installed here; pip brings it for a build alone"
+    )
     spec = importlib.util.spec_from_file_location("hatch_build", repository / "hatch_build.py")
     assert spec is not None
     assert spec.loader is not None

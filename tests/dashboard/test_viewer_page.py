@@ -1,4 +1,4 @@
-"""The viewer on a page opened from disk: heads appear, turn in step, obey keys, rest, and ask nobody for anything."""
+"""The viewer on a page opened from disk: heads appear, turn in step, obey keys, rest, and ask nobody."""
 
 from __future__ import annotations
 
