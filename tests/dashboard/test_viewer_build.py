@@ -1,4 +1,4 @@
-"""The bundle: made once for given sources, whole, and with nothing in it that another host would have to serve."""
+"""The bundle: made once for given sources, whole, and with nothing in it that another host must serve."""
 
 from __future__ import annotations
 

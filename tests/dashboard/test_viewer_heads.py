@@ -1,4 +1,4 @@
-"""The JSON that the viewer takes: what is in it, where its files are put, and what happens to what is unsound."""
+"""The JSON that the viewer takes: what is in it, where its files go, and what happens to what is unsound."""
 
 from __future__ import annotations
 

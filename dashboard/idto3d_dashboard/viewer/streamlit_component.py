@@ -82,6 +82,5 @@ def _bundle() -> tuple[bytes, str]:
 def _component() -> Callable[..., Any]:
     from streamlit.components.v2 import component
 
-    # Streamlit takes one line for a file's name, and the bundled sheet is one line.
-    css = built_file("viewer.css").read_text(encoding="utf-8").replace("}", "}\n")
-    return component("idto3d_heads", css=css, js=_LOADER)
+    style = built_file("viewer.css").read_text()
+    return component("idto3d_heads", css=f"/* one line would be read as a path */\n{style}", js=_LOADER)

@@ -1,0 +1,46 @@
+"""A real browser for the viewer's tests, with WebGL in software and without."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from idto3d.errors import UserError
+from idto3d_dashboard.viewer import built_file
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SANDBOXLESS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SOFTWARE_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed here")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine; install it to run the viewer's browser tests")
+    try:
+        built_file("viewer.js")
+    except UserError as error:
+        pytest.skip(str(error))
+    with playwright.sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Any) -> Iterator[Any]:
+    """Chromium that draws WebGL on the processor."""
+    arguments = [*SANDBOXLESS, *SOFTWARE_WEBGL]
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser_without_webgl(driver: Any) -> Iterator[Any]:
+    """Chromium that gives no WebGL context."""
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*SANDBOXLESS, "--disable-3d-apis"])
+    yield browser
+    browser.close()
