@@ -1,6 +1,6 @@
 """Pictures of every page of the dashboard for the documentation, at both widths and in both themes:
 
-    python -m tests.dashboard.take_screenshots quickstart --runs runs --out docs/dashboard
+python -m tests.dashboard.take_screenshots quickstart --runs runs --out docs/dashboard
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.dashboard.pictures import drawn, settle, wait_until
 
 from idto3d_dashboard.pages import GROUPS
+from tests.dashboard.pictures import drawn, settle, wait_until
 from tests.dashboard.served import Watched, serving
 
 PAGES = {"" if page.PATH == "overview" else page.PATH: page for own in GROUPS.values() for page in own}
