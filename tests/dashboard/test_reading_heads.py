@@ -24,9 +24,12 @@ from idto3d_dashboard.reading.values import (
     person_means,
     person_rows,
 )
-from tests.dashboard.fake_runs import finished
+from tests.dashboard.fake_runs import finished, square
 
-ROWS = "[{method: good, label: good}, {method: other, label: swapped, photos_of: next}, {method: truth, label: truth}]"
+ROWS = (
+    "[{method: good, label: good}, {method: other, label: swapped, photos_of: next}, "
+    "{method: truth, label: truth}]"
+)
 FIRST, SECOND = "heldout-0000", "heldout-0001"
 
 
@@ -158,17 +161,6 @@ def test_without_a_true_head_there_is_a_reason(run: Run) -> None:
     there = head_of(run, "good", FIRST, "neutral", 0)
     assert "has no" in geometry_error(run, there, FIRST, "neutral").reason
     assert not has_truth(run, "nobody")
-
-
-def square(shift: float, faces: int = 2, shade: int = 180) -> TexturedMesh:
-    corners = np.array([[-60.0, -90.0, 0.0], [60.0, -90.0, 0.0], [60.0, 40.0, shift], [-60.0, 40.0, 0.0]])
-    return TexturedMesh(
-        vertices=corners,
-        faces=np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int64)[:faces],
-        uvs=np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]),
-        albedo=np.full((8, 8, 3), shade, dtype=np.uint8),
-        roughness_metallic=np.full((8, 8, 3), 128, dtype=np.uint8),
-    )
 
 
 def heads(folder: Path, neutral: TexturedMesh, smile: TexturedMesh) -> tuple[Head, Head]:
