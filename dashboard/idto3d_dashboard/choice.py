@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit
 
 from idto3d_dashboard.reading.run import Run
+from idto3d_dashboard.sheet import Sheet
 
 EVERYBODY = "everybody"
 MANY_METHODS = 8  # of more, the first so many are chosen until a reader chooses others
@@ -53,9 +54,9 @@ def choose(run: Run, folders: Mapping[str, Path]) -> Choice:
     return Choice(run, folders, shown, group, people, identity, expression)
 
 
-def choose_seed(run: Run) -> int:
+def choose_seed(run: Run, sheet: Sheet) -> int:
     """The seed whose heads are shown: asked for where a run has several."""
     seeds = run.protocol.seeds
     if len(seeds) == 1:
         return seeds[0]
-    return int(streamlit.selectbox("Seed", seeds, key="seed", bind="query-params"))
+    return sheet.choose("Seed", seeds, "seed")

@@ -140,8 +140,17 @@ def report(
     metrics: Annotated[
         str | None, typer.Option(help="The table's metrics, between commas; the headline by default.")
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Write the dashboard's pages into this folder, to open from disk.")
+    ] = None,
+    photos: Annotated[
+        bool, typer.Option("--with-photos/--without-photos", help="Whether real faces may be in the bundle.")
+    ] = True,
 ) -> None:
     """Show a run's result table, figures anew where rows or code have changed, and where its report lies."""
+    if bundle is not None:
+        run_commands.bundle(runs / name, bundle, photos)
+        return
     from idto3d_eval.show import print_report
 
     chosen = [name.strip() for name in metrics.split(",") if name.strip()] if metrics is not None else None

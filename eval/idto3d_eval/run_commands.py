@@ -166,3 +166,28 @@ def _pair_row(pair: Pair, first: str, second: str) -> dict[str, str]:
         "p (Holm)": number(pair.p_holm, "1") + (" *" if pair.apart else ""),
         "n": str(pair.gap.identities),
     }
+
+
+def bundle(folder: Path, out: Path, photos: bool) -> None:
+    """Write a run's pages as plain HTML; the dashboard's package, which stands above this one, does it.
+
+    Raises:
+        UserError: it is not installed, there is no finished run, or the folder has something in it.
+    """
+    from importlib.metadata import entry_points
+
+    from idto3d.errors import UserError
+    from idto3d_eval.results import refresh
+    from idto3d_eval.show import drawing_bar
+    from idto3d_eval.store import Store
+
+    writers = list(entry_points(group="idto3d_eval.bundle"))
+    if not writers:
+        raise UserError(
+            "Found no package that writes bundles, expected the dashboard's; pip install "
+            "'idto3d-eval[dashboard]'."
+        )
+    refresh(Store(folder))
+    with drawing_bar() as told:
+        written = writers[0].load()(folder, out, photos=photos, told=told)
+    typer.echo(f"{written.folder}: {written.pages} pages, {written.size / 2**20:.1f} MiB; open index.html")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import polars
 
 Entry = Mapping[str, Any]
+_TICKS = [part * 10.0**power for power in range(-3, 6) for part in (1, 2, 5)]
 Drawn = tuple["go.Figure", "polars.DataFrame"]
 
 
@@ -86,10 +87,20 @@ def quality_cost(panel: Any, labels: Sequence[str]) -> Drawn:
             },
             name=point.label,
         )
+    named: dict[float, list[str]] = {}
     for label, value in panel.brackets:
-        figure.add_hline(y=value, line_dash="dash", line_width=1, annotation_text=label, opacity=0.6)
+        named.setdefault(round(value, 2), []).append(label)
+    for value, names in named.items():
+        figure.add_hline(
+            y=value,
+            line_dash="dash",
+            line_width=1,
+            annotation_text=", ".join(names),
+            annotation_position="top left",
+            opacity=0.6,
+        )
     if all(point.cost > 0 for point in panel.points):
-        figure.update_xaxes(type="log")
+        figure.update_xaxes(type="log", tickvals=_TICKS, ticktext=[f"{tick:g}" for tick in _TICKS])
     figure.update_xaxes(title=panel.cost)
     figure.update_layout(title=f"{panel.metric} against {panel.cost}")
     rows = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from idto3d_dashboard.drawing.parts import html_table
+from idto3d_dashboard.drawing.tables import html_table
 from idto3d_eval.figures_text import number, signed
 
 if TYPE_CHECKING:

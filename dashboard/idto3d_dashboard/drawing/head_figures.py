@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from idto3d_dashboard.drawing.parts import html_table
+from idto3d_dashboard.drawing.tables import html_table
 from idto3d_eval.figures_text import number
 
 if TYPE_CHECKING:

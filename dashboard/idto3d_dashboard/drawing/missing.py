@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import streamlit
-
 if TYPE_CHECKING:
     import polars
 
     from idto3d_dashboard.reading.failures import UnreadView
+    from idto3d_dashboard.sheet import Sheet
 
 MOST_VIEWS = 24
 
@@ -23,10 +22,10 @@ def titled(counted: polars.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) 
     return counted.with_columns(polars.col("metric").replace(titles))
 
 
-def put_view(view: UnreadView) -> None:
+def put_view(sheet: Sheet, view: UnreadView) -> None:
     """A view with whose it is and why it has no value."""
     told = f"{view.label}, {view.expression}, {view.view}, seed {view.seed}: {'; '.join(view.reasons)}"
     if view.picture is None:
-        streamlit.caption(f"No picture. {told}")
+        sheet.note(f"No picture. {told}")
         return
-    streamlit.image(str(view.picture), caption=told, width="stretch", alt=told)
+    sheet.picture(view.picture, told)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from idto3d_dashboard.drawing.parts import html_table
+from idto3d_dashboard.drawing.tables import html_table
 from idto3d_eval.figures_text import (
     calls,
     heading,
@@ -72,9 +72,15 @@ def _line(row: Entry, metrics: Sequence[Entry]) -> list[str]:
     told = escape(", ".join(labels(row)))
     name = f'<b title="{escape(row["summary"])}">{escape(row["label"])}</b><small>{told}</small>'
     costs = row["costs"]
-    spent = f"{seconds(costs['seconds_a_head'])}<small>{escape(calls(costs))} calls</small>"
+    spent = f"{seconds(costs['seconds_a_head'])}"
+    spent += f'<small title="{escape(calls(costs))}">{_calls(costs)}</small>'
     spent += f"<small>{memory(costs['peak_memory_mib'])}</small>"
     return [name, *(_cell(row["cells"].get(metric["name"]), metric["unit"]) for metric in metrics), spent]
+
+
+def _calls(costs: Entry) -> str:
+    spent = costs["guidance_calls_a_head"]
+    return "" if spent is None else f"{number(spent, 'calls')} calls"
 
 
 def _cell(cell: Entry | None, unit: str) -> str:

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import streamlit
-
-from idto3d_dashboard.drawing.parts import html_table, put_download
+from idto3d_dashboard.drawing.tables import html_table
 from idto3d_eval.added_text import section_cells
 
 if TYPE_CHECKING:
     import polars
 
+    from idto3d_dashboard.sheet import Sheet
+
 Entry = Mapping[str, Any]
-MANY = 60  # rows, above which a table is one that scrolls and sorts
+MANY = 24  # rows, above which a table is one that scrolls and sorts
 _OF_METHODS = ("row", "method")  # columns that name a row of the result table
 
 
@@ -24,21 +24,24 @@ def find(summary: Entry, *titles: str) -> list[Entry]:
     return [section for section in summary["sections"] if section["title"].startswith(titles)]
 
 
-def put_section(section: Entry, labels: Sequence[str], chosen: Sequence[str]) -> None:
+def put_section(sheet: Sheet, section: Entry, labels: Sequence[str], chosen: Sequence[str]) -> None:
     """A section with its note and a download; lines of rows that are not chosen are left out."""
-    streamlit.subheader(section["title"])
+    sheet.heading(section["title"])
     if section["note"]:
-        streamlit.caption(section["note"])
+        sheet.note(section["note"])
     kept = _of_chosen(section, labels, chosen)
     cells = section_cells(kept)
+    name = "_".join(section["title"].lower().replace(",", "").split())[:40]
     if not cells:
-        streamlit.caption("Nothing of the chosen methods.")
-        return
-    if len(cells) > MANY:
-        streamlit.dataframe(_frame(kept), hide_index=True, key=f"section-{section['title']}")
+        sheet.note("Nothing of the chosen methods.")
+    elif len(cells) > MANY:
+        sheet.table(_frame(kept), name)
     else:
-        streamlit.html(html_table(section["columns"], [[escape(cell) for cell in row] for row in cells]))
-    put_download(_frame(kept), "_".join(section["title"].lower().replace(",", "").split())[:40])
+        columns = zip(*kept["rows"], strict=True)
+        texts = [at for at, column in enumerate(columns) if any(isinstance(cell, str) for cell in column)]
+        body = [[escape(cell) for cell in row] for row in cells]
+        sheet.html(html_table(section["columns"], body, texts))
+        sheet.download(_frame(kept), name)
 
 
 def _of_chosen(section: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Entry:

@@ -17,13 +17,16 @@ SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
 
 CSS = """
 <style>
-[data-testid="stMainBlockContainer"] { padding-top: 3rem; max-width: 1400px; }
-table.idto3d { border-collapse: collapse; width: 100%; font-size: 0.9rem;
+[data-testid="stMainBlockContainer"] { padding: 3rem clamp(1rem, 3vw, 2.5rem) 4rem;
+  max-width: 1500px; }
+table.idto3d { border-collapse: collapse; width: 100%; font-size: 0.86rem;
   font-variant-numeric: tabular-nums; }
-table.idto3d th, table.idto3d td { padding: 0.4rem 0.7rem; text-align: right; vertical-align: top;
+table.idto3d th, table.idto3d td { padding: 0.4rem 0.5rem; text-align: right; vertical-align: top;
   border: 0; border-bottom: 1px solid rgba(128,128,128,.25); }
 table.idto3d th { font-weight: 600; vertical-align: bottom; }
-table.idto3d th:first-child, table.idto3d td:first-child { text-align: left; }
+table.idto3d th:first-child, table.idto3d td:first-child, table.idto3d .text { text-align: left; }
+table.idto3d.facts td { text-align: left; overflow-wrap: anywhere; }
+table.idto3d.facts td:first-child { opacity: .8; white-space: nowrap; }
 table.idto3d small { display: block; opacity: .8; font-size: 0.78rem; white-space: nowrap; }
 table.idto3d td:first-child small { white-space: normal; }
 table.idto3d tr.block td { opacity: .8; font-size: 0.78rem; text-transform: uppercase;

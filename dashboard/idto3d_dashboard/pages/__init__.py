@@ -1,4 +1,4 @@
-"""The pages, by group. Each is a module with a title, its place in the address and `show(choice)`,
+"""The pages, by group. Each is a module with a title, its place in the address and `show(choice, sheet)`,
 which only arranges."""
 
 from __future__ import annotations
@@ -26,3 +26,5 @@ GROUPS: Mapping[str, Sequence[ModuleType]] = {
     "Measured": [geometry, generalisation, stability, efficiency],
     "Behind it": [metric_cards, provenance],
 }
+OF_ONE_PERSON = frozenset({identity, expressions, geometry})
+"""Pages that show a single person, of which a bundle has one a person."""

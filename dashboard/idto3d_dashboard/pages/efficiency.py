@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import streamlit
-
 from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing import charts
-from idto3d_dashboard.drawing.parts import put_empty, show_chart
 from idto3d_dashboard.drawing.sections import find, put_section
+from idto3d_dashboard.sheet import Sheet
 from idto3d_eval import quality_cost
 
 TITLE, PATH = "Efficiency", "efficiency"
 
 
-def show(choice: Choice) -> None:
+def show(choice: Choice, sheet: Sheet) -> None:
     """The page."""
-    streamlit.title(TITLE)
+    sheet.title(TITLE)
     run = choice.run
     panels = quality_cost.panels(run.summary)
-    columns = streamlit.columns(2)
+    columns = sheet.columns(2)
     for at, panel in enumerate(panels):
         with columns[at % 2]:
-            show_chart(*charts.quality_cost(panel, run.labels), f"efficiency_{at}")
+            sheet.chart(*charts.quality_cost(panel, run.labels), f"efficiency_{at}")
     found = find(run.summary, "Quality at equal time", "Cost by stage")
     for section in found:
-        put_section(section, run.labels, choice.methods)
+        put_section(sheet, section, run.labels, choice.methods)
     if not panels and not found:
-        put_empty("This run has no costs; the same idto3d-eval run command writes them when it ends.")
+        sheet.empty("This run has no costs; the same idto3d-eval run command writes them when it ends.")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-import streamlit
-from streamlit.delta_generator import DeltaGenerator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from idto3d_dashboard.choice import EVERYBODY, Choice, choose_seed
 from idto3d_dashboard.drawing.curves import Curve, bar_chart, line_chart
 from idto3d_dashboard.drawing.distance_legend import distance_legend
 from idto3d_dashboard.drawing.head_figures import HeadFigures, Told, figures_rows, figures_table
-from idto3d_dashboard.drawing.heads import ShownHead, show_heads
-from idto3d_dashboard.drawing.parts import put_download, put_empty, show_chart
 from idto3d_dashboard.reading.errors import GeometryError, geometry_error, has_truth
 from idto3d_dashboard.reading.heads import head_of
 from idto3d_dashboard.reading.values import by_people, group_means, means_by, person_rows, reasons_of
+from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.viewer import ShownHead
 from idto3d_eval.metrics.geometry_now import CURVE_MM
 from idto3d_eval.metrics.geometry_regions import REGIONS
 from idto3d_eval.metrics.table import METRICS
@@ -32,59 +30,57 @@ TOLD = tuple(Told(f"region_{name}", name, "mm") for name in REGIONS)
 ALONE, TOGETHER = "this person", "the group"
 
 
-def show(choice: Choice) -> None:
+def show(choice: Choice, sheet: Sheet) -> None:
     """The page."""
-    streamlit.title(f"{choice.identity}: geometry")
+    sheet.title(f"{choice.identity}: geometry")
     if not choice.methods:
-        put_empty(NO_METHODS)
+        sheet.empty(NO_METHODS)
         return
     medians = by_people(choice.run, choice.methods, choice.people, MEDIAN)
     measured = any(medians[label].is_not_null().any() for label in choice.methods)
     if not measured and not has_truth(choice.run, choice.identity):
-        put_empty(
+        sheet.empty(
             f"No true head of {choice.identity} is known, so nothing can be measured against it; runs of "
             "synthetic people, or of people with a scan, have one."
         )
         return
     # The heads take seconds the first time: what is below them is there before.
-    heads, curves = streamlit.container(), streamlit.container()
-    _people(choice, medians)
-    _regions(choice)
-    found = _heads(choice, heads)
+    heads, curves = sheet.places(2)
+    _people(choice, sheet, medians)
+    _regions(choice, sheet)
+    found = _heads(choice, sheet, heads)
     with curves:
-        _curves(choice, found)
+        _curves(choice, sheet, found)
 
 
-def _heads(choice: Choice, place: DeltaGenerator) -> Mapping[str, GeometryError]:
+def _heads(choice: Choice, sheet: Sheet, place: AbstractContextManager[Any]) -> Mapping[str, GeometryError]:
     """The true head, coloured by its distance to each method's."""
     run, person, expression = choice.run, choice.identity, choice.expression
     with place:
-        streamlit.subheader(f"Distance from the true head, {expression.replace('_', ' ')}")
-        seed = choose_seed(run)
-        streamlit.caption(
+        sheet.heading(f"Distance from the true head, {expression.replace('_', ' ')}")
+        seed = choose_seed(run, sheet)
+        sheet.note(
             "The true head's outer skin, coloured by its distance to the method's head, which is laid on it "
             "as for NoW's median: scale free, by the face alone."
         )
-        streamlit.html(distance_legend())
-        waiting, shown = streamlit.empty(), []
-        found = {}
-        for at, label in enumerate(choice.methods):
-            waiting.progress(at / len(choice.methods), f"Measuring {label} …")
-            head = head_of(run, label, person, expression, seed)
-            found[label] = geometry_error(run, head, person, expression)
+        sheet.html(distance_legend())
+        found, shown = {}, []
+        for label in choice.methods:
+            with sheet.waiting(f"Measuring {label} …"):
+                head = head_of(run, label, person, expression, seed)
+                found[label] = geometry_error(run, head, person, expression)
             if found[label].glb:
                 note = f"median of the whole head {found[label].median:.2f} mm"
                 shown.append(ShownHead(label, found[label].glb, head.strip, note))
-        waiting.empty()
         if shown:
-            show_heads(shown, key="errors")
+            sheet.heads(shown, "errors")
         for label, error in found.items():
             if error.reason:
-                put_empty(f"No heat map of {label}: {error.reason}.")
+                sheet.empty(f"No heat map of {label}: {error.reason}.")
     return found
 
 
-def _curves(choice: Choice, found: Mapping[str, GeometryError]) -> None:
+def _curves(choice: Choice, sheet: Sheet, found: Mapping[str, GeometryError]) -> None:
     """Shares of points within a distance: of all people together, and of this one."""
     run = choice.run
     title = f"{METRICS[CURVE].title}:"
@@ -99,24 +95,24 @@ def _curves(choice: Choice, found: Mapping[str, GeometryError]) -> None:
         own = found[label].curve
         if own is not None:
             curves.append(Curve(label, [0.0, *CURVE_MM.tolist()], [0.0, *own.tolist()], choice.identity))
-    streamlit.subheader("NoW curve")
+    sheet.heading("NoW curve")
     if not curves:
-        put_empty("No head could be laid on a true one, so there is no curve.")
+        sheet.empty("No head could be laid on a true one, so there is no curve.")
         return
-    streamlit.caption(
+    sheet.note(
         "The share of the face region's points that lie within a distance of the head: solid, of all people "
         f"of the run together; dotted, of {choice.identity} with {choice.expression.replace('_', ' ')}."
     )
-    show_chart(
+    sheet.chart(
         line_chart(curves, run.labels, x="distance, mm", y="share of points", marks=False),
         _curve_rows(curves, "all people", "mm", "share_of_points"),
         f"{choice.identity}-now-curve",
     )
 
 
-def _people(choice: Choice, medians: polars.DataFrame) -> None:
+def _people(choice: Choice, sheet: Sheet, medians: polars.DataFrame) -> None:
     """The share of the group's people at or below a median."""
-    streamlit.subheader("NoW median over people")
+    sheet.heading("NoW median over people")
     whose = "all people of the run" if choice.group == EVERYBODY else f"the group {choice.group}"
     curves = []
     for label in choice.methods:
@@ -125,10 +121,10 @@ def _people(choice: Choice, medians: polars.DataFrame) -> None:
             shares = [at / len(values) for at in range(len(values) + 1)]
             curves.append(Curve(label, [0.0, *values], shares))
     if not curves:
-        put_empty(f"None of {whose} has a NoW median with the chosen methods.")
+        sheet.empty(f"None of {whose} has a NoW median with the chosen methods.")
         return
-    streamlit.caption(f"The share of {whose} with at most so large a NoW median.")
-    show_chart(
+    sheet.note(f"The share of {whose} with at most so large a NoW median.")
+    sheet.chart(
         line_chart(
             curves, choice.run.labels, x="NoW median, mm", y="share of people", marks=False, steps=True
         ),
@@ -137,12 +133,10 @@ def _people(choice: Choice, medians: polars.DataFrame) -> None:
     )
 
 
-def _regions(choice: Choice) -> None:
+def _regions(choice: Choice, sheet: Sheet) -> None:
     """Mean distances by region: of this person with the chosen expression, or of the group."""
-    streamlit.subheader("By region")
-    whose = streamlit.segmented_control(
-        "Of", (ALONE, TOGETHER), default=ALONE, required=True, key="of", bind="query-params"
-    )
+    sheet.heading("By region")
+    whose = sheet.choose("Of", (ALONE, TOGETHER), "of", side_by_side=True)
     names = [one.name for one in TOLD]
     values: Mapping[tuple[str, str], float]
     why: dict[str, Mapping[str, str]] = {}
@@ -165,13 +159,11 @@ def _regions(choice: Choice) -> None:
         )
         for label in choice.methods
     ]
-    streamlit.caption(f"{told}: mean distance of the true head's points to the method's head, mm.")
+    sheet.note(f"{told}: mean distance of the true head's points to the method's head, mm.")
     bars = {one.label: [_known(one.values[name]) for name in names] for one in figures}
-    streamlit.plotly_chart(
-        bar_chart(bars, REGIONS, choice.run.labels, y="mean distance, mm"), key="chart-regions"
-    )
-    streamlit.html(figures_table(figures, TOLD))
-    put_download(figures_rows(figures, TOLD), f"{choice.identity if whose == ALONE else 'group'}-regions")
+    sheet.chart(bar_chart(bars, REGIONS, choice.run.labels, y="mean distance, mm"), None, "regions")
+    sheet.html(figures_table(figures, TOLD))
+    sheet.download(figures_rows(figures, TOLD), f"{choice.identity if whose == ALONE else 'group'}-regions")
 
 
 def _curve_rows(curves: Sequence[Curve], first: str, x: str, y: str) -> polars.DataFrame:

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import streamlit
-
 from idto3d_dashboard.choice import Choice, choose_seed
 from idto3d_dashboard.drawing.curves import Curve, line_chart
 from idto3d_dashboard.drawing.head_figures import HeadFigures, Told, figures_rows, figures_table, line
-from idto3d_dashboard.drawing.heads import LOOKS, ShownHead, show_heads
-from idto3d_dashboard.drawing.parts import put_download, put_empty, show_chart
-from idto3d_dashboard.drawing.people_table import people_table
 from idto3d_dashboard.drawing.pictures import Shown, row_of
 from idto3d_dashboard.reading.heads import Head, conditioning_of, head_of, view_names
 from idto3d_dashboard.reading.pictures import folder_of, picture
@@ -24,6 +19,8 @@ from idto3d_dashboard.reading.values import (
     person_rows,
     reasons_of,
 )
+from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.viewer import LOOKS, ShownHead
 from idto3d_eval.figures_text import heading
 
 if TYPE_CHECKING:
@@ -42,25 +39,28 @@ TOLD = (
 PHOTO_SIDE = 264  # pixels: twice what a photo is shown at, for fine screens
 
 
-def show(choice: Choice) -> None:
+def show(choice: Choice, sheet: Sheet) -> None:
     """The page."""
-    streamlit.title(choice.identity)
-    _photos(choice)
+    sheet.title(choice.identity)
+    _photos(choice, sheet)
     if not choice.methods:
-        put_empty(NO_METHODS)
+        sheet.empty(NO_METHODS)
         return
-    _heads(choice)
-    _views(choice)
-    _people(choice)
+    _heads(choice, sheet)
+    _views(choice, sheet)
+    _people(choice, sheet)
 
 
-def _photos(choice: Choice) -> None:
+def _photos(choice: Choice, sheet: Sheet) -> None:
+    if not sheet.shows.photos:
+        sheet.empty("Photographs are left out here.")
+        return
     run, person = choice.run, choice.identity
     for kind, heading_text, told in (
         ("conditioning", "Photos that heads are made from", "a photo that heads are made from"),
         ("scoring", "Photos that heads are scored by", "a photo that heads are scored by"),
     ):
-        streamlit.subheader(heading_text)
+        sheet.heading(heading_text)
         places = folder_of(run.folder, f"identities/{person}/{kind}")
         shown = []
         for number, place in enumerate(places, 1):
@@ -70,25 +70,23 @@ def _photos(choice: Choice) -> None:
                 Shown(found.source, f"{person}, {told}, {number} of {len(places)}", name, found.reason)
             )
         if shown:
-            streamlit.html(row_of(shown))
+            sheet.html(row_of(shown))
         else:
-            put_empty(f"The run holds no such photos of {person}.")
+            sheet.empty(f"The run holds no such photos of {person}.")
     others: dict[str, list[str]] = {}
     for label in choice.methods:
         given = conditioning_of(run, label, person)
         if given != person:
             others.setdefault(given, []).append(label)
     for given, labels in others.items():
-        streamlit.caption(f"Made from photos of {given} instead: {', '.join(labels)}.")
+        sheet.note(f"Made from photos of {given} instead: {', '.join(labels)}.")
 
 
-def _heads(choice: Choice) -> None:
+def _heads(choice: Choice, sheet: Sheet) -> None:
     run = choice.run
-    streamlit.subheader(f"Heads, {choice.expression.replace('_', ' ')}")
-    seed = choose_seed(run)
-    look = streamlit.segmented_control(
-        "Look", LOOKS, default=LOOKS[0], required=True, key="look", bind="query-params"
-    )
+    sheet.heading(f"Heads, {choice.expression.replace('_', ' ')}")
+    seed = choose_seed(run, sheet)
+    look = sheet.choose("Look", LOOKS, "look", side_by_side=True)
     heads = [head_of(run, label, choice.identity, choice.expression, seed) for label in choice.methods]
     figures = _figures(choice, heads)
     shown = [
@@ -97,13 +95,13 @@ def _heads(choice: Choice) -> None:
         if head.glb is not None
     ]
     if shown:
-        show_heads(shown, key="heads", look=look or LOOKS[0])
+        sheet.heads(shown, "heads", look=look)
     for head in heads:
         if head.glb is None:
             where = f" Its log: {head.log}." if head.log else ""
-            put_empty(f"No head of {head.label}: {head.missing}. It belongs in {head.job}.{where}")
-    streamlit.html(figures_table(figures, TOLD))
-    put_download(figures_rows(figures, TOLD), f"{choice.identity}-heads")
+            sheet.empty(f"No head of {head.label}: {head.missing}. It belongs in {head.job}.{where}")
+    sheet.html(figures_table(figures, TOLD))
+    sheet.download(figures_rows(figures, TOLD), f"{choice.identity}-heads")
 
 
 def _figures(choice: Choice, heads: list[Head]) -> list[HeadFigures]:
@@ -121,16 +119,16 @@ def _figures(choice: Choice, heads: list[Head]) -> list[HeadFigures]:
     return found
 
 
-def _views(choice: Choice) -> None:
+def _views(choice: Choice, sheet: Sheet) -> None:
     run, person = choice.run, choice.identity
     rows = person_rows(run, choice.methods, person)
     values = means_by(rows, SIMILARITY, "view")
     views = view_names(run)
-    streamlit.subheader("Similarity per view")
+    sheet.heading("Similarity per view")
     if not values:
         reasons = reasons_of(rows, SIMILARITY)
         told = "; ".join(f"{label}: {reason}" for label, reason in reasons.items())
-        put_empty(f"No view of {person} was read{f' ({told})' if told else ''}.")
+        sheet.empty(f"No view of {person} was read{f' ({told})' if told else ''}.")
         return
     curves = [
         Curve(label, views, [values.get((label, view)) for view in views])
@@ -146,11 +144,11 @@ def _views(choice: Choice) -> None:
         if (found := _bound(means_by(rows, metric, "view")))
     }
     between = {name: (views, [found.get(view) for view in views]) for name, found in bounds.items()}
-    streamlit.caption(
+    sheet.note(
         f"Cosine to {person}'s scoring photos, mean over expressions; views from the person's right to left, "
         "those from above or below last."
     )
-    show_chart(
+    sheet.chart(
         line_chart(curves, run.labels, x="view", y="cosine", between=between),
         _view_rows(curves, between),
         f"{person}-similarity-by-view",
@@ -179,32 +177,21 @@ def _view_rows(
     return polars.DataFrame(lines, schema, orient="row")
 
 
-def _people(choice: Choice) -> None:
+def _people(choice: Choice, sheet: Sheet) -> None:
     run = choice.run
-    streamlit.subheader("By identity")
+    sheet.heading("By identity")
     cards = {name: card for name, card in run.metrics.items() if card["level"] != "method"}
     if not cards:
-        put_empty("No metric of this run has a value for each person.")
+        sheet.empty("No metric of this run has a value for each person.")
         return
     start = list(cards).index(SIMILARITY) if SIMILARITY in cards else 0
-    metric = streamlit.selectbox(
-        "Metric",
-        list(cards),
-        index=start,
-        format_func=lambda name: heading(cards[name]),
-        key="metric",
-        bind="query-params",
+    metric = sheet.choose(
+        "Metric", list(cards), "metric", told=lambda name: heading(cards[name]), start=start
     )
     table = by_people(run, choice.methods, choice.people, metric)
-    streamlit.caption(f"{choice.group}; tick a row to look at that person.")
-    people_table(table, choice.identity, f"people-{metric}", _go_to)
-    put_download(table, f"{metric}-by-identity")
+    sheet.people(table, choice.identity, f"people-{metric}")
+    sheet.download(table, f"{metric}-by-identity")
     for label in choice.methods:
         cell = run.row(label)["cells"].get(metric)
         for reason, count in (cell or {}).get("why_not", ()):
-            streamlit.caption(f"{label}: {count} without a value, because {reason}.")
-
-
-def _go_to(person: str) -> None:
-    """Choose a person, as if in the sidebar."""
-    streamlit.session_state["identity"] = person
+            sheet.note(f"{label}: {count} without a value, because {reason}.")

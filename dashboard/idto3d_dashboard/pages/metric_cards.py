@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import streamlit
-
 from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing.cards import card_facts
-from idto3d_dashboard.drawing.parts import put_empty, put_facts
+from idto3d_dashboard.sheet import Sheet, put_all
 
 TITLE, PATH = "Metric cards", "cards"
 
 
-def show(choice: Choice) -> None:
+def show(choice: Choice, sheet: Sheet) -> None:
     """The page."""
-    streamlit.title(TITLE)
+    sheet.title(TITLE)
     metrics = choice.run.metrics
     families = list(dict.fromkeys(metric["family"] for metric in metrics.values()))
-    family = streamlit.segmented_control(
-        "Family", families, default=families[0], key="family", bind="query-params", required=True
-    )
+    shown = [sheet.choose("Family", families, "family", side_by_side=True)] if sheet.live else families
     hashes = choice.run.summary["provenance"]["weights_sha256"]
-    for metric in metrics.values():
-        if metric["family"] == family:
-            with streamlit.expander(metric["title"]):
-                put_facts(card_facts(metric, hashes))
+    for family in shown:
+        if len(shown) > 1:
+            sheet.heading(family)
+        own = [metric for metric in metrics.values() if metric["family"] == family]
+        put_all(sheet, {metric["title"]: card_facts(metric, hashes) for metric in own})
     for entry in choice.run.summary["refused"]:
-        put_empty(f"{entry['metric']} is not reported, since it failed its self-check: {entry['reason']}")
+        sheet.empty(f"{entry['metric']} is not reported, since it failed its self-check: {entry['reason']}")

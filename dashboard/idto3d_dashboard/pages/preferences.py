@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import streamlit
-
 from idto3d_dashboard.choice import Choice
-from idto3d_dashboard.drawing.parts import put_empty
+from idto3d_dashboard.sheet import Sheet
 
 TITLE, PATH = "Preferences", "preferences"
 
 
-def show(choice: Choice) -> None:
+def show(choice: Choice, sheet: Sheet) -> None:
     """The page."""
-    streamlit.title(TITLE)
-    put_empty(f"No study of people's preferences has been made of {choice.run.name} yet.")
+    sheet.title(TITLE)
+    sheet.empty(f"No study of people's preferences has been made of {choice.run.name} yet.")

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import streamlit
-
 from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing import charts
-from idto3d_dashboard.drawing.parts import put_empty, show_chart
 from idto3d_dashboard.drawing.sections import find, put_section
+from idto3d_dashboard.sheet import Sheet
 
 TITLE, PATH = "Stability", "stability"
 FAMILIES = ("stability", "light")
 
 
-def show(choice: Choice) -> None:
+def show(choice: Choice, sheet: Sheet) -> None:
     """The page."""
-    streamlit.title(TITLE)
+    sheet.title(TITLE)
     run = choice.run
     found = find(run.summary, "Stability", "Against the true heads")
     for section in found:
-        put_section(section, run.labels, choice.methods)
+        put_section(sheet, section, run.labels, choice.methods)
     metrics = [metric for metric in run.metrics.values() if metric["family"] in FAMILIES]
-    columns = streamlit.columns(2)
+    columns = sheet.columns(2)
     drawn = 0
     for metric in metrics:
         cells = {
@@ -31,10 +29,10 @@ def show(choice: Choice) -> None:
         }
         if any(cell["value"] is not None for cell in cells.values()):
             with columns[drawn % 2]:
-                show_chart(*charts.intervals(cells, metric, run.labels), f"stability_{metric['name']}")
+                sheet.chart(*charts.intervals(cells, metric, run.labels), f"stability_{metric['name']}")
             drawn += 1
     if not drawn and not any(section["title"].startswith("Stability") for section in found):
-        put_empty(
+        sheet.empty(
             "This run has one seed, one session and one renderer; idto3d-eval run --protocol sessions and "
             "--protocol relighting ask what moves when they change."
         )

@@ -15,6 +15,7 @@ import streamlit
 from idto3d.errors import UserError
 from idto3d_dashboard.choice import choose
 from idto3d_dashboard.drawing.style import put_style
+from idto3d_dashboard.live_sheet import LiveSheet
 from idto3d_dashboard.pages import GROUPS
 from idto3d_dashboard.reading.run import open_run
 
@@ -46,7 +47,7 @@ def _shown(module: ModuleType, folders: dict[str, Path], name: str) -> Callable[
 
     def show() -> None:
         try:
-            module.show(choose(open_run(folders[name]), folders))
+            module.show(choose(open_run(folders[name]), folders), LiveSheet())
         except UserError as error:
             streamlit.warning(str(error), icon=":material/info:")
 
