@@ -13,7 +13,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from idto3d.asset import AssetManifest, write_head_asset
-from idto3d_dashboard.pages import expressions, geometry, identity
 from idto3d_eval.heat_map import ErrorMap
 from idto3d_eval.run_folder import BY_IDENTITY, SCORES
 from tests.dashboard.fake_runs import finished, square
@@ -51,8 +50,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     def show_heads(heads: Any, **told: Any) -> None:
         calls.append({"heads": list(heads), **told})
 
-    for page in (identity, expressions, geometry):
-        monkeypatch.setattr(page, "show_heads", show_heads)
+    monkeypatch.setattr("idto3d_dashboard.viewer.show_heads", show_heads)
     return calls
 
 
@@ -77,10 +75,11 @@ def script(folder: str, name: str) -> None:
     from pathlib import Path
 
     from idto3d_dashboard.choice import choose
+    from idto3d_dashboard.live_sheet import LiveSheet
     from idto3d_dashboard.reading.run import open_run
 
     module = importlib.import_module(f"idto3d_dashboard.pages.{name}")
-    module.show(choose(open_run(Path(folder)), {"fake": Path(folder)}))
+    module.show(choose(open_run(Path(folder)), {"fake": Path(folder)}), LiveSheet())
 
 
 def words(app: AppTest) -> str:
@@ -125,12 +124,12 @@ def test_photos_have_texts_and_those_of_scoring_stand_apart(page: Callable[..., 
 
 
 def test_the_table_of_people_follows_the_metric(page: Callable[..., AppTest], folder: Path) -> None:
-    app = page("identity", metric="now_median")
+    app = page("identity", metric="NoW median")
     table = app.dataframe[0].value
     means = polars.read_parquet(folder / BY_IDENTITY)
     own = means.filter((means["method"] == "good") & (means["metric"] == "now_median"))
     assert table["good"].tolist() == pytest.approx(own["mean"].to_list())
-    assert list(table["identity"])[0] == FIRST
+    assert next(iter(table["identity"])) == FIRST
 
 
 def test_values_that_are_missing_say_why(page: Callable[..., AppTest], folder: Path) -> None:
@@ -140,7 +139,9 @@ def test_values_that_are_missing_say_why(page: Callable[..., AppTest], folder: P
         value=polars.when(gone).then(float("nan")).otherwise(polars.col("value")),
         reason=polars.when(gone).then(polars.lit("no face <b>was</b> read")).otherwise(polars.col("reason")),
     )
-    scores.write_parquet(folder / SCORES)
+    region = polars.col("metric").str.starts_with("region_")
+    named = polars.when(region).then(polars.lit("neutral")).otherwise(polars.col("expression"))
+    scores.with_columns(expression=named).write_parquet(folder / SCORES)
     (folder / BY_IDENTITY).unlink()
     told = words(page("identity", method=["good"]))
     assert "no face &lt;b&gt;was&lt;/b&gt; read" in told
