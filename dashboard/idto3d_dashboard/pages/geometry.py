@@ -103,7 +103,8 @@ def _curves(choice: Choice, sheet: Sheet, found: Mapping[str, GeometryError]) ->
         return
     sheet.note(
         "The share of the face region's points that lie within a distance of the head: solid, of all people "
-        f"of the run together with a neutral face; dotted, of {choice.identity} with {choice.expression.replace('_', ' ')}."
+        "of the run together with a neutral face; dotted, of "
+        f"{choice.identity} with {choice.expression.replace('_', ' ')}."
     )
     sheet.chart(
         line_chart(curves, run.labels, x="distance, mm", y="share of points", marks=False),
