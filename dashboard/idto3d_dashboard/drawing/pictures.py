@@ -13,7 +13,7 @@ div.pictures figure { margin: 0; width: 132px; }
 div.pictures img, table.matrix img { width: 100%; border-radius: 6px; display: block; }
 div.pictures figcaption, table.matrix small { font-size: .78rem; opacity: .8; }
 div.matrix { overflow-x: auto; }
-table.matrix { border-collapse: separate; border-spacing: 6px; font-size: .85rem; }
+table.matrix { width: auto; border-collapse: separate; border-spacing: 6px; font-size: .85rem; }
 table.matrix th { font-weight: 600; text-align: left; vertical-align: top; }
 table.matrix thead th { vertical-align: bottom; }
 table.matrix tbody th { position: sticky; left: 0; padding-right: .4rem;

@@ -35,6 +35,9 @@ def show(choice: Choice, sheet: Sheet) -> None:
 
 
 def _pictures(choice: Choice, sheet: Sheet, seed: int) -> None:
+    if not sheet.shows.heads:
+        sheet.empty("Pictures of heads are left out here.")
+        return
     run = choice.run
     views = view_names(run)
     view = sheet.choose("View", views, "view", start=views.index(frontal_view(run)))
@@ -60,10 +63,12 @@ def _pictures(choice: Choice, sheet: Sheet, seed: int) -> None:
 
 
 def _told(read: Mapping[tuple[str, str], float], label: str, expression: str, seeds: int) -> str:
-    """What the reader found; several seeds have no one answer."""
+    """What the reader found; a mean over several seeds says nothing."""
     at = read.get((label, expression))
-    if at is None or (seeds > 1 and at != int(at)):
-        return "" if at is not None else "unread"
+    if at is None:
+        return "unread"
+    if at not in range(len(EXPRESSIONS)) or seeds > 1:
+        return ""
     name = EXPRESSIONS[int(at)]
     return f"{'✓' if name == expression else '✗'} {name.replace('_', ' ')}"
 

@@ -72,7 +72,9 @@ def _heads(choice: Choice, sheet: Sheet, place: AbstractContextManager[Any]) -> 
             if found[label].glb:
                 note = f"median of the whole head {found[label].median:.2f} mm"
                 shown.append(ShownHead(label, found[label].glb, head.strip, note))
-        if shown:
+        if not sheet.shows.heads:
+            sheet.empty("Heads are left out here.")
+        elif shown:
             sheet.heads(shown, "errors")
         for label, error in found.items():
             if error.reason:
@@ -101,7 +103,8 @@ def _curves(choice: Choice, sheet: Sheet, found: Mapping[str, GeometryError]) ->
         return
     sheet.note(
         "The share of the face region's points that lie within a distance of the head: solid, of all people "
-        f"of the run together; dotted, of {choice.identity} with {choice.expression.replace('_', ' ')}."
+        "of the run together with a neutral face; dotted, of "
+        f"{choice.identity} with {choice.expression.replace('_', ' ')}."
     )
     sheet.chart(
         line_chart(curves, run.labels, x="distance, mm", y="share of points", marks=False),

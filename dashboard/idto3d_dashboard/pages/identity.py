@@ -94,7 +94,9 @@ def _heads(choice: Choice, sheet: Sheet) -> None:
         for head, own in zip(heads, figures, strict=True)
         if head.glb is not None
     ]
-    if shown:
+    if not sheet.shows.heads:
+        sheet.empty("Heads are left out here.")
+    elif shown:
         sheet.heads(shown, "heads", look=look)
     for head in heads:
         if head.glb is None:
@@ -186,8 +188,9 @@ def _people(choice: Choice, sheet: Sheet) -> None:
         return
     start = list(cards).index(SIMILARITY) if SIMILARITY in cards else 0
     metric = sheet.choose(
-        "Metric", list(cards), "metric", told=lambda name: heading(cards[name]), start=start
+        "Metric", list(cards), "metric", told=lambda name: str(cards[name]["title"]), start=start
     )
+    sheet.note(f"{heading(cards[metric])}, of {choice.group}.")
     table = by_people(run, choice.methods, choice.people, metric)
     sheet.people(table, choice.identity, f"people-{metric}")
     sheet.download(table, f"{metric}-by-identity")
