@@ -2,8 +2,8 @@
 
     python -m tests.dashboard.bench_dashboard --methods 50 --people 200
 
-Scores are made up, of 13 expressions and 16 views a head, and there are no heads: measured is reading,
-aggregating and drawing tables and charts. Exits with 1 where a bar is missed.
+Scores are made up, of 13 expressions and 16 views a head, and there are no heads: what is measured is
+reading, aggregating and drawing tables and charts. Exits with 1 where a bar is missed.
 """
 
 from __future__ import annotations
