@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,3 +47,12 @@ def browser_without_webgl(driver: Any) -> Iterator[Any]:
     browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*SANDBOXLESS, "--disable-3d-apis"])
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the smallest real run, made by the command that users give."""
+    folder = tmp_path_factory.mktemp("runs")
+    command = [sys.executable, "-m", "idto3d_eval.cli", "run", "--protocol", "smoke", "--runs", str(folder)]
+    subprocess.run([*command, "--no-progress"], check=True, capture_output=True, timeout=900)
+    return folder

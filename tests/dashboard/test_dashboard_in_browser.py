@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,6 @@ from tests.dashboard.served import Watched, serving
 PAGES = {"" if page.PATH == "overview" else page.PATH: page for own in GROUPS.values() for page in own}
 AXE = Path(__file__).parent / "a11y" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the smallest real run, made by the command that users give."""
-    folder = tmp_path_factory.mktemp("runs")
-    command = [sys.executable, "-m", "idto3d_eval.cli", "run", "--protocol", "smoke", "--runs", str(folder)]
-    subprocess.run([*command, "--no-progress"], check=True, capture_output=True, timeout=900)
-    return folder
 
 
 @pytest.fixture(scope="session")

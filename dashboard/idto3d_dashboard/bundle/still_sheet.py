@@ -106,6 +106,9 @@ class StillSheet:
         look: str = "colour",
         weights: Mapping[str, float] | None = None,
     ) -> None:
+        if not self.shows.heads:
+            self.empty("Heads are left out here.")
+            return
         spec = head_spec(heads, look=look, weights=weights, place=self._files.place)
         told = json.dumps(spec).replace("<", "\\u003c")
         self._put(
