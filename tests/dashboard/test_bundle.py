@@ -1,4 +1,4 @@
-"""A bundle is whole, asks no host for anything, opens from disk, and keeps real faces to itself if told to."""
+"""A bundle is whole, asks no host for anything, opens from disk, and keeps real faces to itself if asked."""
 
 from __future__ import annotations
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars
 import streamlit
@@ -13,6 +14,7 @@ from idto3d_dashboard.reading.files import inside
 from idto3d_dashboard.reading.run import Run
 
 LOG_BYTES = 20_000  # of a log's end
+_ORDER, _FALLING = ("count", "method", "metric", "reason"), (True, False, False, False)
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,36 @@ class UnreadView:
 
 
 def reasons(run: Run, methods: Sequence[str], people: Sequence[str]) -> polars.DataFrame:
-    """Method, metric, reason, and how many measurements lack a value for it; the most frequent first."""
+    """Method, metric, reason, and how many measurements lack a value for it; the most frequent first.
+
+    Of everybody they stand in the summary already; of some people the rows are asked.
+    """
+    if set(people) == set(run.identities):
+        lines = [
+            (row["label"], metric, reason, count)
+            for row in run.summary["rows"]
+            if row["label"] in methods
+            for metric, cell in row["cells"].items()
+            for reason, count in _why_not(cell)
+        ]
+        schema = {"method": polars.String, "metric": polars.String, "reason": polars.String}
+        table = polars.DataFrame(lines, {**schema, "count": polars.Int64}, orient="row")
+        return table.sort(*_ORDER, descending=_FALLING)
     found = _missing(str(run.folder), run.summary["provenance"]["scores_sha256"], _run=run)
     asked = polars.col("method").is_in(list(methods)) & polars.col("identity").is_in(["", *people])
     return (
         found.filter(asked)
         .group_by("method", "metric", "reason")
         .agg(polars.col("count").sum())
-        .sort("count", "method", "metric", "reason", descending=[True, False, False, False])
+        .sort(*_ORDER, descending=_FALLING)
     )
+
+
+def _why_not(cell: Mapping[str, Any]) -> Sequence[tuple[str, int]]:
+    """Reasons with their number; a figure of a whole method has one and no list of them."""
+    if cell["why_not"] or cell["value"] is not None:
+        return [(reason, count) for reason, count in cell["why_not"]]
+    return [(cell["reason"], cell["total"] - cell["valid"])]
 
 
 def views(run: Run, methods: Sequence[str], identity: str) -> list[UnreadView]:
