@@ -66,7 +66,7 @@ class Watched:
         """Until a title is there and no script runs."""
         self.page.wait_for_selector("h1, [data-testid=stAlert]", timeout=READY)
         self.page.wait_for_function(
-            "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'running'",
+            "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'",
             timeout=READY,
         )
 

@@ -19,6 +19,7 @@ CSS = """
 <style>
 [data-testid="stMainBlockContainer"] { padding: 3rem clamp(1rem, 3vw, 2.5rem) 4rem;
   max-width: 1500px; }
+[data-testid="stCaptionContainer"] { color: inherit !important; opacity: .8; }
 table.idto3d { border-collapse: collapse; width: 100%; font-size: 0.86rem;
   font-variant-numeric: tabular-nums; }
 table.idto3d th, table.idto3d td { padding: 0.4rem 0.5rem; text-align: right; vertical-align: top;

@@ -26,10 +26,18 @@ def main() -> None:
     put_style()
     folders = {Path(folder).name: Path(folder) for folder in sys.argv[1:]}
     with streamlit.sidebar:
+        links = streamlit.container(gap="xsmall")
         name = streamlit.selectbox("Run", list(folders), key="run", bind="query-params")
-    page = streamlit.navigation(
-        {group: [_page(module, folders, name) for module in modules] for group, modules in GROUPS.items()}
-    )
+    pages = {
+        group: [_page(module, folders, name) for module in modules] for group, modules in GROUPS.items()
+    }
+    # Streamlit's own list of grouped pages is none to a screen reader: its items are no children of it.
+    page = streamlit.navigation(pages, position="hidden")
+    with links:
+        for group, own in pages.items():
+            streamlit.caption(group)
+            for one in own:
+                streamlit.page_link(one)
     page.run()
 
 
