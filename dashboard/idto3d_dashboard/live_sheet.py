@@ -47,8 +47,8 @@ class LiveSheet:
     def html(self, text: str) -> None:
         streamlit.html(text)
 
-    def code(self, text: str, language: str | None = None) -> None:
-        streamlit.code(text, language=language, wrap_lines=True)
+    def code(self, text: str) -> None:
+        streamlit.code(text, language=None, wrap_lines=True)  # its colours of a language are too faint
 
     def facts(self, facts: Facts) -> None:
         streamlit.html(facts_table(facts))

@@ -56,7 +56,7 @@ class Sheet(Protocol):
     def html(self, text: str) -> None:
         """HTML whose parts from outside are escaped already."""
 
-    def code(self, text: str, language: str | None = None) -> None:
+    def code(self, text: str) -> None:
         """Text as it is."""
 
     def facts(self, facts: Facts) -> None:

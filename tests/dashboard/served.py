@@ -69,6 +69,10 @@ class Watched:
             "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'",
             timeout=READY,
         )
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('style')].some(one => one.textContent.includes('idto3d'))",
+            timeout=READY,
+        )
 
     def close(self) -> None:
         self.context.close()

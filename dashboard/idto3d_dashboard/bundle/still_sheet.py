@@ -59,8 +59,7 @@ class StillSheet:
     def html(self, text: str) -> None:
         self._put(text)
 
-    def code(self, text: str, language: str | None = None) -> None:
-        del language  # colours are not worth a library here
+    def code(self, text: str) -> None:
         self._put(f'<pre tabindex="0">{escape(text)}</pre>')
 
     def facts(self, facts: Facts) -> None:

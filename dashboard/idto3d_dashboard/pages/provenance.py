@@ -14,7 +14,7 @@ def show(choice: Choice, sheet: Sheet) -> None:
     summary = choice.run.summary
     told = summary["provenance"]
     sheet.title(TITLE)
-    sheet.code(told["command"], "bash")
+    sheet.code(told["command"])
     sheet.note(f"idto3d-eval verify {choice.run.name} recomputes the hashes and a sample of the scores.")
     sheet.facts(provenance_facts(summary))
     put_all(
@@ -30,4 +30,4 @@ def show(choice: Choice, sheet: Sheet) -> None:
         },
     )
     with sheet.folded("The protocol"):
-        sheet.code(choice.run.protocol.model_dump_json(indent=2), "json")
+        sheet.code(choice.run.protocol.model_dump_json(indent=2))

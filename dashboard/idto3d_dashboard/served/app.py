@@ -33,11 +33,12 @@ def main() -> None:
     }
     # Streamlit's own list of grouped pages is none to a screen reader: its items are no children of it.
     page = streamlit.navigation(pages, position="hidden")
+    chosen = {name: streamlit.query_params.get_all(name) for name in streamlit.query_params}
     with links:
         for group, own in pages.items():
             streamlit.caption(group)
             for one in own:
-                streamlit.page_link(one)
+                streamlit.page_link(one, query_params=chosen)
     page.run()
 
 
