@@ -3,12 +3,13 @@ link, and holds on all pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit
 
+from idto3d_dashboard import address
 from idto3d_dashboard.reading.run import Run
 from idto3d_dashboard.sheet import Sheet
 
@@ -42,16 +43,23 @@ class Choice:
 def choose(run: Run, folders: Mapping[str, Path]) -> Choice:
     """Show the choices in the sidebar, and read them."""
     groups = {EVERYBODY: run.identities, **run.groups()}
+    first = run.labels[:MANY_METHODS]
     with streamlit.sidebar:
-        methods = streamlit.multiselect(
-            "Methods", run.labels, default=run.labels[:MANY_METHODS], key="method", bind="query-params"
-        )
-        group = streamlit.selectbox("Group", list(groups), key="group", bind="query-params")
-        people = groups[group]
-        identity = streamlit.selectbox("Identity", people, key="identity", bind="query-params")
-        expression = streamlit.selectbox("Expression", run.expressions, key="expression", bind="query-params")
-    shown = tuple(label for label in run.labels if label in methods)
-    return Choice(run, folders, shown, group, people, identity, expression)
+        address.begin_many("method", run.labels, first)
+        methods = streamlit.multiselect("Methods", run.labels, key="method", persist_state="session")
+        shown = tuple(label for label in run.labels if label in methods)
+        address.note("method", shown, first)
+        group = _one("Group", "group", list(groups))
+        identity = _one("Identity", "identity", groups[group])
+        expression = _one("Expression", "expression", run.expressions)
+    return Choice(run, folders, shown, group, groups[group], identity, expression)
+
+
+def _one(label: str, key: str, options: Sequence[str]) -> str:
+    address.begin(key, options, options[0])
+    chosen = streamlit.selectbox(label, options, key=key, persist_state="session")
+    address.note(key, chosen, options[0])
+    return chosen
 
 
 def choose_seed(run: Run, sheet: Sheet) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit
 
+from idto3d_dashboard import address
 from idto3d_dashboard.drawing.people_table import people_table
 from idto3d_dashboard.drawing.tables import facts_table
 from idto3d_dashboard.sheet import Facts, Shows
@@ -100,24 +101,22 @@ class LiveSheet:
         start: int = 0,
         side_by_side: bool = False,
     ) -> T:
+        address.begin(key, options, options[start])
         if side_by_side:
-            chosen = streamlit.segmented_control(
-                label,
-                options,
-                default=options[start],
-                format_func=told,
-                key=key,
-                bind="query-params",
-                required=True,
+            given = streamlit.segmented_control(
+                label, options, required=True, format_func=told, key=key, persist_state="session"
             )
         else:
-            chosen = streamlit.selectbox(
-                label, options, index=start, format_func=told, key=key, bind="query-params"
-            )
-        return options[start] if chosen is None else chosen
+            given = streamlit.selectbox(label, options, format_func=told, key=key, persist_state="session")
+        chosen = options[start] if given is None else given
+        address.note(key, chosen, options[start])
+        return chosen
 
     def share(self, label: str, key: str) -> float:
-        return float(streamlit.slider(label, 0.0, 1.0, 1.0, 0.05, key=key, bind="query-params"))
+        address.begin_share(key)
+        share = streamlit.slider(label, 0.0, 1.0, step=0.05, key=key, persist_state="session")
+        address.note(key, share, 1.0)
+        return float(share)
 
     def alone(self, write: Callable[[], None]) -> None:
         streamlit.fragment(write)()

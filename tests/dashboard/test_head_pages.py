@@ -124,7 +124,7 @@ def test_photos_have_texts_and_those_of_scoring_stand_apart(page: Callable[..., 
 
 
 def test_the_table_of_people_follows_the_metric(page: Callable[..., AppTest], folder: Path) -> None:
-    app = page("identity", metric="NoW median")
+    app = page("identity", metric="now_median")
     table = app.dataframe[0].value
     means = polars.read_parquet(folder / BY_IDENTITY)
     own = means.filter((means["method"] == "good") & (means["metric"] == "now_median"))

@@ -13,6 +13,7 @@ from types import ModuleType
 import streamlit
 
 from idto3d.errors import UserError
+from idto3d_dashboard import address
 from idto3d_dashboard.choice import choose
 from idto3d_dashboard.drawing.style import put_style
 from idto3d_dashboard.live_sheet import LiveSheet
@@ -27,18 +28,18 @@ def main() -> None:
     folders = {Path(folder).name: Path(folder) for folder in sys.argv[1:]}
     with streamlit.sidebar:
         links = streamlit.container(gap="xsmall")
-        name = streamlit.selectbox("Run", list(folders), key="run", bind="query-params")
-    pages = {
-        group: [_page(module, folders, name) for module in modules] for group, modules in GROUPS.items()
-    }
+        address.begin("run", list(folders), next(iter(folders)))
+        name = streamlit.selectbox("Run", list(folders), key="run", persist_state="session")
+        address.note("run", name, next(iter(folders)))
+    pages = {group: [_page(module, folders, name) for module in modules] for group, modules in GROUPS.items()}
     # Streamlit's own list of grouped pages is none to a screen reader: its items are no children of it.
     page = streamlit.navigation(pages, position="hidden")
-    chosen = {name: streamlit.query_params.get_all(name) for name in streamlit.query_params}
+    address.arrive(page.url_path)
     with links:
         for group, own in pages.items():
             streamlit.caption(group)
             for one in own:
-                streamlit.page_link(one, query_params=chosen)
+                streamlit.page_link(one)
     page.run()
 
 
