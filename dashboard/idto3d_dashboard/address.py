@@ -7,7 +7,7 @@ Streamlit's own binding of widgets to the address is not used: following a link 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit
 
@@ -29,37 +29,39 @@ def begin(key: str, options: Sequence[T], default: T) -> None:
         options: what can be chosen; anything else, from an old link or another run, becomes the default.
         default: one of them.
     """
-    if streamlit.session_state.get(key) in options:
+    if _current(key) in options:
         return
+    chosen = _chosen()
     named = {str(option): option for option in options}
-    asked = "" if key in streamlit.session_state else streamlit.query_params.get(key, "")
-    streamlit.session_state[key] = named.get(asked, default)
+    asked = "" if key in chosen else streamlit.query_params.get(key, "")
+    streamlit.session_state[key] = chosen[key] if chosen.get(key) in options else named.get(asked, default)
 
 
 def begin_many(key: str, options: Sequence[str], default: Sequence[str]) -> None:
     """As `begin`, of several options at once; none of them is a choice too."""
-    if key in streamlit.session_state:
-        chosen = [one for one in streamlit.session_state[key] if one in options]
-        kept = chosen or not streamlit.session_state[key]
-        streamlit.session_state[key] = chosen if kept else list(default)
+    before = _current(key)
+    before = _chosen().get(key) if before is None else before
+    if before is not None and all(one in options for one in before):
+        streamlit.session_state[key] = list(before)
         return
-    asked = [one for one in streamlit.query_params.get_all(key) if one in options]
-    streamlit.session_state[key] = asked or list(default)
+    asked = before if before is not None else streamlit.query_params.get_all(key)
+    streamlit.session_state[key] = [one for one in asked if one in options] or list(default)
 
 
 def begin_share(key: str) -> None:
     """As `begin`, of a number from 0 to 1, which is the default."""
-    if key in streamlit.session_state:
+    if _current(key) is not None:
         return
     try:
-        asked = float(streamlit.query_params.get(key, "1"))
+        asked = float(_chosen().get(key, streamlit.query_params.get(key, "1")))
     except ValueError:
         asked = 1.0
     streamlit.session_state[key] = asked if 0.0 <= asked <= 1.0 else 1.0
 
 
-def note(key: str, value: object, default: object) -> None:
-    """Put what is chosen into the address; a default needs no place there."""
+def note(key: str, value: Any, default: Any) -> None:
+    """Remember what is chosen, and put it into the address; a default needs no place there."""
+    _chosen()[key] = value
     if value == default:
         if key in streamlit.query_params:
             del streamlit.query_params[key]
@@ -68,3 +70,14 @@ def note(key: str, value: object, default: object) -> None:
     now = streamlit.query_params.get_all(key)
     if streamlit.session_state.get(_MOVED) or now != (told if isinstance(told, list) else [told]):
         streamlit.query_params[key] = told
+
+
+def _current(key: str) -> Any:
+    """A widget's value; None on a page just arrived at, whose widgets are new ones and begin anew."""
+    return None if streamlit.session_state.get(_MOVED) else streamlit.session_state.get(key)
+
+
+def _chosen() -> dict[str, Any]:
+    """Key -> value of all choices of the session: Streamlit forgets a widget's when another page is shown."""
+    found: dict[str, Any] = streamlit.session_state.setdefault("chosen", {})
+    return found

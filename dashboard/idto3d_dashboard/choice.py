@@ -46,7 +46,7 @@ def choose(run: Run, folders: Mapping[str, Path]) -> Choice:
     first = run.labels[:MANY_METHODS]
     with streamlit.sidebar:
         address.begin_many("method", run.labels, first)
-        methods = streamlit.multiselect("Methods", run.labels, key="method", persist_state="session")
+        methods = streamlit.multiselect("Methods", run.labels, key="method")
         shown = tuple(label for label in run.labels if label in methods)
         address.note("method", shown, first)
         group = _one("Group", "group", list(groups))
@@ -57,7 +57,7 @@ def choose(run: Run, folders: Mapping[str, Path]) -> Choice:
 
 def _one(label: str, key: str, options: Sequence[str]) -> str:
     address.begin(key, options, options[0])
-    chosen = streamlit.selectbox(label, options, key=key, persist_state="session")
+    chosen = streamlit.selectbox(label, options, key=key)
     address.note(key, chosen, options[0])
     return chosen
 

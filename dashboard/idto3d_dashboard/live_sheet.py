@@ -103,18 +103,16 @@ class LiveSheet:
     ) -> T:
         address.begin(key, options, options[start])
         if side_by_side:
-            given = streamlit.segmented_control(
-                label, options, required=True, format_func=told, key=key, persist_state="session"
-            )
+            given = streamlit.segmented_control(label, options, required=True, format_func=told, key=key)
         else:
-            given = streamlit.selectbox(label, options, format_func=told, key=key, persist_state="session")
+            given = streamlit.selectbox(label, options, format_func=told, key=key)
         chosen = options[start] if given is None else given
         address.note(key, chosen, options[start])
         return chosen
 
     def share(self, label: str, key: str) -> float:
         address.begin_share(key)
-        share = streamlit.slider(label, 0.0, 1.0, step=0.05, key=key, persist_state="session")
+        share = streamlit.slider(label, 0.0, 1.0, step=0.05, key=key)
         address.note(key, share, 1.0)
         return float(share)
 

@@ -29,7 +29,7 @@ def main() -> None:
     with streamlit.sidebar:
         links = streamlit.container(gap="xsmall")
         address.begin("run", list(folders), next(iter(folders)))
-        name = streamlit.selectbox("Run", list(folders), key="run", persist_state="session")
+        name = streamlit.selectbox("Run", list(folders), key="run")
         address.note("run", name, next(iter(folders)))
     pages = {group: [_page(module, folders, name) for module in modules] for group, modules in GROUPS.items()}
     # Streamlit's own list of grouped pages is none to a screen reader: its items are no children of it.
