@@ -81,9 +81,12 @@ def _turned_to(watched: Watched, title: str) -> float:
     other = "Provenance" if title != "Provenance" else "Metric cards"
     watched.page.get_by_role("link", name=other, exact=True).click()
     watched.rest()
+    before = watched.page.locator("h1").inner_text()
     started = time.perf_counter()
     watched.page.get_by_role("link", name=title, exact=True).click()
-    watched.page.wait_for_timeout(50)  # until the click has reached the server
+    watched.page.wait_for_function(
+        "before => (document.querySelector('h1')?.innerText ?? before) !== before", arg=before, polling=20
+    )
     watched.rest()
     return time.perf_counter() - started
 

@@ -13,10 +13,12 @@ import polars
 import pytest
 from scipy import stats
 
+from idto3d_eval import generalisation
 from idto3d_eval.equal_time import at_time, compare_at_time, curve_rows, equal_time_section
 from idto3d_eval.generalisation import (
     PersonFacts,
     comparisons,
+    facts_of_run,
     gap_section,
     person_facts,
     ratio_values,
@@ -250,3 +252,14 @@ def test_the_sections_of_a_protocol_are_those_it_has_people_and_rows_for(tmp_pat
         ["id_to_3d_swapped", 0, 36], ["feed_forward_swapped", 0, 36],
     ]  # fmt: skip
     json.dumps(sections, allow_nan=False)
+
+
+def test_who_people_are_is_found_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes their heads' shapes; a run keeps the answer, and asks again for other people."""
+    protocol, store = load_protocol("smoke"), Store(tmp_path)
+    found = facts_of_run(protocol, store)
+    monkeypatch.setattr(generalisation, "person_facts", lambda *_: pytest.fail("found out again"))
+    assert facts_of_run(protocol, store) == found
+    (tmp_path / generalisation.PEOPLE_FILE).write_text("{")
+    monkeypatch.undo()
+    assert facts_of_run(protocol, store) == found

@@ -19,8 +19,9 @@ from idto3d_eval import results, sections, statistics
 from idto3d_eval import summary as summary_module
 from idto3d_eval.aggregate import aggregate
 from idto3d_eval.charts import line_chart
-from idto3d_eval.identity_table import measure
+from idto3d_eval.identity_table import as_table, measure
 from idto3d_eval.results import refresh
+from idto3d_eval.run_folder import BY_IDENTITY
 from idto3d_eval.store import Store
 from idto3d_eval.table_files import one_table
 from idto3d_eval.table_formats import COLUMNS, as_csv, as_json, as_latex, as_markdown, records
@@ -238,3 +239,17 @@ def test_a_metric_without_identities_has_a_figure_and_no_interval() -> None:
     ]
     assert cell.value == 2.0
     assert np.isnan(cell.low)
+
+
+def test_a_run_keeps_the_means_by_identity_that_its_figures_are_made_of(root: Path) -> None:
+    kept = polars.read_parquet(root / BY_IDENTITY)
+    measured = measure(polars.read_parquet(root / "scores.parquet"))
+    assert kept.equals(as_table(measured))
+    one = kept.filter((kept["method"] == "good") & (kept["metric"] == "identity_counted"))
+    assert dict(zip(one["identity"], one["mean"], strict=True)) == pytest.approx(
+        measured.get("good", "identity_counted").by_identity()
+    )
+
+
+def test_means_of_nothing_are_an_empty_table(rows: polars.DataFrame) -> None:
+    assert as_table(measure(rows.clear())).is_empty()

@@ -30,19 +30,30 @@ def intervals(cells: Mapping[str, Entry], metric: Entry, labels: Sequence[str]) 
 
     tones, marks = colours(labels), symbols(labels)
     known = [label for label in labels if label in cells and cells[label]["value"] is not None]
-    figure = go.Figure()
-    for label in known:
-        cell = cells[label]
-        value = cell["value"]
-        low, high = (value if cell[end] is None else cell[end] for end in ("low", "high"))
-        figure.add_scatter(
-            x=[value],
-            y=[label],
-            error_x={"array": [high - value], "arrayminus": [value - low], "thickness": 2},
+    values = [cells[label]["value"] for label in known]
+    low, high = (
+        [_or(cells[label][end], value) for label, value in zip(known, values, strict=True)]
+        for end in ("low", "high")
+    )
+    # One trace for all rows: a page of many such charts is there sooner.
+    figure = go.Figure(
+        go.Scatter(
+            x=values,
+            y=known,
+            error_x={
+                "array": [end - value for end, value in zip(high, values, strict=True)],
+                "arrayminus": [value - end for end, value in zip(low, values, strict=True)],
+                "thickness": 2,
+                "color": "#8C8C8C",
+            },
             mode="markers",
-            marker={"color": tones[label], "size": 9, "symbol": marks[label]},
-            name=label,
+            marker={
+                "color": [tones[label] for label in known],
+                "symbol": [marks[label] for label in known],
+                "size": 10,
+            },
         )
+    )
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_layout(title=heading(metric), showlegend=False)
     rows = [
@@ -52,8 +63,11 @@ def intervals(cells: Mapping[str, Entry], metric: Entry, labels: Sequence[str]) 
     return set_chart(figure, 90 + 26 * max(len(known), 2)), polars.DataFrame(rows, infer_schema_length=None)
 
 
-def quality_cost(panel: Any, labels: Sequence[str]) -> Drawn:
-    """A panel of `idto3d_eval.quality_cost`: quality with its interval against cost, one mark a row."""
+def quality_cost(panel: Any, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
+    """A panel of `idto3d_eval.quality_cost`: quality with its interval against cost, one mark a chosen row.
+
+    The line joins the best of all rows, chosen or not.
+    """
     import plotly.graph_objects as go
     import polars
 
@@ -71,7 +85,8 @@ def quality_cost(panel: Any, labels: Sequence[str]) -> Drawn:
             hoverinfo="skip",
             showlegend=False,
         )
-    for point in panel.points:
+    shown = [point for point in panel.points if point.label in chosen]
+    for point in shown:
         known = point.low == point.low
         figure.add_scatter(
             x=[point.cost],
@@ -112,9 +127,13 @@ def quality_cost(panel: Any, labels: Sequence[str]) -> Drawn:
             "high": point.high,
             "ranked": point.ranked,
         }
-        for point in panel.points
+        for point in shown
     ]
-    return set_chart(figure, 400), polars.DataFrame(rows)
+    return set_chart(figure, 400), polars.DataFrame(rows, infer_schema_length=None)
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 def curve(told: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:

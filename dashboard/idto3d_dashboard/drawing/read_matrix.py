@@ -56,11 +56,14 @@ def read_chart(label: str, found: Mapping[str, Any], columns: Sequence[str]) -> 
             hoverongaps=False,
         )
     )
-    for row, name in enumerate(asked):
-        if name in columns:
-            at = list(columns).index(name)
-            place = {"x0": at - 0.5, "x1": at + 0.5, "y0": row - 0.5, "y1": row + 0.5}
-            figure.add_shape(type="rect", line={"color": "#8C8C8C", "width": 1.5}, **place)
+    places = {name: at for at, name in enumerate(columns)}
+    frames = [(places[name], row) for row, name in enumerate(asked) if name in places]
+    line = {"color": "#8C8C8C", "width": 1.5}
+    shapes = [
+        {"type": "rect", "line": line, "x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
+        for x, y in frames
+    ]
+    figure.update_layout(shapes=shapes)
     figure.update_xaxes(title="read", tickangle=-45, showgrid=False)
     figure.update_yaxes(title="asked", autorange="reversed", showgrid=False)
     heads = max(found["heads"].values(), default=0)

@@ -19,7 +19,7 @@ def show(choice: Choice, sheet: Sheet) -> None:
     columns = sheet.columns(2)
     for at, panel in enumerate(panels):
         with columns[at % 2]:
-            sheet.chart(*charts.quality_cost(panel, run.labels), f"efficiency_{at}")
+            sheet.chart(*charts.quality_cost(panel, run.labels, choice.methods), f"efficiency_{at}")
     found = find(run.summary, "Quality at equal time", "Cost by stage")
     for section in found:
         put_section(sheet, section, run.labels, choice.methods)

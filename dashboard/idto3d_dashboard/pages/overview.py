@@ -66,7 +66,7 @@ def _costs(choice: Choice, sheet: Sheet) -> None:
     columns = sheet.columns(2)
     for at, panel in enumerate(found):
         with columns[at % 2]:
-            sheet.chart(*charts.quality_cost(panel, choice.run.labels), f"quality_cost_{at}")
+            sheet.chart(*charts.quality_cost(panel, choice.run.labels, choice.methods), f"quality_cost_{at}")
     sheet.note(" ".join(quality_cost.notes(choice.run.summary)))
 
 

@@ -19,6 +19,9 @@ def show(choice: Choice, sheet: Sheet) -> None:
     for section in found:
         put_section(sheet, section, run.labels, choice.methods)
     metrics = [metric for metric in run.metrics.values() if metric["family"] in FAMILIES]
+    for at, told in enumerate(run.summary["curves"]):
+        if told["title"].startswith("Similarity against yaw"):
+            sheet.chart(*charts.curve(told, run.labels, choice.methods), f"similarity_against_yaw_{at}")
     columns = sheet.columns(2)
     drawn = 0
     for metric in metrics:
