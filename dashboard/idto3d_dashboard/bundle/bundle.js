@@ -18,7 +18,6 @@
         autosize: true,
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
-        legend: { ...chart.layout.legend, y: -0.28 },
         font: { color: ink, family: "inherit", size: 12 },
       };
       for (const name of Object.keys(layout)) {

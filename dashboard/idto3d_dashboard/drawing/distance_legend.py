@@ -14,7 +14,7 @@ def distance_legend() -> str:
     stops = ", ".join(
         f"rgb({r}, {g}, {b})" for r, g, b in colours_of(np.linspace(0.0, FULL_MM, STOPS)).tolist()
     )
-    marks = [f"{mm:g}" for mm in np.arange(FULL_MM)] + [f"{FULL_MM:g} mm and more"]
+    marks = [f"{mm:g}" for mm in np.arange(FULL_MM)] + [f"≥ {FULL_MM:g} mm"]
     numbers = "".join(
         f'<span style="position:absolute;left:{100 * at / FULL_MM:.0f}%;'
         f'white-space:nowrap;transform:translateX({-100 * at / FULL_MM:.0f}%)">{text}</span>'
