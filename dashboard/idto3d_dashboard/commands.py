@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -60,4 +61,15 @@ def dashboard(
     }
     flags = {name.replace(".", "_"): value for name, value in settings.items()}
     bootstrap.load_config_options(flag_options=flags)
+    threading.Thread(target=_load, daemon=True).start()
     bootstrap.run(str(APP), False, [str(folder.resolve()) for folder in folders], flags)
+
+
+def _load() -> None:
+    """Load what pages are drawn with while the server starts, so that the first reader does not wait."""
+    import plotly.graph_objects
+    import polars
+
+    import idto3d_dashboard.pages
+
+    del plotly, polars, idto3d_dashboard
