@@ -21,7 +21,7 @@ SOFTWARE_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 @pytest.fixture(autouse=True)
 def _own_main() -> Iterator[None]:
-    """Streamlit's AppTest leaves its script as `__main__`, which processes that later tests start would run."""
+    """AppTest leaves its script as `__main__`, which processes that later tests start would run."""
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
