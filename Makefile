@@ -59,7 +59,7 @@ types: install
 	@$(BIN)/mypy
 
 pytest: install browser $(VALIDATOR) $(AXE)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Khronos' glTF validator, and axe-core. Without npm, or where npm cannot reach its registry, their tests say why
 # they skip.

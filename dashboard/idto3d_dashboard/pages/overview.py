@@ -63,8 +63,10 @@ def _costs(choice: Choice, sheet: Sheet) -> None:
     if not found:
         return
     sheet.heading(quality_cost.TITLE)
+    costs = list(dict.fromkeys(panel.cost for panel in found))
+    cost = sheet.choose("Cost", costs, "cost", side_by_side=True)
     columns = sheet.columns(2)
-    for at, panel in enumerate(found):
+    for at, panel in enumerate(panel for panel in found if panel.cost == cost):
         with columns[at % 2]:
             sheet.chart(*charts.quality_cost(panel, choice.run.labels, choice.methods), f"quality_cost_{at}")
     sheet.note(" ".join(quality_cost.notes(choice.run.summary)))
