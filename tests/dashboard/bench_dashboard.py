@@ -21,11 +21,11 @@ from playwright.sync_api import sync_playwright
 from idto3d_dashboard.pages import GROUPS
 from idto3d_eval.bench.bars import Bar
 from idto3d_eval.bench.scale_runs import make_run_of
+from tests.dashboard.conftest import CHROMIUM
 from tests.dashboard.served import Watched, serving
 
 OPENS, SHOWS = 3.0, 1.0  # s
 REPEATS = 3
-CHROMIUM = "/usr/bin/chromium"
 
 
 def main() -> int:

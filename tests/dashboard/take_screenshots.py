@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from idto3d_dashboard.pages import GROUPS
+from tests.dashboard.conftest import CHROMIUM
 from tests.dashboard.pictures import settle
 from tests.dashboard.served import Watched, serving
 
@@ -35,7 +36,7 @@ def main() -> None:
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
-        browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         with serving(asked.runs, [asked.run], Path(folder) / "log") as address:
             for module in (module for modules in GROUPS.values() for module in modules):
                 path = "" if module.PATH == "overview" else module.PATH
