@@ -3,17 +3,19 @@ link, and holds on all pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit
 
 from idto3d_dashboard import address
+from idto3d_dashboard.live_sheet import LiveSheet
 from idto3d_dashboard.reading.run import Run
 from idto3d_dashboard.sheet import Sheet
 
 EVERYBODY = "everybody"
+NO_METHODS = "No methods are chosen; choose one or more under Methods."
 MANY_METHODS = 8  # of more, the first so many are chosen until a reader chooses others
 
 
@@ -44,22 +46,16 @@ def choose(run: Run, folders: Mapping[str, Path]) -> Choice:
     """Show the choices in the sidebar, and read them."""
     groups = {EVERYBODY: run.identities, **run.groups()}
     first = run.labels[:MANY_METHODS]
+    sheet = LiveSheet()
     with streamlit.sidebar:
         address.begin_many("method", run.labels, first)
         methods = streamlit.multiselect("Methods", run.labels, key="method")
         shown = tuple(label for label in run.labels if label in methods)
         address.note("method", shown, first)
-        group = _one("Group", "group", list(groups))
-        identity = _one("Identity", "identity", groups[group])
-        expression = _one("Expression", "expression", run.expressions)
+        group = sheet.choose("Group", list(groups), "group")
+        identity = sheet.choose("Identity", groups[group], "identity")
+        expression = sheet.choose("Expression", run.expressions, "expression")
     return Choice(run, folders, shown, group, groups[group], identity, expression)
-
-
-def _one(label: str, key: str, options: Sequence[str]) -> str:
-    address.begin(key, options, options[0])
-    chosen = streamlit.selectbox(label, options, key=key)
-    address.note(key, chosen, options[0])
-    return chosen
 
 
 def choose_seed(run: Run, sheet: Sheet) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
+from idto3d_eval.run_folder import PEOPLE
 from idto3d_eval.statistics import holm
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Section = dict[str, Any]
 
-PEOPLE_FILE = "people.json"
 MEASURES = ("calibrated_identity", "joint", "rank1", "expression_accuracy", "now_median")
 LEAST = 3  # people of a group, below which there is no gap
 SHAPES = ("long", "medium", "broad")
@@ -267,7 +267,7 @@ def facts_of_run(protocol: Protocol, store: Store) -> list[PersonFacts]:
     if population.label != "synthetic":
         return [_photographed(name, store.root) for name in population.identities]
     asked = population.model_dump(mode="json", include={"identities", "population_seed", "seen"})
-    path = store.root / PEOPLE_FILE
+    path = store.root / PEOPLE
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["asked"] == asked:
@@ -277,7 +277,7 @@ def facts_of_run(protocol: Protocol, store: Store) -> list[PersonFacts]:
     seed, seen = population.population_seed, population.seen
     people = with_shapes([person_facts(name, seed, seen) for name in population.identities])
     told = {"asked": asked, "people": [asdict(person) for person in people]}
-    store.write(PEOPLE_FILE, json.dumps(told, indent=1) + "\n")
+    store.write(PEOPLE, json.dumps(told, indent=1) + "\n")
     return people
 
 

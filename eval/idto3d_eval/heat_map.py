@@ -116,12 +116,14 @@ def colour_bar(side: int) -> Picture:
 
 def coloured_glb(found: ErrorMap) -> bytes:
     """The coloured head as a GLB, in metres as glTF demands, with a colour a vertex."""
+    import torch
     import trimesh
     from trimesh.exchange.gltf import export_glb
 
-    srgb = found.colours() / 255.0
+    from idto3d.render.shading import srgb_to_linear
+
     # A viewer takes COLOR_0 for linear light (glTF 2.0, section 3.9.2), and shows what the legend shows.
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    linear = srgb_to_linear(torch.from_numpy(found.colours() / 255.0)).numpy()
     mesh = trimesh.Trimesh(
         found.vertices / 1000.0,
         found.faces,

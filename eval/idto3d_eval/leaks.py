@@ -170,11 +170,11 @@ def _refuse_shared(who: str, hashes: Mapping[str, str], scoring: Mapping[str, st
 
 
 def _refuse_outside(protocol: Protocol, spec: MethodSpec, scoring: Mapping[str, str]) -> None:
+    from idto3d_baselines.external_files import content_hashes
+
     declared = declaration_of(spec)
     files: dict[str, str] = {}
     for identity in protocol.population.identities[:1]:
-        from idto3d_baselines.external_files import content_hashes
-
         files = content_hashes(spec, identity, protocol.seeds[0], protocol.expressions)
     for network in declared.networks if declared is not None else ():
         files[network.name] = network.sha256 or ""

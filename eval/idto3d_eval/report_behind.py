@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from idto3d_eval.card_text import card_facts
 from idto3d_eval.figures_text import NONE, number
 from idto3d_eval.identity_table import Column, Measured
 from idto3d_eval.metrics import METRICS
@@ -92,19 +93,8 @@ def cards(summary: Entry) -> str:
     hashes: Mapping[str, str] = summary["provenance"]["weights_sha256"]
     parts = []
     for metric in summary["metrics"]:
-        low, high = metric.get("range", (None, None))
-        networks = [_network(name, hashes) for name in metric.get("networks", ())]
-        facts = {
-            "definition": metric["definition"],
-            "source": metric.get("source", ""),
-            "unit": {"1": "a pure number"}.get(metric["unit"], metric["unit"]),
-            "range": f"{_bound(low)} to {_bound(high)}",
-            "better": metric["better"],
-            "how it misleads": " ".join(metric.get("failure_modes", ())),
-            "preprocessing": metric.get("preprocessing", ""),
-            "networks": "; ".join(networks),
-        }
-        terms = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
+        facts = card_facts(metric, hashes)
+        terms = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
         parts.append(
             f"<details><summary>{escape(metric['title'])} <small>{escape(metric['family'])}</small></summary>"
             f'<dl id="{card_place(metric["name"])}">{terms}</dl></details>'
@@ -267,15 +257,6 @@ def _ends(column: Column, unit: str) -> str:
         )
         + "</small>"
     )
-
-
-def _bound(value: float | None) -> str:
-    return "unbounded" if value is None else f"{value:g}"
-
-
-def _network(name: str, hashes: Mapping[str, str]) -> str:
-    sha = next((sha for file, sha in hashes.items() if file == name or file.endswith(f"/{name}")), "")
-    return f"{name} (sha256 {sha})" if sha else name
 
 
 def _link(path: str, text: str = "") -> str:

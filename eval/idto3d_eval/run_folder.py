@@ -10,6 +10,7 @@ from idto3d_protocols.schema import Protocol
 
 PROTOCOL_FILE = "protocol.json"
 SUMMARY, SCORES, COSTS = "summary.json", "scores.parquet", "costs.parquet"
+PEOPLE = "people.json"  # which groups synthetic people belong to
 BY_IDENTITY = "by_identity.parquet"  # one mean an identity of every method and metric
 SUMMARY_SCHEMA = 2
 AS_PHOTOS = "_as_photos"

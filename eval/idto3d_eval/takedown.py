@@ -17,17 +17,16 @@ from pathlib import Path
 from idto3d.errors import UserError
 from idto3d_eval.added_identities import ID, identities_folder
 from idto3d_eval.archive_file import ArchiveError, read_archive
-from idto3d_eval.generalisation import PEOPLE_FILE
 from idto3d_eval.job_names import head_jobs, person_jobs
 from idto3d_eval.plan import scored_rows
 from idto3d_eval.results import EARLIER_SCORES, FILES
-from idto3d_eval.run_folder import PROTOCOL_FILE, SUMMARY, protocol_of
+from idto3d_eval.run_folder import PEOPLE, PROTOCOL_FILE, SUMMARY, protocol_of
 from idto3d_eval.store import Store
 from idto3d_eval.table_files import FOLDER as TABLES
 from idto3d_protocols.schema import Protocol
 
 VOID = "void.json"
-BESIDE = ("leaks.json", PEOPLE_FILE)  # further files of a run that name people
+BESIDE = ("leaks.json", PEOPLE)  # further files of a run that name people
 ARCHIVES = "*.zip"
 
 

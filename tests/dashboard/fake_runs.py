@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from idto3d.asset import TexturedMesh
+from idto3d.asset import AssetManifest, TexturedMesh, write_head_asset
 
 FAKES = str(Path(__file__).parents[1] / "eval")
 if FAKES not in sys.path:
@@ -22,6 +22,13 @@ def finished(folder: Path, people: int, methods: str) -> Path:
     from fake_stages import finished as made
 
     return Path(made(folder, people, methods))
+
+
+def give_head(folder: Path, identity: str) -> None:
+    """Put `good`'s head of a person into a run: one mesh for both expressions."""
+    manifest = AssetManifest(method="good", identity=identity, seed=0, expressions=("neutral", "smile"))
+    place = folder / f"heads/good/{identity}/seed-0"
+    write_head_asset(place, {"neutral": square(0.0), "smile": square(9.0)}, manifest)
 
 
 def square(shift: float, faces: int = 2, shade: int = 180) -> TexturedMesh:

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from idto3d.asset import AssetManifest, write_head_asset
 from idto3d.errors import UserError
 from idto3d_dashboard.bundle import write_bundle
 from idto3d_dashboard.viewer import built_file
 from idto3d_eval.run_folder import SUMMARY
-from tests.dashboard.fake_runs import finished, square
+from tests.dashboard.fake_runs import finished, give_head
 from tests.dashboard.pictures import settle
 from tests.dashboard.served import Watched
 
@@ -35,9 +34,7 @@ def _built() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = finished(tmp_path_factory.mktemp("runs") / "fake", 2, ROWS)
-    place = folder / f"heads/good/{FIRST}/seed-0"
-    manifest = AssetManifest(method="good", identity=FIRST, seed=0, expressions=("neutral", "smile"))
-    write_head_asset(place, {"neutral": square(0.0), "smile": square(9.0)}, manifest)
+    give_head(folder, FIRST)
     return folder
 
 

@@ -12,10 +12,9 @@ import polars
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from idto3d.asset import AssetManifest, write_head_asset
 from idto3d_eval.heat_map import ErrorMap
 from idto3d_eval.run_folder import BY_IDENTITY, SCORES
-from tests.dashboard.fake_runs import finished, square
+from tests.dashboard.fake_runs import finished, give_head, square
 
 ROWS = (
     "[{method: good, label: good}, {method: other, label: swapped, photos_of: next}, "
@@ -36,9 +35,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
     """A run in which `good` has heads of one mesh, and the others have none."""
     run = tmp_path / "fake"
     shutil.copytree(made, run)
-    place = run / f"heads/good/{FIRST}/seed-0"
-    manifest = AssetManifest(method="good", identity=FIRST, seed=0, expressions=("neutral", "smile"))
-    write_head_asset(place, {"neutral": square(0.0), "smile": square(9.0)}, manifest)
+    give_head(run, FIRST)
     return run
 
 

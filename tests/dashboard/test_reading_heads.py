@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 from PIL import Image
 
 from idto3d.asset import AssetManifest, TexturedMesh, write_head_asset
+from idto3d_dashboard.reading import errors
 from idto3d_dashboard.reading.blends import blend_of
 from idto3d_dashboard.reading.errors import geometry_error, has_truth
 from idto3d_dashboard.reading.heads import Head, conditioning_of, frontal_view, head_of, view_names
@@ -24,6 +27,7 @@ from idto3d_dashboard.reading.values import (
     person_means,
     person_rows,
 )
+from idto3d_eval.run_folder import SCORES
 from tests.dashboard.fake_runs import finished, square
 
 ROWS = (
@@ -184,3 +188,31 @@ def test_heads_of_different_meshes_say_so(tmp_path: Path) -> None:
     blend = blend_of(*heads(tmp_path / "a", square(0.0), square(9.0, faces=1)), "smile")
     assert blend.glb == b""
     assert "different meshes" in blend.reason
+
+
+def test_rows_and_pictures_are_read_anew_once_their_files_change(run: Run) -> None:
+    """What was read is kept only as long as its file is the same."""
+    before = person_rows(run, ["good"], FIRST)
+    rows = polars.read_parquet(run.folder / SCORES)
+    rows.with_columns(polars.col("value") + 1.0).write_parquet(run.folder / SCORES)
+    gained = (person_rows(run, ["good"], FIRST)["value"] - before["value"]).drop_nans()
+    assert gained.len() > 0
+    assert gained.to_list() == pytest.approx([1.0] * gained.len())
+    place = f"identities/{FIRST}/conditioning/00.jpg"
+    first = picture(run.folder, place, 50).source
+    Image.new("RGB", (32, 32), (250, 250, 250)).save(run.folder / place)
+    os.utime(run.folder / place, ns=(1, 1))
+    assert picture(run.folder, place, 50).source != first
+
+
+def test_a_heat_map_is_computed_anew_once_a_file_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def person_maps(*told: object) -> dict[str, object]:
+        asked.append(told)
+        return {}
+
+    monkeypatch.setattr("idto3d_eval.error_gallery.person_maps", person_maps)
+    for changed in (1, 2, 2):
+        errors._computed("runs/none", "good", FIRST, 0, "neutral", (("head.glb", changed, 10),))
+    assert len(asked) == 2

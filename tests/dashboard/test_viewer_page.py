@@ -147,6 +147,7 @@ def test_a_reader_who_wants_stillness_gets_no_inertia(show: Any) -> None:
     wait_until(lambda: drawn(page) == settle(page), "rest", page)
     page.keyboard.press("ArrowUp")
     wait_until(lambda: page.get_by_text("36° to its right").count() == 1, "the words", page)
+    assert page.get_by_text("36° to its right").count() == 1
 
 
 def test_heads_out_of_sight_wait(show: Any, browser: Any, write_page: Any) -> None:

@@ -28,6 +28,7 @@ from idto3d_eval.generalisation import (
 )
 from idto3d_eval.identity_table import Measured
 from idto3d_eval.protocol_sections import protocol_sections
+from idto3d_eval.run_folder import PEOPLE
 from idto3d_eval.scored import Scored
 from idto3d_eval.store import Store
 from idto3d_eval.swaps import exact_interval, swap_section, swaps_of
@@ -260,6 +261,6 @@ def test_who_people_are_is_found_out_once(tmp_path: Path, monkeypatch: pytest.Mo
     found = facts_of_run(protocol, store)
     monkeypatch.setattr(generalisation, "person_facts", lambda *_: pytest.fail("found out again"))
     assert facts_of_run(protocol, store) == found
-    (tmp_path / generalisation.PEOPLE_FILE).write_text("{")
+    (tmp_path / PEOPLE).write_text("{")
     monkeypatch.undo()
     assert facts_of_run(protocol, store) == found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,7 @@ from idto3d_dashboard.pages import GROUPS, OF_ONE_PERSON
 from idto3d_dashboard.reading.run import Run, open_run
 from idto3d_dashboard.sheet import Shows
 from idto3d_dashboard.viewer.built import built_file
+from idto3d_eval.run_folder import SUMMARY
 
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("bundle.css", "bundle.js"))
 # Nothing is fetched, and no script but the bundle's own runs; charts set their style in place.
@@ -70,7 +71,7 @@ def write_bundle(folder: Path, out: Path, photos: bool = True, told: Told = lamb
     for path in (*viewer, STYLE, SCRIPT):
         files.write(f"shown/{path.name}", path.read_bytes())
     files.write("shown/plotly.js", _plotly())
-    files.write("summary.json", (folder / "summary.json").read_bytes())
+    files.write(SUMMARY, (folder / SUMMARY).read_bytes())
     pages = list(_pages(run))
     for at, page in enumerate(pages):
         told("pages", at, len(pages))
@@ -93,16 +94,15 @@ def _pages(run: Run) -> Iterator[_Page]:
 
 
 def _choice(run: Run, identity: str) -> Choice:
-    whole = Choice(
+    return Choice(
         run=run,
         folders={run.name: run.folder},
         methods=run.labels,
         group=EVERYBODY,
         people=run.identities,
-        identity=run.identities[0],
+        identity=identity or run.identities[0],
         expression=run.expressions[0],
     )
-    return replace(whole, identity=identity) if identity else whole
 
 
 def _html(run: Run, page: _Page, pages: list[_Page], sheet: StillSheet) -> str:

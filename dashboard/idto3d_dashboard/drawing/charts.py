@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from idto3d_dashboard.drawing.style import colours, dashes, set_chart, symbols
+from idto3d_dashboard.drawing.curves import GREY, Curve, line_chart
+from idto3d_dashboard.drawing.style import colours, set_chart, symbols
 from idto3d_eval.figures_text import heading
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def intervals(cells: Mapping[str, Entry], metric: Entry, labels: Sequence[str]) 
                 "array": [end - value for end, value in zip(high, values, strict=True)],
                 "arrayminus": [value - end for end, value in zip(low, values, strict=True)],
                 "thickness": 2,
-                "color": "#8C8C8C",
+                "color": GREY,
             },
             mode="markers",
             marker={
@@ -81,7 +82,7 @@ def quality_cost(panel: Any, labels: Sequence[str], chosen: Sequence[str]) -> Dr
             x=[point.cost for point in best],
             y=[point.value for point in best],
             mode="lines",
-            line={"shape": "hv", "width": 1, "color": "#8C8C8C"},
+            line={"shape": "hv", "width": 1, "color": GREY},
             hoverinfo="skip",
             showlegend=False,
         )
@@ -144,23 +145,20 @@ def curve(told: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
         labels: all rows of the run, which colours follow.
         chosen: of them, those to draw.
     """
-    import plotly.graph_objects as go
     import polars
 
-    tones, lines = colours(labels), dashes(labels)
-    figure, rows = go.Figure(), []
-    for name, points in told["series"].items():
-        if name in tones and name not in chosen:
-            continue
-        figure.add_scatter(
-            x=[point[0] for point in points],
-            y=[point[1] for point in points],
-            mode="lines",
-            name=name,
-            line={"color": tones.get(name, "#8C8C8C"), "dash": lines.get(name, "dash"), "width": 2},
-        )
-        rows += [{"series": name, told["x"]: float(point[0]), told["y"]: point[1]} for point in points]
-    figure.update_xaxes(title=told["x"])
-    figure.update_yaxes(title=told["y"])
+    shown = {name: points for name, points in told["series"].items() if name in chosen or name not in labels}
+    curves = [Curve(name, *_axes(points)) for name, points in shown.items() if name in labels]
+    between = {name: _axes(points) for name, points in shown.items() if name not in labels}
+    figure = line_chart(curves, labels, x=told["x"], y=told["y"], marks=False, between=between)
     figure.update_layout(title=told["title"])
-    return set_chart(figure, 400), polars.DataFrame(rows, infer_schema_length=None)
+    rows = [
+        {"series": name, told["x"]: float(x), told["y"]: y}
+        for name, points in shown.items()
+        for x, y in points
+    ]
+    return figure, polars.DataFrame(rows, infer_schema_length=None)
+
+
+def _axes(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
+    return [point[0] for point in points], [point[1] for point in points]

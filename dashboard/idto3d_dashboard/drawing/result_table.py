@@ -51,6 +51,12 @@ def legend(summary: Entry) -> str:
     )
 
 
+def cells_of(summary: Entry, metric: str, chosen: Sequence[str]) -> dict[str, Entry]:
+    """Label -> figure of a metric, of the chosen rows that have one."""
+    rows = (row for row in summary["rows"] if row["label"] in chosen and metric in row["cells"])
+    return {row["label"]: row["cells"][metric] for row in rows}
+
+
 def rows(summary: Entry, chosen: Sequence[str]) -> polars.DataFrame:
     """All figures of the chosen rows, a line a figure, for a download."""
     import polars

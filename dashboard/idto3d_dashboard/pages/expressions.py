@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from idto3d.expressions import EXPRESSIONS
-from idto3d_dashboard.choice import EVERYBODY, Choice, choose_seed
+from idto3d_dashboard.choice import EVERYBODY, NO_METHODS, Choice, choose_seed
 from idto3d_dashboard.drawing.pictures import Shown, matrix_of
 from idto3d_dashboard.drawing.read_matrix import read_chart, read_columns, read_rows
 from idto3d_dashboard.reading.blends import NEUTRAL, blend_of
@@ -16,7 +16,6 @@ from idto3d_dashboard.sheet import Sheet
 from idto3d_dashboard.viewer import ShownHead
 
 TITLE, PATH = "Expressions", "expressions"
-NO_METHODS = "No methods are chosen; choose one or more under Methods."
 THUMB_SIDE = 192  # pixels of a picture in the matrix, shown at about 112
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from idto3d_dashboard.choice import EVERYBODY, Choice, choose_seed
+from idto3d_dashboard.choice import EVERYBODY, NO_METHODS, Choice, choose_seed
 from idto3d_dashboard.drawing.curves import Curve, bar_chart, line_chart
 from idto3d_dashboard.drawing.distance_legend import distance_legend
 from idto3d_dashboard.drawing.head_figures import HeadFigures, Told, figures_rows, figures_table
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import polars
 
 TITLE, PATH = "Geometry", "geometry"
-NO_METHODS = "No methods are chosen; choose one or more under Methods."
 MEDIAN, CURVE = "now_median", "now_curve"
 TOLD = tuple(Told(f"region_{name}", name, "mm") for name in REGIONS)
 ALONE, TOGETHER = "this person", "the group"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from idto3d_dashboard.choice import Choice, choose_seed
+from idto3d_dashboard.choice import NO_METHODS, Choice, choose_seed
 from idto3d_dashboard.drawing.curves import Curve, line_chart
 from idto3d_dashboard.drawing.head_figures import HeadFigures, Told, figures_rows, figures_table, line
 from idto3d_dashboard.drawing.pictures import Shown, row_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import polars
 
 TITLE, PATH = "Identity", "identity"
-NO_METHODS = "No methods are chosen; choose one or more under Methods."
 SIMILARITY = "identity_similarity"
 CALIBRATED = "calibrated_identity"
 TOLD = (

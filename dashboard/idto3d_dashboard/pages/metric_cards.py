@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from idto3d_dashboard.choice import Choice
-from idto3d_dashboard.drawing.cards import card_facts
 from idto3d_dashboard.sheet import Sheet, put_all
+from idto3d_eval.card_text import card_facts
 
 TITLE, PATH = "Metric cards", "cards"
 
@@ -20,6 +20,12 @@ def show(choice: Choice, sheet: Sheet) -> None:
         if len(shown) > 1:
             sheet.heading(family)
         own = [metric for metric in metrics.values() if metric["family"] == family]
-        put_all(sheet, {metric["title"]: card_facts(metric, hashes) for metric in own})
+        put_all(
+            sheet,
+            {
+                metric["title"]: [*card_facts(metric, hashes).items(), ("name", metric["name"])]
+                for metric in own
+            },
+        )
     for entry in choice.run.summary["refused"]:
         sheet.empty(f"{entry['metric']} is not reported, since it failed its self-check: {entry['reason']}")

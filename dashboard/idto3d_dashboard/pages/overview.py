@@ -49,11 +49,7 @@ def _one_metric(choice: Choice, sheet: Sheet) -> None:
     run = choice.run
     sheet.heading("One metric")
     name = sheet.choose("Metric", list(run.metrics), "metric", told=lambda name: run.metrics[name]["title"])
-    cells = {
-        row["label"]: row["cells"][name]
-        for row in run.summary["rows"]
-        if name in row["cells"] and row["label"] in choice.methods
-    }
+    cells = result_table.cells_of(run.summary, name, choice.methods)
     sheet.chart(*charts.intervals(cells, run.metrics[name], run.labels), f"metric_{name}")
     sheet.note(run.metrics[name]["definition"])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idto3d_dashboard.choice import Choice
-from idto3d_dashboard.drawing import charts
+from idto3d_dashboard.drawing import charts, result_table
 from idto3d_dashboard.drawing.sections import find, put_section
 from idto3d_dashboard.sheet import Sheet
 
@@ -25,11 +25,7 @@ def show(choice: Choice, sheet: Sheet) -> None:
     columns = sheet.columns(2)
     drawn = 0
     for metric in metrics:
-        cells = {
-            row["label"]: row["cells"][metric["name"]]
-            for row in run.summary["rows"]
-            if row["label"] in choice.methods and metric["name"] in row["cells"]
-        }
+        cells = result_table.cells_of(run.summary, metric["name"], choice.methods)
         if any(cell["value"] is not None for cell in cells.values()):
             with columns[drawn % 2]:
                 sheet.chart(*charts.intervals(cells, metric, run.labels), f"stability_{metric['name']}")

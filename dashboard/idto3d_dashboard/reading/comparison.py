@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit
 
-from idto3d_dashboard.reading.run import file_stamp
+from idto3d_dashboard.reading.files import Stamp, stamp
 from idto3d_eval.run_folder import SCORES
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ def compare(first: Path, second: Path) -> Compared:
     Raises:
         UserError: they cannot be compared: other protocols, versions or rows.
     """
-    stamps = (file_stamp(first / SCORES), file_stamp(second / SCORES))
+    stamps = (stamp(first / SCORES), stamp(second / SCORES))
     return _compared(str(first), str(second), stamps)
 
 
 @streamlit.cache_resource(max_entries=8, show_spinner="Pairing the two runs …")
-def _compared(first: str, second: str, stamps: tuple[tuple[int, int], ...]) -> Compared:
+def _compared(first: str, second: str, stamps: tuple[Stamp, ...]) -> Compared:
     from idto3d_eval.compare import compare_runs
 
     del stamps  # a part of the key alone: other scores, compared anew

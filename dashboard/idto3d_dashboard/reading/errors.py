@@ -14,11 +14,11 @@ from idto3d.errors import UserError
 from idto3d_dashboard.reading.files import Stamp, inside, stamp
 from idto3d_dashboard.reading.heads import Head
 from idto3d_dashboard.reading.run import Run
+from idto3d_eval.reading_stages import FEATURES_FILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FEATURES = "features.npz"
 KEPT = 64  # maps held at once, of about 300 kB
 
 
@@ -41,7 +41,7 @@ class GeometryError:
 
 def has_truth(run: Run, identity: str) -> bool:
     """Whether a person's true head is known."""
-    return inside(run.folder, f"references/{identity}/{FEATURES}") is not None
+    return inside(run.folder, f"references/{identity}/{FEATURES_FILE}") is not None
 
 
 def geometry_error(run: Run, head: Head, identity: str, expression: str) -> GeometryError:
@@ -55,9 +55,9 @@ def geometry_error(run: Run, head: Head, identity: str, expression: str) -> Geom
     needed = (
         f"{head.job}/asset.json",
         f"{head.job}/neutral.glb",
-        f"features/{place}/{FEATURES}",
+        f"features/{place}/{FEATURES_FILE}",
         f"views/{place}/views.json",
-        f"references/{identity}/{FEATURES}",
+        f"references/{identity}/{FEATURES_FILE}",
     )
     found = [inside(run.folder, name) for name in needed]
     files = [head.glb, *(path for path in found if path is not None)]
@@ -76,8 +76,9 @@ def geometry_error(run: Run, head: Head, identity: str, expression: str) -> Geom
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner=False)
 def _computed(
-    root: str, method: str, identity: str, seed: int, expression: str, _files: tuple[Stamp, ...]
+    root: str, method: str, identity: str, seed: int, expression: str, files: tuple[Stamp, ...]
 ) -> GeometryError:
+    del files  # a part of the key alone: other files, measured anew
     from idto3d_eval.error_gallery import person_maps
     from idto3d_eval.heat_map import coloured_glb
     from idto3d_eval.metrics.geometry_now import CURVE_MM, cumulative_curve

@@ -42,8 +42,9 @@ def folder_of(root: Path, place: str) -> tuple[str, ...]:
 
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner=False)
-def _small(path: str, _changed: int, size: int, side: int) -> tuple[str, str]:
+def _small(path: str, changed: int, size: int, side: int) -> tuple[str, str]:
     """Data URI and reason, one of which is empty."""
+    del changed  # a part of the key alone: another picture, read anew
     from PIL import Image
 
     if size > MAX_BYTES:

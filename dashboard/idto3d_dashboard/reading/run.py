@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import streamlit
 
 from idto3d.errors import UserError
-from idto3d_eval.run_folder import BY_IDENTITY, COSTS, PROTOCOL_FILE, SCORES, SUMMARY, SUMMARY_SCHEMA
+from idto3d_dashboard.reading.files import Stamp, stamp
+from idto3d_eval.run_folder import BY_IDENTITY, PEOPLE, PROTOCOL_FILE, SCORES, SUMMARY, SUMMARY_SCHEMA
 from idto3d_protocols.schema import Protocol
 
 if TYPE_CHECKING:
     import polars
 
-PEOPLE = "people.json"
 KEPT = 8  # runs whose summaries are held at once
 
 
@@ -88,20 +88,13 @@ class Run:
         path = self.folder / BY_IDENTITY
         if path.is_file():
             return polars.scan_parquet(path)
-        return _measured(str(self.folder / SCORES), file_stamp(self.folder / SCORES)).lazy()
+        return _measured(stamp(self.folder / SCORES)).lazy()
 
     def scores(self) -> polars.LazyFrame:
         """All rows of `scores.parquet`, scanned and not read."""
         import polars
 
         return polars.scan_parquet(self.folder / SCORES)
-
-    def costs(self) -> polars.DataFrame:
-        """What each job cost; empty where the run has no such file."""
-        import polars
-
-        path = self.folder / COSTS
-        return polars.read_parquet(path) if path.is_file() else polars.DataFrame()
 
     def made_of(self, label: str) -> str:
         """The row whose heads a row scores: its own but for a row that is scored a second time."""
@@ -128,11 +121,11 @@ def open_run(folder: Path) -> Run:
             f"Found {folder.name} not finished: {_progress(folder)}; give the same idto3d-eval run command "
             "again, and it goes on from there."
         )
-    return Run(folder, *_opened(str(folder), file_stamp(path), file_stamp(folder / PROTOCOL_FILE)))
+    return Run(folder, *_opened(str(folder), stamp(path), stamp(folder / PROTOCOL_FILE)))
 
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner=False)
-def _opened(folder: str, *stamps: tuple[int, int]) -> tuple[Mapping[str, Any], Protocol]:
+def _opened(folder: str, *stamps: Stamp) -> tuple[Mapping[str, Any], Protocol]:
     del stamps  # a part of the key alone: other files, read anew
     root = Path(folder)
     summary = _json(root / SUMMARY, None)
@@ -157,19 +150,12 @@ def _opened(folder: str, *stamps: tuple[int, int]) -> tuple[Mapping[str, Any], P
 
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner="Means by identity …")
-def _measured(path: str, stamp: tuple[int, int]) -> polars.DataFrame:
-    del stamp  # as above
+def _measured(scores: Stamp) -> polars.DataFrame:
     import polars
 
     from idto3d_eval.identity_table import as_table, measure
 
-    return as_table(measure(polars.scan_parquet(path)))
-
-
-def file_stamp(path: Path) -> tuple[int, int]:
-    """What tells that a file is the one that was read: time of change and size."""
-    told = path.stat()
-    return told.st_mtime_ns, told.st_size
+    return as_table(measure(polars.scan_parquet(scores[0])))
 
 
 def _json(path: Path, otherwise: Any) -> Any:

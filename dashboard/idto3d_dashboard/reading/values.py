@@ -111,8 +111,9 @@ def reasons_of(rows: polars.DataFrame, metric: str) -> Mapping[str, str]:
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner=False)
 def _person_rows(
-    path: str, _changed: int, _size: int, labels: tuple[str, ...], identity: str
+    path: str, changed: int, size: int, labels: tuple[str, ...], identity: str
 ) -> polars.DataFrame:
+    del changed, size  # parts of the key alone: other scores, read anew
     import polars
 
     # One scan a method: rows are sorted by method and person, so that each reads the few groups of rows that

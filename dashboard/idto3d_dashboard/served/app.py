@@ -28,9 +28,7 @@ def main() -> None:
     folders = {Path(folder).name: Path(folder) for folder in sys.argv[1:]}
     with streamlit.sidebar:
         links = streamlit.container(gap="xsmall")
-        address.begin("run", list(folders), next(iter(folders)))
-        name = streamlit.selectbox("Run", list(folders), key="run")
-        address.note("run", name, next(iter(folders)))
+        name = LiveSheet().choose("Run", list(folders), "run")
     pages = {group: [_page(module, folders, name) for module in modules] for group, modules in GROUPS.items()}
     # Streamlit's own list of grouped pages is none to a screen reader: its items are no children of it.
     page = streamlit.navigation(pages, position="hidden")
