@@ -77,10 +77,13 @@ def _seconds(watched: Watched, address: str) -> float:
 
 
 def _turned_to(watched: Watched, title: str) -> float:
-    """From the click in the navigation to the page's rest; another page lies between two visits."""
-    other = "Provenance" if title != "Provenance" else "Metric cards"
-    watched.page.get_by_role("link", name=other, exact=True).click()
-    watched.rest()
+    """Seconds of turning to a page; another page lies between two visits."""
+    _turn(watched, "Provenance" if title != "Provenance" else "Metric cards")
+    return _turn(watched, title)
+
+
+def _turn(watched: Watched, title: str) -> float:
+    """From the click in the navigation until another title is there and the page has come to rest."""
     before = watched.page.locator("h1").inner_text()
     started = time.perf_counter()
     watched.page.get_by_role("link", name=title, exact=True).click()
