@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VIEWER = Path("dashboard/idto3d_dashboard/viewer")
 SOURCES = ("package.json", "package-lock.json", "tsconfig.json", "bundle.mjs", "src/*")
-BUILT = ("viewer.js", "viewer.classic.js", "viewer.css", "three.LICENSE.txt")
+BUILT = ("viewer.js", "viewer.classic.js", "viewer.css", "rater.js", "rater.css", "three.LICENSE.txt")
 STAMP = "sources.sha256"  # beside the bundle: of what it was made
 
 

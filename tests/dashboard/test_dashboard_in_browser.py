@@ -67,7 +67,7 @@ def test_every_page_is_there_for_everyone(
 def test_heads_turn_together(address: str, watched: Watched) -> None:
     """A drag on one canvas changes its pixels, and those of the others."""
     page = watched.open(address + "identity")
-    heads = page.locator(".idto3d-heads canvas")  # tables are canvases too
+    heads = page.locator(".h3d-heads canvas")  # tables are canvases too
     heads.first.wait_for(timeout=60_000)
     settle(page)
     before = [seen(head)[0] for head in heads.all()]

@@ -24,8 +24,8 @@ def write_page(tmp_path: Path) -> Callable[[dict[str, Any], dict[str, str]], str
 
     def write(spec: dict[str, Any], files: dict[str, str]) -> str:
         script = (
-            f"IDTO3D_FILES = {json.dumps(files)}; spec = {json.dumps(spec)};"
-            "mounted = idto3dViewer.mountHeads(document.querySelector('main'), spec);"
+            f"HEADS_FILES = {json.dumps(files)}; spec = {json.dumps(spec)};"
+            "mounted = headsViewer.mountHeads(document.querySelector('main'), spec);"
         )
         page = tmp_path / "page.html"
         page.write_text(
@@ -158,7 +158,7 @@ def test_heads_out_of_sight_wait(show: Any, browser: Any, write_page: Any) -> No
     page.goto(write_page(spec, {}))
     page.evaluate(
         "() => { mounted.dispose(); document.querySelector('main').style.marginTop = '3000px';"
-        "mounted = idto3dViewer.mountHeads(document.querySelector('main'), spec); }"
+        "mounted = headsViewer.mountHeads(document.querySelector('main'), spec); }"
     )
     page.wait_for_timeout(700)
     assert page.locator("figure[data-state=loading]").count() == 1

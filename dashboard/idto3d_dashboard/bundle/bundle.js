@@ -56,7 +56,7 @@
     heads.textContent = "Loading heads …";
     meshed.then(() => {
       heads.textContent = "";
-      const mounted = idto3dViewer.mountHeads(heads, spec);
+      const mounted = headsViewer.mountHeads(heads, spec);
       for (const look of LOOKS) {
         const button = document.createElement("button");
         button.type = "button";

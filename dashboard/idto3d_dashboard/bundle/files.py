@@ -44,7 +44,7 @@ class BundleFiles:
         if kind.startswith("image/"):
             return self.write(f"files/{name}", data)
         text = base64.b64encode(data).decode()
-        script = f"(globalThis.IDTO3D_FILES ??= {{}})[{json.dumps(name)}] = {json.dumps(text)};\n"
+        script = f"(globalThis.HEADS_FILES ??= {{}})[{json.dumps(name)}] = {json.dumps(text)};\n"
         self.write(f"files/{name}.js", script.encode())
         return {"file": name}
 

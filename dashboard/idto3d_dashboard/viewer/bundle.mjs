@@ -1,4 +1,5 @@
-// Makes build/: the viewer with three.js inside, once as a module and once as a classic script, and its style.
+// Makes build/: the viewer with three.js inside, once as a module and once as a classic script, the rater's page
+// with the same viewer, and their styles.
 import { copyFile, mkdir } from "node:fs/promises";
 import { build } from "esbuild";
 
@@ -7,14 +8,16 @@ const shared = { bundle: true, minify: true, target: "es2022", legalComments: "e
 await mkdir("build", { recursive: true });
 await Promise.all([
   build({ ...shared, entryPoints: ["src/viewer.ts"], format: "esm", outfile: "build/viewer.js" }),
-  // A page opened from file:// may load no module; there the same functions stand on `idto3dViewer`.
+  // A page opened from file:// may load no module; there the same functions stand on `headsViewer`.
   build({
     ...shared,
     entryPoints: ["src/viewer.ts"],
     format: "iife",
-    globalName: "idto3dViewer",
+    globalName: "headsViewer",
     outfile: "build/viewer.classic.js",
   }),
+  build({ ...shared, entryPoints: ["src/rater.ts"], format: "esm", outfile: "build/rater.js" }),
   build({ ...shared, entryPoints: ["src/viewer.css"], outfile: "build/viewer.css" }),
+  build({ ...shared, entryPoints: ["src/rater.css"], outfile: "build/rater.css" }),
   copyFile("node_modules/three/LICENSE", "build/three.LICENSE.txt"),
 ]);

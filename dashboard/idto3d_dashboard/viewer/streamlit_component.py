@@ -83,4 +83,4 @@ def _component() -> Callable[..., Any]:
     from streamlit.components.v2 import component
 
     style = built_file("viewer.css").read_text()
-    return component("idto3d_heads", css=f"/* one line would be read as a path */\n{style}", js=_LOADER)
+    return component("heads_3d", css=f"/* one line would be read as a path */\n{style}", js=_LOADER)

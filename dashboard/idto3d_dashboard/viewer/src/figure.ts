@@ -30,21 +30,21 @@ export class HeadFigure implements Picture {
     public orbit: Orbit,
     public appearance: Appearance,
   ) {
-    this.canvas = element("canvas", "idto3d-canvas", {
+    this.canvas = element("canvas", "h3d-canvas", {
       tabindex: "0",
       role: "application",
       "aria-roledescription": "3D head",
-      "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0",
-      title: "Drag or use the arrow keys to turn, + and − to zoom, shift to move, 0 to reset",
+      "aria-keyshortcuts": head.help ? "+ - 0" : "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0",
+      title: head.help ?? "Drag or use the arrow keys to turn, + and − to zoom, shift to move, 0 to reset",
     });
-    this.state = element("p", "idto3d-state", { role: "status" });
-    this.pose = element("p", "idto3d-pose", { role: "status" });
-    this.frame = element("div", "idto3d-frame");
-    this.name = element("span", "idto3d-name");
-    this.note = element("span", "idto3d-note");
-    const caption = element("figcaption", "idto3d-caption");
+    this.state = element("p", "h3d-state", { role: "status" });
+    this.pose = element("p", "h3d-pose", { role: "status" });
+    this.frame = element("div", "h3d-frame");
+    this.name = element("span", "h3d-name");
+    this.note = element("span", "h3d-note");
+    const caption = element("figcaption", "h3d-caption");
     caption.append(this.name, this.note);
-    this.element = element("figure", "idto3d-head");
+    this.element = element("figure", "h3d-head");
     this.element.append(this.frame, caption);
     this.caption(head);
     this.open();

@@ -5,7 +5,7 @@ const MAX_BYTES = 64 * 2 ** 20; // as MAX_SHOWN_BYTES in glb_check.py
 
 declare global {
   /** Files of a page opened from file://, which may fetch nothing: base64 by name. */
-  var IDTO3D_FILES: Record<string, string> | undefined;
+  var HEADS_FILES: Record<string, string> | undefined;
 }
 
 export async function bytesOf(source: Source): Promise<Uint8Array<ArrayBuffer>> {
@@ -27,7 +27,7 @@ export async function imageAddress(source: Source): Promise<string> {
 }
 
 function packed(name: string): string {
-  const files = globalThis.IDTO3D_FILES;
+  const files = globalThis.HEADS_FILES;
   const text = files && Object.hasOwn(files, name) ? files[name] : undefined;
   if (text === undefined) throw new Error(`this page holds no file ‘${name}’`);
   return text;

@@ -5,7 +5,7 @@ export const LIGHTS = ["studio", "even", "side"] as const;
 export type Look = (typeof LOOKS)[number];
 export type Light = (typeof LIGHTS)[number];
 
-/** An address, a data: URI, or the name of a base64 text in `globalThis.IDTO3D_FILES`. */
+/** An address, a data: URI, or the name of a base64 text in `globalThis.HEADS_FILES`. */
 export type Source = string | { file: string };
 
 export interface HeadSpec {
@@ -15,6 +15,8 @@ export interface HeadSpec {
   hash?: string;
   strip?: Source[];
   note?: string;
+  /** How to turn it, where the page takes the arrow keys for something else. */
+  help?: string;
   /** Why the head is not shown; it was refused before it was sent. */
   error?: string;
 }

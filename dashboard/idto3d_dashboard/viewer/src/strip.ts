@@ -10,8 +10,8 @@ export function showStrip(frame: HTMLElement, head: HeadSpec): () => void {
   const views = head.strip ?? [];
   const off = new AbortController();
   const packed: string[] = [];
-  const image = element("img", "idto3d-view", { alt: head.name, draggable: "false" });
-  const slider = element("input", "idto3d-turn", {
+  const image = element("img", "h3d-view", { alt: head.name, draggable: "false" });
+  const slider = element("input", "h3d-turn", {
     type: "range",
     min: "0",
     max: String(views.length - 1),

@@ -9,12 +9,14 @@ export type { HeadSpec, Source, ViewerSpec } from "./spec";
 const HEIGHT = 360; // px
 
 export interface MountedHeads {
+  /** The camera of all its heads. */
+  readonly orbit: Orbit;
   update(spec: ViewerSpec): void;
   dispose(): void;
 }
 
 export function mountHeads(parent: Element | ShadowRoot, spec: ViewerSpec): MountedHeads {
-  const grid = element("div", "idto3d-heads", { role: "group" });
+  const grid = element("div", "h3d-heads", { role: "group" });
   parent.append(grid);
   let figures: { name: string; figure: HeadFigure }[] = [];
   let shown = spec;
@@ -32,7 +34,7 @@ export function mountHeads(parent: Element | ShadowRoot, spec: ViewerSpec): Moun
     }
     shown = next;
     const height = Math.min(1200, Math.max(120, next.height ?? HEIGHT));
-    grid.style.setProperty("--idto3d-height", `${height}px`);
+    grid.style.setProperty("--h3d-height", `${height}px`);
     // A head that is still there keeps its figure, and so its picture; the others come and go.
     const spare = [...figures];
     const appearance = appearanceOf(next);
@@ -51,6 +53,9 @@ export function mountHeads(parent: Element | ShadowRoot, spec: ViewerSpec): Moun
 
   update(spec);
   return {
+    get orbit() {
+      return orbit;
+    },
     update,
     dispose() {
       rememberPose(shown.key, orbit);

@@ -1,0 +1,125 @@
+"""The rater's screens, a function each."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import streamlit
+
+from idto3d_dashboard.rating.files import StudyFiles
+from idto3d_dashboard.rating.routes import rater_version
+from idto3d_dashboard.rating.view import view_of
+from idto3d_dashboard.viewer.built import built_file
+from idto3d_eval.preference.service import LONGEST_TEXT, Shown
+from idto3d_eval.preference.study import Study
+
+_STYLE = """
+<style>
+[data-testid="stHeader"] { background: transparent; }
+[data-testid="stMainBlockContainer"] { padding-top: 1.5rem; padding-bottom: 2rem; max-width: 56rem; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding: 0.75rem 0.75rem 1.5rem; }
+}
+</style>
+"""
+
+# Streamlit sends a component's own script with every message, so that is only this.
+_LOADER = """
+export default async function ({ data, parentElement, setTriggerValue }) {
+  const viewer = await import(new URL(data.module, document.baseURI).href);
+  return viewer.showPair(parentElement, data, () => setTriggerValue("done", true));
+}
+"""
+
+
+def put_style() -> None:
+    """What holds for all screens."""
+    streamlit.html(_STYLE)
+
+
+def closed(study: Study, sentence: str) -> None:
+    """For whom there is nothing here."""
+    streamlit.title(study.title)
+    streamlit.warning(sentence, icon=":material/lock:")
+    _contact(study)
+
+
+def consent(study: Study) -> bool:
+    """What taking part means; whether the rater has just agreed."""
+    streamlit.title(study.title)
+    streamlit.text(study.consent)
+    _contact(study)
+    agreed = streamlit.checkbox("I have read this, I am of age, and I want to take part.")
+    return streamlit.button("Go on", type="primary", disabled=not agreed)
+
+
+def instructed(study: Study) -> bool:
+    """How it goes; whether the rater has read it in this session."""
+    if streamlit.session_state.get("instructed"):
+        return True
+    streamlit.title("How it goes")
+    streamlit.text(study.instructions)
+    streamlit.markdown(
+        "| | |\n|---|---|\n"
+        "| drag, or the keys **A** **D** **W** **S** | turn both heads |\n"
+        "| pinch, or the wheel after a click | closer and away |\n"
+        "| **←** | the left head |\n| **→** | the right head |\n"
+        + ("| **↓** | both the same |\n" if study.ties else "")
+        + ("| **↑** | neither of them |\n" if study.neither else "")
+    )
+    count = study.pairs + study.attention + study.repeats
+    streamlit.text(
+        f"The first pair is for practice, {count} follow. You may stop and come back later by the same link."
+    )
+    if streamlit.button("Begin", type="primary"):
+        streamlit.session_state["instructed"] = True
+        streamlit.rerun()
+    return False
+
+
+def pair(shown: Shown, study: Study, files: StudyFiles, token: str) -> None:
+    """Two heads and a question; the browser goes on from pair to pair by itself, and tells of the end."""
+    data = {
+        "module": f"/study/rater.js?v={rater_version()}",
+        "token": token,
+        "view": view_of(shown, study, files),
+    }
+    _component()(key="pair", data=data, on_done_change=lambda: None)
+
+
+def survey(study: Study) -> dict[str, str] | None:
+    """The last questions; their answers once they are sent."""
+    streamlit.title("Almost done")
+    with streamlit.form("survey"):
+        answers = {
+            item.name: streamlit.selectbox(item.label, item.options, index=None, placeholder="Choose")
+            if item.options
+            else streamlit.text_area(item.label, max_chars=LONGEST_TEXT)
+            for item in study.survey
+        }
+        sent = streamlit.form_submit_button("Finish", type="primary")
+    return {name: answer for name, answer in answers.items() if answer} if sent else None
+
+
+def thanks(study: Study, code: str) -> None:
+    """The end, with what is needed to be paid."""
+    streamlit.title("Thank you")
+    streamlit.text("All your answers are stored. This is your completion code:")
+    streamlit.code(code, language=None)
+    if study.completion_url:
+        streamlit.link_button("Back to where you came from", study.completion_url.replace("{code}", code))
+    _contact(study)
+
+
+def _contact(study: Study) -> None:
+    if study.contact:
+        streamlit.text(f"Questions: {study.contact}")
+
+
+@lru_cache(maxsize=1)
+def _component() -> Any:
+    from streamlit.components.v2 import component
+
+    style = built_file("rater.css").read_text()
+    return component("heads_pair", css=f"/* one line would be read as a path */\n{style}", js=_LOADER)

@@ -1,0 +1,2 @@
+// What a rater's page loads.
+export { showPair } from "./pair";

@@ -1,0 +1,1 @@
+"""Where votes are kept: SQLite beside the study, or PostgreSQL by its URL."""
