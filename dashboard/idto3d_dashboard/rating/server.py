@@ -62,7 +62,10 @@ def serve_study(
                 await copying
 
     app = streamlit.App(
-        APP, routes=[*routes.routes(), *AdminRoutes(routes, folder).routes()], lifespan=living
+        APP,
+        routes=[*routes.routes(), *AdminRoutes(routes, folder).routes()],
+        lifespan=living,
+        on_script_error=_apologise,
     )
     app.run(
         config={
@@ -76,6 +79,15 @@ def serve_study(
             "client.showErrorDetails": "none",
         }
     )
+
+
+def _apologise(error: Exception) -> bool:
+    """Log what went wrong on a page, and tell the rater what to do instead of what it was."""
+    import streamlit
+
+    LOG.error("a page failed", exc_info=error)
+    streamlit.error("Something went wrong here. Reload the page; every answer that was given is stored.")
+    return True
 
 
 async def _copy_now_and_then(routes: StudyRoutes, folder: Path, seconds: float) -> None:

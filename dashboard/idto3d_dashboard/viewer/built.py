@@ -6,7 +6,7 @@ from pathlib import Path
 
 from idto3d.errors import UserError
 
-FILES = ("viewer.js", "viewer.classic.js", "viewer.css", "three.LICENSE.txt")
+FILES = ("viewer.js", "viewer.classic.js", "viewer.css", "rater.js", "rater.css", "three.LICENSE.txt")
 _BUILD = Path(__file__).parent / "build"
 
 
