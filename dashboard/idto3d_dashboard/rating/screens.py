@@ -18,6 +18,14 @@ _STYLE = """
 <style>
 [data-testid="stHeader"] { background: transparent; }
 [data-testid="stMainBlockContainer"] { padding-top: 1.5rem; padding-bottom: 2rem; max-width: 56rem; }
+.keys { display: grid; grid-template-columns: max-content 1fr; gap: 0.35rem 1.25rem; margin: 0; }
+.keys dt { font-weight: 600; }
+.keys dd { margin: 0; }
+/* Streamlit writes white on the theme's colour, which in the dark one is light. */
+@media (prefers-color-scheme: dark) {
+  [data-testid^="stBaseButton-primary"]:enabled,
+  [data-testid^="stBaseButton-primary"]:enabled * { color: #10201e; }
+}
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 0.75rem 0.75rem 1.5rem; }
 }
@@ -60,14 +68,16 @@ def instructed(study: Study) -> bool:
         return True
     streamlit.title("How it goes")
     streamlit.text(study.instructions)
-    streamlit.markdown(
-        "| | |\n|---|---|\n"
-        "| drag, or the keys **A** **D** **W** **S** | turn both heads |\n"
-        "| pinch, or the wheel after a click | closer and away |\n"
-        "| **←** | the left head |\n| **→** | the right head |\n"
-        + ("| **↓** | both the same |\n" if study.ties else "")
-        + ("| **↑** | neither of them |\n" if study.neither else "")
-    )
+    keys = [
+        ("drag, or A D W S", "turn both heads"),
+        ("pinch, or + and −", "closer and away"),
+        ("←", "the left head"),
+        ("→", "the right head"),
+    ]
+    keys += [("↓", "both the same")] if study.ties else []
+    keys += [("↑", "neither of them")] if study.neither else []
+    lines = "".join(f"<dt>{key}</dt><dd>{meaning}</dd>" for key, meaning in keys)
+    streamlit.html(f'<dl class="keys">{lines}</dl>')
     count = study.pairs + study.attention + study.repeats
     streamlit.text(
         f"The first pair is for practice, {count} follow. You may stop and come back later by the same link."

@@ -178,8 +178,8 @@ def _plain(cells: Cells, ridge: float) -> Floats:
             return np.asarray(theta)
     raise UserError(
         f"Found strengths still growing after {STEPS} steps, expected them to settle: some methods never "
-        "lose to the others, so that their strengths have no bound; give a ridge, or collect votes that connect "
-        "them."
+        "lose to the others, so that their strengths have no bound; give a ridge, or collect votes that "
+        "connect them."
     )
 
 
