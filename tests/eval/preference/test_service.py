@@ -316,7 +316,7 @@ def test_what_is_missing_or_unknown_is_a_sentence(tmp_path: Path) -> None:
         connect(database_url(tmp_path / "three", None))
 
 
-def test_a_password_of_a_database_is_not_told(tmp_path: Path) -> None:
+def test_a_password_of_a_database_is_not_told() -> None:
     """Neither in the sentence of a database that is not there."""
     with pytest.raises(UserError) as told:
         connect("postgresql://me:s3cret-word@127.0.0.1:9/none")

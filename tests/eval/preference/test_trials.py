@@ -7,7 +7,6 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from tests.eval.preference.studies import METHODS, small_study
 
 from idto3d.errors import UserError
 from idto3d_eval.preference.trials import (
@@ -20,6 +19,7 @@ from idto3d_eval.preference.trials import (
     read_trials,
     trials_table,
 )
+from tests.eval.preference.studies import METHODS, small_study
 
 
 def plan(raters: int, **changed: object) -> list[Trial]:
@@ -87,7 +87,7 @@ def test_a_repeat_shows_an_earlier_pair_with_its_sides_swapped() -> None:
 
 
 def test_attention_pairs_have_a_right_answer_on_both_sides_alike() -> None:
-    """The intact head is the right answer; strangers only where a photo tells them and a true head is known."""
+    """The intact head is right; strangers only where a photo tells them and a true head is known."""
     attention = [t for t in plan(60) if t.kind == ATTENTION]
     sides = Counter(t.expected for t in attention)
     assert abs(sides["left"] - sides["right"]) < 40
