@@ -8,7 +8,7 @@ import re
 
 RATER, JOIN, FILE, PANEL, DONE = "rater", "join", "file", "panel", "done"
 _TOKEN = re.compile(r"([0-9a-f]{16})\.([0-9a-f]{32})")
-RATER_NAME = re.compile(r"[0-9a-f]{16}")
+NAME = re.compile(r"[0-9a-f]{16}")
 PANEL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

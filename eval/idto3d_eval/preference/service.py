@@ -234,6 +234,8 @@ class StudyService:
             )
         if not 0 <= turned_deg < 1e6:  # NaN as well
             raise Refused("Found no angle by which the heads were turned.", 400)
+        if not links.NAME.fullmatch(pair) or question not in self.study.questions:
+            raise Refused("Found a pair that is not yours; reload the page.", 404)
         now = self.clock()
         with self.engine.begin() as connection:
             found = connection.execute(
@@ -279,6 +281,8 @@ class StudyService:
             if self._open_trials(connection, rater)[0]:
                 raise Refused("Found pairs that are still to be answered; go on with those first.", 409)
             for name, text in answers.items():
+                # What UTF-8 has no bytes for, and NUL, which PostgreSQL keeps in no text.
+                text = text.encode("utf-8", "replace").decode().replace("\0", "")
                 if text:
                     insert_once(connection, survey, rater=rater.rater, item=name, answer=text)
             done = connection.execute(

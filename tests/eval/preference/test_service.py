@@ -29,6 +29,7 @@ from tests.eval.preference.studies import (
 )
 
 STRANGE = "'; drop table votes; -- <script>alert(1)</script> ../../etc/passwd \x00 \u202e"
+HALF = "half a character: \ud83d"
 
 
 def test_a_rater_goes_through_the_whole_plan(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_rater_goes_through_the_whole_plan(tmp_path: Path) -> None:
     assert table["position"].to_list() == list(range(1, 10))
     assert set(table["kind"]) == {"pair", "attention", "repeat"}
     answers = dict(survey_table(service.engine).select("item", "answer").iter_rows())
-    assert answers == {"experience": "often", "remarks": STRANGE}
+    assert answers == {"experience": "often", "remarks": STRANGE.replace("\x00", "")}
     assert [row["votes"] for row in progress(service.engine)] == [9]
 
 
@@ -112,6 +113,7 @@ def test_only_the_shown_pair_of_the_own_plan_can_be_answered(tmp_path: Path) -> 
         (mine.next_trial.pair, mine.next_trial.question),
         (mine.trial.pair, "texture"),
         (STRANGE, mine.trial.question),
+        (HALF, mine.trial.question),
         (mine.trial.pair, STRANGE),
     ):
         with pytest.raises(Refused):
@@ -189,14 +191,14 @@ def test_erasing_a_rater_leaves_nothing_of_them(tmp_path: Path) -> None:
     for slot in (0, 1):
         rater = agreed(service, slot)
         answer_all(service, rater, clock)
-        service.finish(rater, {"remarks": f"I am rater {slot}"})
+        service.finish(rater, {"remarks": f"I am rater {slot}{HALF[17:]}"})
     name = rater_of_slot(service.key, 0)
     assert service.erase(name) == 10
     with pytest.raises(Refused, match="erased") as refused:
         service.admit(token(service, 0))
     assert refused.value.status == 410
     assert set(answers_table(service.engine)["rater"]) == {rater_of_slot(service.key, 1)}
-    assert survey_table(service.engine)["answer"].to_list() == ["I am rater 1"]
+    assert survey_table(service.engine)["answer"].to_list() == ["I am rater 1 ?"]
     assert [row["what"] for row in audit_trail(service.engine, name)] == ["erased"]
     with pytest.raises(UserError, match="no rater"):
         service.erase("nobody")
