@@ -26,7 +26,7 @@ from tests.dashboard.study_runs import links, made_run, made_study
 from tests.export.heads import head
 
 # What would tell methods apart: their names, who made them, and what wrote their files.
-TELLING = ("good", "other", "truth", "oracle", "made", "trimesh", "idto3d", "generator", "Apache", "seed")
+TELLING = ("zebra", "quokka", "narwhal", "oracle", "trimesh", "idto3d", "generator", "Apache", "seed")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_files_say_nothing_of_who_made_them(study: Path) -> None:
             text = json.dumps(document)
             assert document["asset"] == {"version": "2.0"}
             assert not any(word.lower() in text.lower() for word in (*TELLING, "name", "extras"))
-        for word in TELLING[:8]:
+        for word in TELLING[:7]:
             assert word.encode() not in data
 
 
@@ -149,33 +149,35 @@ def test_more_raters_can_be_invited(runs: Path, tmp_path: Path) -> None:
 
 def test_an_adaptive_study_holds_all_methods_heads(runs: Path, tmp_path: Path) -> None:
     """What is chosen later must be there now."""
-    folder = made_study(runs, tmp_path / "four", "--scheduling", "adaptive", "--methods", "good,other,truth")
+    folder = made_study(
+        runs, tmp_path / "four", "--scheduling", "adaptive", "--methods", "zebra_net,quokka_3d,narwhal"
+    )
     roles = set(polars.read_parquet(folder / ASSETS)["role"])
-    assert {"good", "other", "truth", PHOTO} <= roles
+    assert {"zebra_net", "quokka_3d", "narwhal", PHOTO} <= roles
     files = StudyFiles(folder)
     for trial in read_trials(folder / PLAN):
         if trial.kind == PAIR:
-            for method in ("good", "other", "truth"):
+            for method in ("zebra_net", "quokka_3d", "narwhal"):
                 files.head(method, trial.identity, trial.expression, trial.question != "geometry")
 
 
 def test_references_are_compared_only_when_named(study: Path, runs: Path) -> None:
     """The true heads are hidden in attention pairs, and no method of the study by default."""
-    assert read_study(study).reference == "truth"
-    refused = create(runs, study.parent / "five", "--methods", "good,nobody")
+    assert read_study(study).reference == "narwhal"
+    refused = create(runs, study.parent / "five", "--methods", "zebra_net,nobody")
     assert refused.returncode == 2
     assert "nobody" in refused.stderr
-    assert "expected two or more of good, other, truth" in refused.stderr
+    assert "expected two or more of zebra_net, quokka_3d, narwhal" in refused.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--questions", "beauty"), "expected some of identity, geometry, texture, expression"),
-        (("--methods", "good"), "expected two or more"),
-        (("--methods", "good,other", "--panel", "carrier-pigeon"), "panel"),
-        (("--methods", "good,other", "--completion-url", "javascript:alert(1)"), "https://"),
-        (("--methods", "good,other", "--pairs", "9", "--most", "1"), "expected fewer pairs"),
+        (("--methods", "zebra_net"), "expected two or more"),
+        (("--methods", "zebra_net,quokka_3d", "--panel", "carrier-pigeon"), "panel"),
+        (("--methods", "zebra_net,quokka_3d", "--completion-url", "javascript:alert(1)"), "https://"),
+        (("--methods", "zebra_net,quokka_3d", "--pairs", "9", "--most", "1"), "expected fewer pairs"),
     ],
 )
 def test_what_no_study_can_have_is_a_sentence(
@@ -193,7 +195,7 @@ def test_a_study_is_not_made_twice_and_a_half_made_one_is_made_anew(runs: Path, 
     """A whole one stays as it is."""
     folder = made_study(runs, tmp_path / "six")
     before = links(folder)
-    refused = create(runs, folder, "--methods", "good,other")
+    refused = create(runs, folder, "--methods", "zebra_net,quokka_3d")
     assert refused.returncode == 2
     assert "name another" in refused.stderr
     assert links(folder) == before
@@ -205,9 +207,9 @@ def test_a_study_is_not_made_twice_and_a_half_made_one_is_made_anew(runs: Path, 
 def test_people_without_all_heads_are_left_out(tmp_path: Path) -> None:
     """A method that failed for someone is not shown to lose by it; the command says whom it left out."""
     run = made_run(tmp_path / "runs")
-    person = sorted(path.name for path in (run / "heads/good").iterdir())[0]
-    shutil.rmtree(run / f"heads/good/{person}")
-    made = create(tmp_path / "runs", tmp_path / "study", "--methods", "good,other", "--raters", "2")
+    person = sorted(path.name for path in (run / "heads/zebra_net").iterdir())[0]
+    shutil.rmtree(run / f"heads/zebra_net/{person}")
+    made = create(tmp_path / "runs", tmp_path / "study", "--methods", "zebra_net,quokka_3d", "--raters", "2")
     assert made.returncode == 0, made.stderr
     assert "1 left out" in made.stdout
     assert person not in read_study(tmp_path / "study").identities

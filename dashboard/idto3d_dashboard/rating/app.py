@@ -60,6 +60,3 @@ def _show(here: Served, rater: Rater, token: str) -> None:
         return
     else:
         screens.pair(shown, study, here.files, token)
-
-
-main()

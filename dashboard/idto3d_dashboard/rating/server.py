@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import logging.handlers
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,8 @@ from idto3d_dashboard.rating.limits import LOG
 from idto3d_dashboard.rating.routes import StudyRoutes
 from idto3d_eval.preference.service import StudyService
 
-APP = Path(__file__).with_name("app.py")
+# Streamlit tells browsers the path of the script that it runs, and a package's name is a method's name here.
+SCRIPT = "from idto3d_dashboard.rating.app import main\n\nmain()\n"
 SERVER_LOG = "server.log"
 LOG_BYTES, LOG_FILES = 4 * 2**20, 4
 
@@ -61,24 +63,27 @@ def serve_study(
             with suppress(asyncio.CancelledError):
                 await copying
 
-    app = streamlit.App(
-        APP,
-        routes=[*routes.routes(), *AdminRoutes(routes, folder).routes()],
-        lifespan=living,
-        on_script_error=_apologise,
-    )
-    app.run(
-        config={
-            **THEME,
-            "server.port": port,
-            "server.address": address,
-            "server.headless": True,
-            "server.fileWatcherType": "none",
-            "browser.gatherUsageStats": False,
-            "client.toolbarMode": "minimal",
-            "client.showErrorDetails": "none",
-        }
-    )
+    with tempfile.TemporaryDirectory(prefix="study-") as temporary:
+        script = Path(temporary) / "study.py"
+        script.write_text(SCRIPT, encoding="utf-8")
+        app = streamlit.App(
+            script,
+            routes=[*routes.routes(), *AdminRoutes(routes, folder).routes()],
+            lifespan=living,
+            on_script_error=_apologise,
+        )
+        app.run(
+            config={
+                **THEME,
+                "server.port": port,
+                "server.address": address,
+                "server.headless": True,
+                "server.fileWatcherType": "none",
+                "browser.gatherUsageStats": False,
+                "client.toolbarMode": "minimal",
+                "client.showErrorDetails": "none",
+            }
+        )
 
 
 def _apologise(error: Exception) -> bool:

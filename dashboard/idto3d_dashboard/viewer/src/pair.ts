@@ -188,7 +188,7 @@ class Pair {
     else if (share < 1) said = "Turn the heads to answer.";
     else if (!this.open && !this.sending) said = "Look a moment longer.";
     if (gate.textContent !== said) gate.textContent = said;
-    for (const button of answers.querySelectorAll("button")) button.disabled = !this.open;
+    for (const button of answers.querySelectorAll<HTMLButtonElement>("[data-answer]")) button.disabled = !this.open;
     this.root.dataset["open"] = String(this.open);
   }
 
