@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version
 from idto3d_eval.keys import content_key, file_sha256
+from idto3d_eval.preference.study import PREFERENCES
 from idto3d_eval.run_folder import BY_IDENTITY, COSTS, SCORES, SUMMARY, protocol_of
 from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Record, Store
@@ -166,10 +167,13 @@ def _made_of(store: Store) -> dict[str, Any]:
     """What figures and pages follow from."""
     here = Path(__file__).parent
     sources = [*sorted(here.glob("*.py")), *sorted((here / "metrics").glob("*.py")), here / "report.css"]
+    sources += [here / "preference" / name for name in ("analysis_text.py", "kept.py")]
+    people = store.root / PREFERENCES
     return {
         "scores_sha256": file_sha256(store.root / SCORES),
         "code": content_key({path.name: file_sha256(path) for path in sources})[:16],
         "refused": refused_metrics(),
+        "preferences": file_sha256(people) if people.is_file() else "",
     }
 
 
@@ -180,4 +184,6 @@ def _why(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
         return f"{SCORES} is another than the one they were computed from"
     if before["refused"] != now["refused"]:
         return "other metrics pass their self-check"
+    if before.get("preferences", "") != now["preferences"]:
+        return "people's preferences have been analysed since"
     return "code that they follow from has changed" if before != now else "a page was missing"

@@ -12,6 +12,7 @@ from typing import Any
 from idto3d_eval.cost_sections import cost_sections, stability_sections
 from idto3d_eval.geometry_curves import now_curves
 from idto3d_eval.identity_sections import breakdown_sections, true_head_sections, yaw_curves
+from idto3d_eval.preference_sections import preference_sections
 from idto3d_eval.protocol_sections import protocol_sections
 from idto3d_eval.scored import Scored
 
@@ -20,6 +21,7 @@ Giver = Callable[[Scored], Sequence[Section]]
 
 # Each returns what it has to show for a run, or an empty list.
 SECTIONS: tuple[Giver, ...] = (
+    preference_sections,
     true_head_sections,
     breakdown_sections,
     protocol_sections,

@@ -263,3 +263,94 @@ def backup(
 
     back_up(connect(database_url(folder, db)), out)
     typer.echo(str(out))
+
+
+@study.command()
+def analyse(
+    folder: Folder,
+    db: Database = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(help="The folder that holds its run; where the study was made of by default."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
+) -> None:
+    """Strengths with intervals, ranks, reliability, and which metrics prefer what people prefer.
+
+    Written into the study's folder, and into its run's, whose report and dashboard then show it.
+    """
+    import json as json_format
+
+    from idto3d_eval.preference.analysis import analyse_study
+    from idto3d_eval.preference.analysis_text import left_out_sentence, remarks, strength_table
+    from idto3d_eval.preference.study import ANALYSIS_TEXT, read_study
+    from idto3d_eval.show import print_rows
+
+    found = analyse_study(folder, db, runs / read_study(folder).run if runs is not None else None)
+    if json:
+        typer.echo(json_format.dumps(found, indent=1, ensure_ascii=False))
+        return
+    typer.echo(left_out_sentence(found))
+    for result in found["questions"]:
+        typer.echo(f"\n{result['question']}")
+        if not result["methods"]:
+            typer.echo(f"No result: {result['reason']}.")
+            continue
+        heads, rows = strength_table(result)
+        print_rows([dict(zip(heads, row, strict=True)) for row in rows])
+        for line in remarks(result):
+            typer.echo(line)
+    typer.echo(f"\nAll of it: {folder / ANALYSIS_TEXT}")
+    if found["agreement"]:
+        typer.echo(f"idto3d-eval report {found['run']} and the dashboard show it from now on.")
+    else:
+        typer.echo("No metrics beside: the run is not there; name the folder that holds it by --runs.")
+
+
+@study.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Argument(help="The folder that the tables go into.")],
+    db: Database = None,
+) -> None:
+    """The answers as CSV, JSON and parquet, and the decided votes as choix takes them."""
+    from idto3d_eval.preference.answers import answers_table
+    from idto3d_eval.preference.database.connection import connect, database_url
+    from idto3d_eval.preference.export import export_answers
+    from idto3d_eval.preference.study import read_study
+
+    asked = read_study(folder)
+    for path in export_answers(answers_table(connect(database_url(folder, db))), asked.methods, out):
+        typer.echo(str(path))
+
+
+@study.command()
+def power(
+    share: Annotated[
+        float, typer.Option(help="Share of the decided votes that the better of two neighbours wins.")
+    ] = 0.62,
+    power: Annotated[
+        float, typer.Option(min=0.01, max=0.9999, help="Probability with which that is to be shown.")
+    ] = 0.8,
+    methods: Annotated[int, typer.Option(min=2, help="How many are compared.")] = 8,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of one question that a rater answers.")] = 40,
+    people: Annotated[int, typer.Option(min=1, help="People whose heads are compared.")] = 12,
+    ties: Annotated[float, typer.Option(min=0, max=0.9, help="Share of ties between equals.")] = 0.1,
+    raters_differ: Annotated[
+        float, typer.Option(min=0, help="Standard deviation of a method's log-strength between raters.")
+    ] = 0.4,
+    people_differ: Annotated[
+        float, typer.Option(min=0, help="The same between people whose heads are compared.")
+    ] = 0.4,
+    alpha: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Error rate over all tests.")] = 0.05,
+    tests: Annotated[int, typer.Option(min=1, help="Tests that are corrected together.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """How many raters a study takes to show that the better of two neighbours is preferred."""
+    from idto3d_eval.preference.power import StudyPlan, gap_of_share, looked_at
+    from idto3d_eval.show import print_rows
+
+    plan = StudyPlan(
+        gap_of_share(share), methods, pairs, people, ties, raters_differ, people_differ, alpha, tests
+    )
+    print_rows(looked_at(plan, power), json)

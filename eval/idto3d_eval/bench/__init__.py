@@ -16,6 +16,7 @@ from idto3d_eval.bench import (
     generator,
     interpolation,
     now,
+    preferences,
     rasterisers,
     readers,
     scale,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "readers": readers.command,
     "now": now.command,
     "distances": distances.command,
+    "preferences": preferences.command,
 }
 
 app = typer.Typer(

@@ -28,6 +28,13 @@ Ints = NDArray[np.int64]
 RIDGE = 0.01
 STEPS, SETTLED, LONGEST = 60, 1e-10, 3.0
 
+# Newton's method ends in either way there: in a singular information, or in steps without end.
+UNBOUNDED = (
+    "Found strengths that have no bound, expected every method to beat every other by some chain of wins: "
+    "some never lose to the others, or no vote connects them; fit with a ridge, or collect votes that "
+    "connect them."
+)
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -95,8 +102,15 @@ def davidson_fit(votes: Votes, *, side: bool = True, ridge: float = RIDGE) -> Da
     return fit_cells(cells_of(votes), side=side, ridge=ridge)
 
 
-def fit_cells(cells: Cells, *, side: bool = True, ridge: float = RIDGE) -> DavidsonFit:
+def fit_cells(
+    cells: Cells, *, side: bool = True, ridge: float = RIDGE, start: DavidsonFit | None = None
+) -> DavidsonFit:
     """Fit counted votes, every draw of a bootstrap at the same time.
+
+    Args:
+        cells: the counts.
+        side, ridge: as `davidson_fit` has them.
+        start: a fit that lies near, from whose first the steps begin; it changes how many there are.
 
     Raises:
         UserError: the likelihood has no finite maximum.
@@ -105,6 +119,8 @@ def fit_cells(cells: Cells, *, side: bool = True, ridge: float = RIDGE) -> David
     wins, losses, ties = (cells.counts[:, :, code] for code in (LEFT, RIGHT, TIE))
     total = wins + losses + ties
     theta, gamma, log_nu = np.zeros((draws, count)), np.zeros(draws), np.zeros(draws)
+    if start is not None and np.isfinite(start.log_nu[0]):
+        theta, gamma, log_nu = theta + start.theta[0], gamma + start.gamma[0], log_nu + start.log_nu[0]
     tied = ties.sum(1) > 0
     for _ in range(STEPS):
         p_left, p_right, p_tie = _chances(theta, gamma, log_nu, cells)
@@ -115,7 +131,8 @@ def fit_cells(cells: Cells, *, side: bool = True, ridge: float = RIDGE) -> David
             gradient[:, :count] += sign * _summed(by_d, places, count)
         gradient[:, count] = by_d.sum(1) if side else 0.0
         gradient[:, count + 1] = (ties - total * p_tie).sum(1)
-        gradient -= ridge * np.concatenate([theta, gamma[:, None], log_nu[:, None]], axis=1)
+        if ridge > 0:
+            gradient -= ridge * np.concatenate([theta, gamma[:, None], log_nu[:, None]], axis=1)
         information = _information(cells, total, p_left, p_right, p_tie, side, ridge)
         if ridge == 0:  # without ties nu is 0, and its logarithm has no maximum
             gradient[~tied, count + 1] = 0.0
@@ -130,15 +147,13 @@ def fit_cells(cells: Cells, *, side: bool = True, ridge: float = RIDGE) -> David
         if np.abs(step).max(initial=0.0) < SETTLED:
             break
     else:
-        raise UserError(
-            f"Found strengths still growing after {STEPS} steps, expected them to settle: some methods never "
-            "lose to the others, so that their strengths have no bound; fit with a ridge, or collect votes "
-            "that connect them."
-        )
+        raise UserError(UNBOUNDED)
     covariance = np.linalg.inv(information[0])
-    # The constraint's own direction has no variance.
+    # What was not fitted has no variance, nor has the sum of the strengths.
     middle = np.eye(count + 2)
     middle[:count, :count] -= 1.0 / count
+    middle[count, count] = float(side)
+    middle[count + 1, count + 1] = float(np.isfinite(log_nu[0]))
     return DavidsonFit(theta, gamma, log_nu, middle @ covariance @ middle)
 
 
@@ -176,11 +191,7 @@ def _plain(cells: Cells, ridge: float) -> Floats:
         theta -= theta.mean()
         if np.abs(step).max() < SETTLED:
             return np.asarray(theta)
-    raise UserError(
-        f"Found strengths still growing after {STEPS} steps, expected them to settle: some methods never "
-        "lose to the others, so that their strengths have no bound; give a ridge, or collect votes that "
-        "connect them."
-    )
+    raise UserError(UNBOUNDED)
 
 
 def outcome_chances(fit: DavidsonFit, left: Ints, right: Ints, draw: int = 0) -> Floats:
@@ -279,7 +290,4 @@ def _solved(information: Floats, gradient: Floats) -> Floats:
     try:
         return np.asarray(np.linalg.solve(information, gradient[..., None])[..., 0], dtype=np.float64)
     except np.linalg.LinAlgError:
-        raise UserError(
-            "Found methods that no vote connects with the others, expected all of them compared, by some "
-            "chain at least; fit with a ridge, or collect votes that connect them."
-        ) from None
+        raise UserError(UNBOUNDED) from None
