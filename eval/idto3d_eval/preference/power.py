@@ -143,7 +143,7 @@ def variance_of(plan: StudyPlan, raters: int) -> GapVariance:
 def _once(methods: int, gap: float, nu: float) -> tuple[float, float]:
     """Of one vote: c b, and E_p w_p² (b_i - b_j)², on average over neighbours."""
     pairs = method_pairs(methods)
-    weight = information_of(gap * (pairs[:, 1] - pairs[:, 0]), nu)
+    weight = information_of(np.asarray(gap * (pairs[:, 1] - pairs[:, 0]), dtype=np.float64), nu)
     ends = np.zeros((len(pairs), methods))
     ends[np.arange(len(pairs)), pairs[:, 0]], ends[np.arange(len(pairs)), pairs[:, 1]] = 1.0, -1.0
     told = (ends.T * weight) @ ends / len(pairs) + 1.0 / methods
