@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from idto3d_protocols.schema import Protocol
 
 Entry = Mapping[str, Any]
+Place = tuple[str, str, int, str, str]  # method, identity, seed, expression, view
 MANY_PEOPLE = 40  # above, a figure shows its lowest and highest identities instead of all
 MANY_HEADS = 400  # above, heads have no place of their own
 MANY_ROWS = 500_000  # above, rows are not read a second time for expressions and views
@@ -157,66 +158,59 @@ def _means(row: Entry, metrics: Sequence[Entry], scores: polars.LazyFrame, by: s
     )
 
 
-def _view_values(scores: polars.LazyFrame) -> dict[tuple[str, str, int, str, str], list[tuple[str, float]]]:
-    """(Method, identity, seed, expression, view) -> what was measured there."""
+def _view_values(scores: polars.LazyFrame) -> dict[Place, dict[str, float]]:
+    """(Method, identity, seed, expression, view) -> metric -> what was measured there."""
     import polars
 
-    asked = scores.filter(polars.col("expression") != "").select(
-        "method", "identity", "seed", "expression", "view", "metric", "value"
-    )
-    found: dict[tuple[str, str, int, str, str], list[tuple[str, float]]] = {}
-    for *key, metric, value in asked.collect().iter_rows():
-        method, identity, seed, expression, view = key
-        found.setdefault((method, identity, seed, expression, view), []).append((metric, value))
-    return found
+    asked = scores.filter(polars.col("expression") != "")
+    each = asked.group_by("method", "identity", "seed", "expression", "view").agg("metric", "value")
+    return {
+        tuple(key): dict(zip(metrics, values, strict=True))
+        for *key, metrics, values in each.collect().iter_rows()
+    }
 
 
 def _head(
-    protocol: Protocol,
-    row: Entry,
-    identity: str,
-    values: Mapping[tuple[str, str, int, str, str], Sequence[tuple[str, float]]],
-    root: Path,
+    protocol: Protocol, row: Entry, identity: str, values: Mapping[Place, Mapping[str, float]], root: Path
 ) -> str:
     label, parts = row["label"], []
+    views = [view.name for view in protocol.views]
     for seed in protocol.seeds:
         place = f"{label}/{identity}/seed-{seed}"
         meshes = ", ".join(_link(f"heads/{place}/{name}.glb", f"{name}.glb") for name in protocol.expressions)
-        measured = {
-            (expression, view): dict(values.get((label, identity, seed, expression, view), ()))
-            for expression in protocol.expressions
-            for view in ("", *(view.name for view in protocol.views))
-        }
-        in_views = sorted(
-            {name for (_, view), own in measured.items() if view for name in own if name in row["cells"]}
+        whole, seen = (
+            {
+                (expression, view): values.get((label, identity, seed, expression, view), {})
+                for expression in protocol.expressions
+                for view in kind
+            }
+            for kind in ([""], views)
         )
-        of_heads = sorted(
-            {name for (_, view), own in measured.items() if not view for name in own if name in row["cells"]}
+        of_heads, in_views = (
+            sorted(name for name in set().union(*own.values()) if name in row["cells"])
+            for own in (whole, seen)
         )
+        folder = quote(f"views/{place}")
         lines = [
             [
                 escape(expression),
                 *(
-                    _view(
-                        f"views/{place}/{expression}/{view.name}.png",
-                        measured[expression, view.name],
-                        in_views,
-                    )
-                    for view in protocol.views
+                    _view(f"{folder}/{quote(f'{expression}/{view}.png')}", seen[expression, view], in_views)
+                    for view in views
                 ),
             ]
             for expression in protocol.expressions
         ]
-        heads = [f"seed {seed}", *(escape(view.name) for view in protocol.views)]
-        whole = [
+        heads = [f"seed {seed}", *map(escape, views)]
+        figures = [
             [
                 _card(name),
-                *(number(measured[expression, ""].get(name), "1") for expression in protocol.expressions),
+                *(number(whole[expression, ""].get(name), "1") for expression in protocol.expressions),
             ]
             for name in of_heads
         ]
         told = f"<p class='faint'>In each view: {', '.join(map(_card, in_views))}.</p>" if in_views else ""
-        told += table(["whole head", *map(escape, protocol.expressions)], whole, 1) if whole else ""
+        told += table(["whole head", *map(escape, protocol.expressions)], figures, 1) if figures else ""
         log = _link(f"logs/heads/{place}.log", "log")
         parts.append(f"{table(heads, lines, 1)}{told}<p class='faint'>Meshes: {meshes}; {log}.</p>")
     given = protocol.conditioning_identity(protocol.row(label), identity)
@@ -235,7 +229,7 @@ def _photos(root: Path, folder: str, what: str) -> str:
 
 def _view(path: str, values: Mapping[str, float], names: Sequence[str]) -> str:
     told = "<br>".join(number(values.get(name), "1") for name in names)
-    return f'<img loading="lazy" alt="" src="{quote(path)}"><small>{told}</small>'
+    return f'<img loading="lazy" alt="" src="{path}"><small>{told}</small>'
 
 
 def _card(name: str) -> str:

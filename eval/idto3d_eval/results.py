@@ -123,7 +123,12 @@ def read_summary(store: Store) -> dict[str, Any]:
 
 
 def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures from the rows on disk, and all pages and tables that show them."""
+    """Figures from the rows on disk, and all pages and tables that show them.
+
+    Pictures are drawn and packed beside the pages: Pillow does most of it without the interpreter's lock.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
     import polars
 
     from idto3d_eval import expression_matrix
@@ -139,16 +144,17 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     scores = polars.scan_parquet(store.root / SCORES)
     measured = measure(scores)
     summary = {**with_figures(known, protocol, scores, measured, store), "figures_of": _made_of(store)}
-    quality_cost = sheet(summary)
-    store.write("quality_cost.svg", standalone_svg(quality_cost))
-    store.write("quality_cost.png", png(quality_cost))
-    matrices = expression_matrix.sheet(summary)
-    store.write("expression_matrix.svg", standalone_svg(matrices))
-    store.write("expression_matrix.png", png(matrices))
-    store.write(BY_IDENTITY, parquet_bytes(as_table(measured)))
-    store.write("report.html", html(protocol, store, summary, scores, measured))
-    store.write("report.md", markdown(summary))
-    write_tables(store, summary)
+    scenes = {"quality_cost": sheet(summary), "expression_matrix": expression_matrix.sheet(summary)}
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        drawn = {name: beside.submit(png, scene) for name, scene in scenes.items()}
+        for name, scene in scenes.items():
+            store.write(f"{name}.svg", standalone_svg(scene))
+        store.write(BY_IDENTITY, parquet_bytes(as_table(measured)))
+        store.write("report.html", html(protocol, store, summary, scores, measured))
+        store.write("report.md", markdown(summary))
+        write_tables(store, summary)
+        for name, picture in drawn.items():
+            store.write(f"{name}.png", picture.result())
     store.write(SUMMARY, _json(summary))
     return summary
 

@@ -11,6 +11,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,8 @@ def with_figures(
 ) -> dict[str, Any]:
     """The whole result of a run in JSON's types; NaN is null, with a reason beside it.
 
+    Sections are made beside the table: NumPy and Polars do most of both without the interpreter's lock.
+
     Args:
         known: what `facts` found, or a summary whose figures are to be computed anew.
         protocol: of the run.
@@ -102,7 +105,11 @@ def with_figures(
     }
     ranked = [labels for name, labels in blocks.items() if name != REFERENCE]
     refused = refused_metrics()
-    figures = aggregate(measured, ranked, blocks[REFERENCE], protocol.metrics, protocol.statistics, refused)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        sections = beside.submit(added, Scored(protocol, scores, measured, store))
+        figures = aggregate(
+            measured, ranked, blocks[REFERENCE], protocol.metrics, protocol.statistics, refused
+        )
     shown = [
         card
         for card in metrics_for(measured.metrics()).values()
@@ -129,7 +136,7 @@ def with_figures(
         "notes": figures.notes,
         "refused": [{"metric": name, "reason": why} for name, why in asked.items()],
         "expression_matrices": expression_matrices(scores, protocol),
-        **added(Scored(protocol, scores, measured, store)),
+        **sections.result(),
     }
     result: dict[str, Any] = plain(summary)
     return result

@@ -78,7 +78,7 @@ def _seconds(watched: Watched, address: str) -> float:
 
 def _turned_to(watched: Watched, title: str) -> float:
     """Seconds of turning to a page; another page lies between two visits."""
-    _turn(watched, "Provenance" if title != "Provenance" else "Metric cards")
+    _turn(watched, "Provenance" if title != "Provenance" else "Generalisation")
     return _turn(watched, title)
 
 

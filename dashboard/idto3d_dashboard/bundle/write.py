@@ -14,6 +14,7 @@ from idto3d.errors import UserError
 from idto3d_dashboard.bundle.files import BundleFiles, plain_name
 from idto3d_dashboard.bundle.still_sheet import StillSheet
 from idto3d_dashboard.choice import EVERYBODY, Choice
+from idto3d_dashboard.drawing.style import DRAWN
 from idto3d_dashboard.pages import GROUPS, OF_ONE_PERSON
 from idto3d_dashboard.reading.run import Run, open_run
 from idto3d_dashboard.sheet import Shows
@@ -68,7 +69,7 @@ def write_bundle(folder: Path, out: Path, photos: bool = True, told: Told = lamb
     real = run.summary["protocol"]["population"]["label"] != "synthetic"
     shows = Shows(photos=photos, heads=photos or not real)
     files = BundleFiles(out)
-    for path in (*viewer, STYLE, SCRIPT):
+    for path in (*viewer, DRAWN, STYLE, SCRIPT):
         files.write(f"shown/{path.name}", path.read_bytes())
     files.write("shown/plotly.js", _plotly())
     files.write(SUMMARY, (folder / SUMMARY).read_bytes())
@@ -115,6 +116,7 @@ def _html(run: Run, page: _Page, pages: list[_Page], sheet: StillSheet) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title>"
         '<link rel="stylesheet" href="shown/viewer.css"><link rel="stylesheet" href="shown/bundle.css">'
+        '<link rel="stylesheet" href="shown/drawn.css">'
         f"</head><body>{_navigation(page, pages)}<main>{sheet.body()}"
         f'<p class="note">{escape(told["name"])}, version {told["version"]}; population: '
         f"{escape(told['population']['label'])}.</p></main>"

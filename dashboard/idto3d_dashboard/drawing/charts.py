@@ -1,13 +1,14 @@
-"""Charts from plain data: intervals, quality against cost, curves. Each returns the figure and its rows."""
+"""Charts from plain data: quality against cost, curves. Each returns the figure and its rows."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from idto3d_dashboard.drawing.curves import GREY, Curve, line_chart
 from idto3d_dashboard.drawing.style import colours, set_chart, symbols
-from idto3d_eval.figures_text import heading
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -16,52 +17,6 @@ if TYPE_CHECKING:
 Entry = Mapping[str, Any]
 _TICKS = [part * 10.0**power for power in range(-3, 6) for part in (1, 2, 5)]
 Drawn = tuple["go.Figure", "polars.DataFrame"]
-
-
-def intervals(cells: Mapping[str, Entry], metric: Entry, labels: Sequence[str]) -> Drawn:
-    """A metric of every row: the figure and its interval, in the table's order.
-
-    Args:
-        cells: label -> cell; rows without one are left out.
-        metric: its card.
-        labels: all rows of the run, which colours follow.
-    """
-    import plotly.graph_objects as go
-    import polars
-
-    tones, marks = colours(labels), symbols(labels)
-    known = [label for label in labels if label in cells and cells[label]["value"] is not None]
-    values = [cells[label]["value"] for label in known]
-    low, high = (
-        [_or(cells[label][end], value) for label, value in zip(known, values, strict=True)]
-        for end in ("low", "high")
-    )
-    # One trace for all rows: a page of many such charts is there sooner.
-    figure = go.Figure(
-        go.Scatter(
-            x=values,
-            y=known,
-            error_x={
-                "array": [end - value for end, value in zip(high, values, strict=True)],
-                "arrayminus": [value - end for end, value in zip(low, values, strict=True)],
-                "thickness": 2,
-                "color": GREY,
-            },
-            mode="markers",
-            marker={
-                "color": [tones[label] for label in known],
-                "symbol": [marks[label] for label in known],
-                "size": 10,
-            },
-        )
-    )
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    figure.update_layout(title=heading(metric), showlegend=False)
-    rows = [
-        {"method": label, **{key: cells[label][key] for key in ("value", "low", "high", "valid", "total")}}
-        for label in known
-    ]
-    return set_chart(figure, 90 + 26 * max(len(known), 2)), polars.DataFrame(rows, infer_schema_length=None)
 
 
 def quality_cost(panel: Any, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
@@ -87,22 +42,26 @@ def quality_cost(panel: Any, labels: Sequence[str], chosen: Sequence[str]) -> Dr
             showlegend=False,
         )
     shown = [point for point in panel.points if point.label in chosen]
-    for point in shown:
-        known = point.low == point.low
-        figure.add_scatter(
-            x=[point.cost],
-            y=[point.value],
-            error_y={"array": [point.high - point.value], "arrayminus": [point.value - point.low]}
-            if known
-            else None,
-            mode="markers",
-            marker={
-                "color": tones.get(point.label),
-                "symbol": marks.get(point.label, "circle") + ("" if point.ranked else "-open"),
-                "size": 10,
-            },
-            name=point.label,
-        )
+    # One trace for all rows and one legend for all panels: a page of several such charts is there sooner.
+    figure.add_scatter(
+        x=[point.cost for point in shown],
+        y=[point.value for point in shown],
+        text=[point.label for point in shown],
+        error_y={
+            "array": [_span(point.value, point.high) for point in shown],
+            "arrayminus": [_span(point.low, point.value) for point in shown],
+            "color": GREY,
+        },
+        mode="markers",
+        marker={
+            "color": [tones[point.label] for point in shown],
+            "symbol": [marks[point.label] + ("" if point.ranked else "-open") for point in shown],
+            "size": 10,
+            "opacity": 1.0,
+        },
+        hovertemplate="%{text}: %{y:.3f} at %{x:,.4~r}<extra></extra>",
+        showlegend=False,
+    )
     named: dict[float, list[str]] = {}
     for label, value in panel.brackets:
         named.setdefault(round(value, 2), []).append(label)
@@ -130,11 +89,23 @@ def quality_cost(panel: Any, labels: Sequence[str], chosen: Sequence[str]) -> Dr
         }
         for point in shown
     ]
-    return set_chart(figure, 400), polars.DataFrame(rows, infer_schema_length=None)
+    return set_chart(figure, 360), polars.DataFrame(rows, infer_schema_length=None)
 
 
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
+def legend(labels: Sequence[str], chosen: Sequence[str]) -> str:
+    """The chosen rows beside their marks, as HTML; for charts that have none of their own.
+
+    Args:
+        labels: all rows of the run, which colours follow.
+        chosen: of them, those that are named.
+    """
+    tones, marks = colours(labels), symbols(labels)
+    rows = "".join(
+        f'<li><i class="mark {marks[label]}" style="background:{tones[label]}"></i>{escape(label)}</li>'
+        for label in labels
+        if label in chosen
+    )
+    return f'<ul class="idto3d legend" aria-label="Methods and their marks">{rows}</ul>'
 
 
 def curve(told: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
@@ -162,3 +133,8 @@ def curve(told: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
 
 def _axes(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
     return [point[0] for point in points], [point[1] for point in points]
+
+
+def _span(low: float, high: float) -> float | None:
+    """The length of a whisker; None where there is no interval."""
+    return high - low if math.isfinite(high - low) else None

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from idto3d.expressions import EXPRESSIONS
-from idto3d_dashboard.drawing.style import set_chart
 from idto3d_eval.breakdowns import UNREAD
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     import polars
 
 # Dark means many on light and on dark paper alike; ColorBrewer's PuBu, without its white end.
-SCALE = [[0.0, "#d0d1e6"], [0.5, "#3690c0"], [1.0, "#023858"]]
-CELL, AROUND = 26, 150  # pixels
+SCALE = ((0xD0, 0xD1, 0xE6), (0x36, 0x90, 0xC0), (0x02, 0x38, 0x58))
+EVEN = 0.18  # the luminance on which black and white read equally well
 
 
 def read_columns(matrices: Mapping[str, Any], chosen: Sequence[str]) -> tuple[str, ...]:
@@ -27,48 +26,48 @@ def read_columns(matrices: Mapping[str, Any], chosen: Sequence[str]) -> tuple[st
     return tuple(name for name in (*EXPRESSIONS, UNREAD) if name in named)
 
 
-def read_chart(label: str, found: Mapping[str, Any], columns: Sequence[str]) -> go.Figure:
-    """One method's matrix; frames mark where a head belongs.
+def read_table(label: str, found: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """One method's matrix as HTML; frames mark where a head belongs.
 
     Args:
         label: of the method.
         found: {"heads": of each asked expression, "shares": asked -> read -> share}.
         columns: what may be read.
     """
-    import plotly.graph_objects as go
-
-    shares = found["shares"]
-    asked, read = list(shares), [name.replace("_", " ") for name in columns]
-    values = [[shares[row].get(column) for column in columns] for row in asked]
-    figure = go.Figure(
-        go.Heatmap(
-            z=values,
-            x=read,
-            y=[name.replace("_", " ") for name in asked],
-            zmin=0.0,
-            zmax=1.0,
-            colorscale=SCALE,
-            showscale=False,
-            xgap=2,
-            ygap=2,
-            texttemplate="%{z:.0%}" if len(columns) <= 8 else "",
-            hovertemplate="asked %{y}, read %{x}: %{z:.0%} of heads<extra></extra>",
-            hoverongaps=False,
-        )
-    )
-    places = {name: at for at, name in enumerate(columns)}
-    frames = [(places[name], row) for row, name in enumerate(asked) if name in places]
-    line = {"color": "#8C8C8C", "width": 1.5}
-    shapes = [
-        {"type": "rect", "line": line, "x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
-        for x, y in frames
-    ]
-    figure.update_layout(shapes=shapes)
-    figure.update_xaxes(title="read", tickangle=-45, showgrid=False)
-    figure.update_yaxes(title="asked", autorange="reversed", showgrid=False)
+    lines = []
+    for asked, shares in found["shares"].items():
+        cells = "".join(_cell(asked, read, shares.get(read)) for read in columns)
+        lines.append(f'<tr><th scope="row">{_spaced(asked)}</th>{cells}</tr>')
+    tops = "".join(f'<th scope="col"><span>{_spaced(read)}</span></th>' for read in columns)
     heads = max(found["heads"].values(), default=0)
-    figure.update_layout(title={"text": f"{label}, {heads} heads a row", "font": {"size": 14}})
-    return set_chart(figure, AROUND + CELL * len(asked))
+    told = escape(f"{label}, {heads} heads a row, % of them")
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="asked and read, {escape(label)}">'
+        f'<table class="idto3d read"><caption>{told}</caption><thead><tr><th scope="col">asked ↓ read →</th>'
+        f"{tops}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _cell(asked: str, read: str, share: float | None) -> str:
+    own = ' class="own"' if asked == read else ""
+    if share is None:
+        return f"<td{own}></td>"
+    told = f"asked {_spaced(asked)}, read {_spaced(read)}: {share:.0%} of heads"
+    return f'<td{own} style="{_shade(share)}" title="{told}">{100 * share:.0f}</td>'
+
+
+def _shade(share: float) -> str:
+    """A share's colour, and of black and white the one that reads better on it."""
+    at = min(int(share * (len(SCALE) - 1)), len(SCALE) - 2)
+    part = share * (len(SCALE) - 1) - at
+    red, green, blue = (round(a + part * (b - a)) for a, b in zip(SCALE[at], SCALE[at + 1], strict=True))
+    linear = [(level / 255) ** 2.2 for level in (red, green, blue)]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]  # WCAG 2's relative luminance
+    return f"background:rgb({red},{green},{blue});color:{'#000' if light > EVEN else '#fff'}"
+
+
+def _spaced(name: str) -> str:
+    return escape(name.replace("_", " "))
 
 
 def read_rows(matrices: Mapping[str, Any], chosen: Sequence[str]) -> polars.DataFrame:

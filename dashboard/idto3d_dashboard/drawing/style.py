@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
+DRAWN = Path(__file__).with_name("drawn.css")  # of charts that are tables; plain pages have it too
 
 CSS = """
 <style>
@@ -39,7 +42,12 @@ div.scroll { overflow-x: auto; }
 
 def put_style() -> None:
     """Put the pages' style sheet into the page."""
-    streamlit.html(CSS)
+    streamlit.html(f"{CSS}<style>{_drawn()}</style>")
+
+
+@cache
+def _drawn() -> str:
+    return DRAWN.read_text(encoding="utf-8")
 
 
 def colours(labels: Sequence[str]) -> dict[str, str]:

@@ -16,6 +16,8 @@ def show(choice: Choice, sheet: Sheet) -> None:
     sheet.title(TITLE)
     run = choice.run
     panels = quality_cost.panels(run.summary)
+    if panels:
+        sheet.html(charts.legend(run.labels, choice.methods))
     columns = sheet.columns(2)
     for at, panel in enumerate(panels):
         with columns[at % 2]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from idto3d.expressions import EXPRESSIONS
 from idto3d_dashboard.choice import EVERYBODY, NO_METHODS, Choice, choose_seed
 from idto3d_dashboard.drawing.pictures import Shown, matrix_of
-from idto3d_dashboard.drawing.read_matrix import read_chart, read_columns, read_rows
+from idto3d_dashboard.drawing.read_matrix import read_columns, read_rows, read_table
 from idto3d_dashboard.reading.blends import NEUTRAL, blend_of
 from idto3d_dashboard.reading.heads import frontal_view, head_of, view_names
 from idto3d_dashboard.reading.pictures import picture
@@ -88,7 +88,7 @@ def _read(choice: Choice, sheet: Sheet) -> None:
     places = sheet.columns(2)
     for at, label in enumerate(shown):
         with places[at % len(places)]:
-            sheet.chart(read_chart(label, matrices[label], columns), None, f"read-{label}")
+            sheet.html(read_table(label, matrices[label], columns))
     sheet.download(read_rows(matrices, shown), "asked-and-read")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from idto3d_dashboard.choice import EVERYBODY, Choice
 from idto3d_dashboard.drawing import charts, compared, result_table
+from idto3d_dashboard.drawing.intervals import interval_rows, interval_table
 from idto3d_dashboard.reading.comparison import compare
 from idto3d_dashboard.reading.figures import group_cells
 from idto3d_dashboard.sheet import Sheet
@@ -50,7 +51,11 @@ def _one_metric(choice: Choice, sheet: Sheet) -> None:
     sheet.heading("One metric")
     name = sheet.choose("Metric", list(run.metrics), "metric", told=lambda name: run.metrics[name]["title"])
     cells = result_table.cells_of(run.summary, name, choice.methods)
-    sheet.chart(*charts.intervals(cells, run.metrics[name], run.labels), f"metric_{name}")
+    if table := interval_table(cells, run.metrics[name], run.labels):
+        sheet.html(table)
+        sheet.download(interval_rows(cells, run.labels), f"metric_{name}")
+    else:
+        sheet.empty("No chosen method has a figure of this metric; Failures says why.")
     sheet.note(run.metrics[name]["definition"])
 
 
@@ -61,6 +66,7 @@ def _costs(choice: Choice, sheet: Sheet) -> None:
     sheet.heading(quality_cost.TITLE)
     costs = list(dict.fromkeys(panel.cost for panel in found))
     cost = sheet.choose("Cost", costs, "cost", side_by_side=True)
+    sheet.html(charts.legend(choice.run.labels, choice.methods))
     columns = sheet.columns(2)
     for at, panel in enumerate(panel for panel in found if panel.cost == cost):
         with columns[at % 2]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing import charts, result_table
+from idto3d_dashboard.drawing.intervals import interval_rows, interval_table
 from idto3d_dashboard.drawing.sections import find, put_section
 from idto3d_dashboard.sheet import Sheet
 
@@ -26,9 +27,10 @@ def show(choice: Choice, sheet: Sheet) -> None:
     drawn = 0
     for metric in metrics:
         cells = result_table.cells_of(run.summary, metric["name"], choice.methods)
-        if any(cell["value"] is not None for cell in cells.values()):
+        if table := interval_table(cells, metric, run.labels):
             with columns[drawn % 2]:
-                sheet.chart(*charts.intervals(cells, metric, run.labels), f"stability_{metric['name']}")
+                sheet.html(table)
+                sheet.download(interval_rows(cells, run.labels), f"stability_{metric['name']}")
             drawn += 1
     if not drawn and not any(section["title"].startswith("Stability") for section in found):
         sheet.empty(
