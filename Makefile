@@ -17,7 +17,7 @@ VIEWER := dashboard/idto3d_dashboard/viewer
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words geometry texture
 
-.PHONY: help install system browser bench-dashboard screenshots demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
+.PHONY: help install system browser bench-dashboard load-study screenshots demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
 
 help: ## what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -74,6 +74,11 @@ browser:
 
 bench-dashboard: install browser ## seconds until a run of 50 methods and 200 people is open, and each of its pages
 	@$(BIN)/python -m tests.dashboard.bench_dashboard
+
+load-study: install browser ## fifty raters at once for five minutes, the server killed five times, on SQLite and PostgreSQL
+	@command -v pg_ctlcluster >/dev/null || { apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; }
+	@$(BIN)/python -m tests.dashboard.load_study
+	@$(BIN)/python -m tests.dashboard.load_study --postgres
 
 screenshots: install browser ## every page of a run at two widths and in both themes, into docs/dashboard
 	@$(BIN)/python -m tests.dashboard.take_screenshots $(RUN) --out docs/dashboard

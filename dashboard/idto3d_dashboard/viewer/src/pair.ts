@@ -222,6 +222,7 @@ class Pair {
       button.dataset["chosen"] = String(button.dataset["answer"] === answer);
     this.gate();
     const vote: Sent = { token: this.token, pair, question, answer, turned: Math.round(turned * 10) / 10 };
+    const start = performance.now();
     const stored = await send(vote, (sentence) => (this.parts.told.textContent = sentence));
     if (this.over) return;
     if ("refused" in stored) {
@@ -234,7 +235,7 @@ class Pair {
       else this.gate();
       return;
     }
-    this.root.dataset["stored"] = pair;
+    performance.measure("vote", { start }); // from the answer until it is stored
     if (training && stored.right !== undefined) this.tell(stored.right, stored.next);
     else this.goOn(stored.next);
   }
