@@ -9,6 +9,7 @@ import typer
 
 EXIT_FAILED_CHECK = 1
 QUICK_STUDIES, QUICK_VOTES = 60, 20_000
+SCHEDULED_STUDIES = 60
 
 
 def command(
@@ -31,6 +32,7 @@ def command(
     """
     from idto3d_eval.bench.bars import write_figures
     from idto3d_eval.bench.preferences_rates import bars_of, figures, measure, table_of
+    from idto3d_eval.bench.preferences_scheduling import measure_scheduling
     from idto3d_eval.bench.preferences_speed import measure_speed
     from idto3d_eval.show import drawing_bar, print_rows
 
@@ -40,8 +42,9 @@ def command(
     speed = measure_speed(votes, seed)
     with drawing_bar() as told:
         rates = measure(studies, seed, told=told, workers=workers)
-    bars = [*bars_of(rates), *speed]
-    # The bar of adaptive scheduling joins here: `bars += …`.
+        # A study that chooses every pair anew takes some seconds; its own test looks at a few.
+        saved = [] if quick else measure_scheduling(SCHEDULED_STUDIES, seed, told)
+    bars = [*bars_of(rates), *speed, *saved]
     write_figures(out / "preferences.json", bars, designs=figures(rates))
     failed = [bar for bar in bars if not bar.passed]
     if not json:

@@ -99,7 +99,7 @@ def krippendorff_alpha(answers: polars.DataFrame) -> tuple[float, int]:
         .sort("position")
         .unique([*UNIT, "rater"], keep="first", maintain_order=True)
     )
-    counted = pairs.group_by(*UNIT).agg(
+    counted = pairs.group_by(*UNIT, maintain_order=True).agg(
         [(polars.col("answer") == name).sum().alias(name) for name in ANSWERS]
     )
     counts = counted.select(ANSWERS).to_numpy().astype(np.int64)

@@ -90,11 +90,11 @@ def measure_gain(
         adaptive[study] = widths(_adaptive(rng, theta, nu, (votes,), identities)[0])
         drawn[study] = [widths(fit) for fit in _random(rng, theta, nu, counts)]
         told("adaptive scheduling", study + 1, studies)
-    needed, own = (_needed(adaptive[:, by].mean(), counts, drawn[:, :, by].mean(0)) for by in (0, 1))
+    needed, own = (votes_needed(adaptive[:, by].mean(), counts, drawn[:, :, by].mean(0)) for by in (0, 1))
     # Jackknife over studies.
     left_out = [
         votes
-        / _needed(
+        / votes_needed(
             np.delete(adaptive[:, 0], one).mean(), counts, np.delete(drawn[:, :, 0], one, axis=0).mean(0)
         )
         for one in range(studies)
@@ -146,6 +146,18 @@ def widths(fit: DavidsonFit) -> tuple[float, float]:
         return float((2 * REACH * np.sqrt(own[1:] + own[:-1] - 2 * np.diag(spread, 1))).mean())
 
     return mean(np.arange(count)), mean(np.argsort(-fit.theta[0], kind="stable"))
+
+
+def votes_needed(width: float, votes: Sequence[int], random_width: Floats) -> float:
+    """Votes at which random reaches a width, on logarithms between those that were simulated.
+
+    Outside of these, widths go by the root of the votes from the nearest: neither gain nor loss is cut off.
+    """
+    if not random_width[-1] <= width <= random_width[0]:
+        nearest = 0 if width > random_width[0] else -1
+        return votes[nearest] * float((random_width[nearest] / width) ** 2)
+    falling = np.log(random_width[::-1])
+    return float(np.exp(np.interp(np.log(width), falling, np.log(np.array(votes, dtype=float))[::-1])))
 
 
 def simulated_outcomes(rng: np.random.Generator, gap: Floats, nu: float) -> Ints:
@@ -207,9 +219,3 @@ def _no_votes(methods: int) -> Cells:
     pairs = method_pairs(methods)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     return Cells(methods, both[:, 0], both[:, 1], np.zeros((1, len(both), 3)))
-
-
-def _needed(width: float, votes: Sequence[int], random_width: Floats) -> float:
-    """Votes at which random reaches a width, between those that were simulated, on logarithms."""
-    falling = np.log(random_width[::-1])
-    return float(np.exp(np.interp(np.log(width), falling, np.log(np.array(votes, dtype=float))[::-1])))

@@ -19,7 +19,7 @@ from idto3d_eval.preference.scheduling import (
     next_pair,
     shares_for,
 )
-from idto3d_eval.preference.scheduling_gain import measure_gain
+from idto3d_eval.preference.scheduling_gain import measure_gain, votes_needed
 
 LADDER = 0.5 * (3.5 - np.arange(8.0))
 
@@ -143,3 +143,11 @@ def test_adaptive_scheduling_needs_fewer_votes_than_random_pairs() -> None:
     gain = measure_gain(studies=5, votes=1200)
     assert gain.ratio < 0.7 + 3 * gain.error
     assert gain.ratio > 0.6  # the best of all designs, which knows the strengths, needs 0.66
+
+
+def test_votes_for_a_width_are_cut_off_at_neither_end() -> None:
+    """Widths that fall by the root of the votes give the votes back, within what was simulated and beyond."""
+    votes = (100, 200, 400)
+    width = 1.0 / np.sqrt(np.array(votes, dtype=np.float64))
+    for wanted in (25, 100, 150, 400, 3000):
+        assert votes_needed(wanted**-0.5, votes, width) == pytest.approx(wanted)
