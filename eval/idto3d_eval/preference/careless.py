@@ -1,9 +1,11 @@
-"""Who answers by chance, and not by what is shown.
+"""Raters who do not look: a mixture of raters who do, and raters who answer by habit, whatever is shown.
 
-A mixture of two kinds of rater (as Raykar & Yu 2012 rank spammers): an attentive one answers by the strengths
-of the fit, passes attention pairs and mostly answers a repeat alike; a careless one says each of the study's
-answers equally often, whatever is asked. Whoever always presses the same side is neither, and is told by
-attention pairs and repeats.
+A rater who looks gets attention pairs right with probability a, answers a repeat as before with probability
+c, and answers pairs by Davidson's model, whose strengths come from the *other* raters, each weighed with the
+probability that they look; tastes differ, so that strengths count for them times a factor, and so does nu. A
+careless rater draws every answer from shares of their own, of which nothing is known beforehand: all
+alike, always left, by a coin. Expectation and maximisation alternate until the posteriors stay
+(Dempster, Laird & Rubin 1977).
 """
 
 from __future__ import annotations
@@ -14,39 +16,44 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, gammaln, logit, logsumexp
 
-from idto3d_eval.preference.davidson import davidson_fit, outcome_chances
-from idto3d_eval.preference.trials import ATTENTION, PAIR, REPEAT
-from idto3d_eval.preference.votes import TIE, votes_of
+from idto3d_eval.preference.davidson import Cells, cells_of, chances_of, fit_cells
+from idto3d_eval.preference.trials import ATTENTION, PAIR
+from idto3d_eval.preference.votes import Votes, votes_from
 
 if TYPE_CHECKING:
     import polars
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 ANSWERS = ("left", "right", "tie", "neither")
 MIRRORED = {"left": "right", "right": "left", "tie": "tie", "neither": "neither"}
 
-FLAGGED = 0.5  # posterior from which on a rater counts as careless: the likelier of the two kinds
-# Before any is seen, as (so many, of so many): one rater in ten is careless; attentive ones pass nine of ten
-# attention pairs and remember half of the repeats.
-CARELESS_PRIOR, PASSED_PRIOR, REMEMBERED_PRIOR = (1.0, 10.0), (9.0, 10.0), (1.0, 2.0)
-ROUNDS = 20  # of refitting, at most
+FLAGGED = 0.5  # posterior from which on a rater counts as careless
+# Beta priors, each worth some observations: one rater in ten is careless (10 raters' worth); raters who look
+# fail one attention pair in twenty (20 pairs' worth), and answer three repeats of four alike (8 repeats').
+SHARE, ATTENTIVE, CONSISTENT = (1.0, 9.0), (19.0, 1.0), (6.0, 2.0)
+# What a rater who looks may make of the average strengths, and of nu, with how probable that is beforehand:
+# most agree with the others, some less, some have no preference or the opposite one; some tie more, or less.
+TASTES = ((1.0, 0.7), (0.5, 0.15), (0.0, 0.1), (-1.0, 0.05))
+TIES = ((1.0, 0.6), (4.0, 0.2), (0.25, 0.2))
+JEFFREYS = 0.5  # weight of each answer in the Dirichlet prior of a careless rater's shares
+ROUNDS, SETTLED = 30, 1e-4
 
 
 @dataclass(frozen=True)
 class CarelessRaters:
-    """Who answers by chance.
+    """Who does not look.
 
     Attributes:
         raters: names, sorted.
         posterior: [R] probability that each is careless.
         flagged: those at `FLAGGED` or above.
         share: of careless raters.
-        passed: chance that an attentive rater passes an attention pair.
-        remembered: chance that an attentive rater answers a repeat as before, whatever the strengths say.
+        passed: chance that a rater who looks gets an attention pair right.
+        remembered: chance that one answers a repeat as before.
     """
 
     raters: tuple[str, ...]
@@ -60,32 +67,34 @@ class CarelessRaters:
 def careless_raters(
     answers: polars.DataFrame, offered: Sequence[str] | None = None, flagged_at: float = FLAGGED
 ) -> CarelessRaters:
-    """The posterior of each rater, from attention pairs, repeats and how well the fit explains the votes.
-
-    Strengths are fitted without those flagged, and raters judged anew, until the same are flagged.
+    """Judge every rater of a study, by all questions together.
 
     Args:
-        answers: a table of answers, all questions together.
-        offered: what raters could answer; what occurs in the table by default.
+        answers: as a study's table of answers.
+        offered: what raters could answer; what was answered, with left and right, by default.
         flagged_at: posterior.
     """
-    seen = _Seen.of(answers, offered)
-    posterior = seen.posterior(seen.attention(PASSED_PRIOR[0] / PASSED_PRIOR[1]), 0.1)
-    share = passed = remembered = 0.0
-    flags: Bools = posterior >= flagged_at
+    options = set(offered) if offered is not None else {"left", "right", *answers["answer"].unique()}
+    names = sorted(answers["rater"].unique())
+    right, checks = _counted(_attention_results(answers), names)
+    same, repeats = _counted(_repeat_results(answers), names)
+    own = _OwnAnswers(answers, names)
+    habit = _habit(answers, names, sorted(options))
+    share, attentive, consistent = (prior[0] / sum(prior) for prior in (SHARE, ATTENTIVE, CONSISTENT))
+    posterior = np.full(len(names), share)
     for _ in range(ROUNDS):
-        kept = 1.0 - posterior
-        share = _expected(posterior.sum(), len(posterior), CARELESS_PRIOR)
-        passed = _expected((kept * seen.passes).sum(), (kept * seen.asked).sum(), PASSED_PRIOR)
-        chances = seen.chances(~flags if not flags.all() else np.ones_like(flags))
-        remembered = seen.remembered(chances, kept)
-        evidence = seen.attention(passed) + seen.votes(chances, remembered)
-        posterior = seen.posterior(evidence, share)
-        before, flags = flags, posterior >= flagged_at
-        if (before == flags).all():
+        looked = own.likelihood(1.0 - posterior)
+        looked = looked + _hits(right, checks, attentive, len(options))
+        looked = looked + _hits(same, repeats, consistent, len(options))
+        before, posterior = posterior, expit(logit(share) + habit - looked)
+        looking = 1.0 - posterior
+        attentive = _mean(float(looking @ right), float(looking @ checks), ATTENTIVE)
+        consistent = _mean(float(looking @ same), float(looking @ repeats), CONSISTENT)
+        share = _mean(float(posterior.sum()), float(len(names)), SHARE)
+        if np.abs(posterior - before).max(initial=0.0) < SETTLED:
             break
-    flagged = tuple(name for name, own in zip(seen.raters, flags, strict=True) if own)
-    return CarelessRaters(seen.raters, posterior, flagged, share, passed, remembered)
+    flagged = tuple(name for name, own in zip(names, posterior, strict=True) if own >= flagged_at)
+    return CarelessRaters(tuple(names), posterior, flagged, float(share), attentive, consistent)
 
 
 def repeats_of(answers: polars.DataFrame) -> polars.DataFrame:
@@ -98,107 +107,87 @@ def repeats_of(answers: polars.DataFrame) -> polars.DataFrame:
     return answers.join(earlier, on=["rater", "repeats"], how="left", maintain_order="left")
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """A table of answers as arrays.
-
-    Attributes:
-        raters: names, R.
-        options: A, how many answers are offered.
-        asked, passes: [R] attention pairs, and those passed.
-        pairs: pairs and repeats, V.
-        rater: [V].
-        answer: [V] places in `ANSWERS`.
-        alike: [V] whether a repeat is answered as before.
-        repeated: [V] whether it is a repeat whose first answer is known.
-    """
-
-    raters: tuple[str, ...]
-    options: int
-    asked: Ints
-    passes: Ints
-    pairs: polars.DataFrame
-    rater: Ints
-    answer: Ints
-    alike: Bools
-    repeated: Bools
-
-    @classmethod
-    def of(cls, answers: polars.DataFrame, offered: Sequence[str] | None) -> _Seen:
-        """Read a table."""
-        import polars
-
-        names = tuple(sorted(set(answers["rater"])))
-        place = {name: number for number, name in enumerate(names)}
-
-        def places(rows: polars.DataFrame) -> Ints:
-            return np.array([place[name] for name in rows["rater"]], dtype=np.int64)
-
-        checks = answers.filter(polars.col("kind") == ATTENTION)
-        right = (checks["answer"] == checks["expected"]).to_numpy().astype(np.float64)
-        who = places(checks)
-        asked = np.bincount(who, minlength=len(names))
-        passes = np.bincount(who, right, len(names)).astype(np.int64)
-        pairs = repeats_of(answers).filter(polars.col("kind").is_in([PAIR, REPEAT]))
-        answer = np.array([ANSWERS.index(name) for name in pairs["answer"]], dtype=np.int64)
-        repeated = pairs["before"].is_not_null().to_numpy()
-        alike = (pairs["before"] == pairs["answer"]).fill_null(False).to_numpy()
-        options = len(set(offered or set(answers["answer"]) | {"left", "right"}))
-        return cls(names, options, asked, passes, pairs, places(pairs), answer, alike, repeated)
-
-    def chances(self, kept: Bools) -> Floats:
-        """[V] of each answer by the strengths, fitted question by question to pairs of the raters kept."""
-        found = np.full(len(self.answer), 1.0 / self.options)
-        question, kind = self.pairs["question"].to_numpy(), self.pairs["kind"].to_numpy()
-        # How a rater without a preference says so.
-        undecided = np.bincount(self.answer[kept[self.rater]], minlength=len(ANSWERS))[TIE:] + 0.5
-        for name in np.unique(question):
-            own = question == name
-            rows = self.pairs.filter(own)
-            methods = sorted(set(rows["left"]) | set(rows["right"]))
-            votes = votes_of(
-                methods,
-                list(zip(rows["left"], rows["right"], rows["answer"], strict=True)),
-                rows["rater"].to_list(),
-            )
-            fitted = votes.take(kept[self.rater[own]] & (kind[own] == PAIR))
-            if len(fitted) == 0:
-                continue
-            by_outcome = outcome_chances(davidson_fit(fitted), votes.left, votes.right)
-            found[own] = by_outcome[np.arange(len(votes)), votes.outcome]
-        share = np.concatenate([[1.0, 1.0], undecided / undecided.sum()])
-        return np.asarray(found * share[self.answer])
-
-    def remembered(self, chances: Floats, kept: Floats) -> float:
-        """How often attentive raters answer a repeat alike whatever its chances (Dempster et al. 1977)."""
-        weight, alike, chance = (
-            kept[self.rater][self.repeated],
-            self.alike[self.repeated],
-            chances[self.repeated],
-        )
-        share = REMEMBERED_PRIOR[0] / REMEMBERED_PRIOR[1]
-        for _ in range(ROUNDS):
-            owed = alike * share / (alike * share + (1.0 - share) * np.maximum(chance, 1e-12))
-            share = _expected((weight * owed).sum(), weight.sum(), REMEMBERED_PRIOR)
-        return share
-
-    def votes(self, chances: Floats, remembered: float) -> Floats:
-        """[R] log-odds that each rater is attentive, by pairs and repeats."""
-        again = self.alike * remembered + (1.0 - remembered) * chances
-        likely = np.log(np.maximum(np.where(self.repeated, again, chances), 1e-12) * self.options)
-        return np.asarray(np.bincount(self.rater, likely, len(self.raters)), dtype=np.float64)
-
-    def attention(self, passed: float) -> Floats:
-        """[R] log-odds that each rater is attentive, by attention pairs; all ways to err are as likely."""
-        by_pass = np.log(passed * self.options)
-        by_error = np.log((1.0 - passed) / max(self.options - 1, 1) * self.options)
-        return np.asarray(self.passes * by_pass + (self.asked - self.passes) * by_error)
-
-    def posterior(self, evidence: Floats, share: float) -> Floats:
-        """[R] that each is careless."""
-        return np.asarray(1.0 / (1.0 + np.exp(np.clip(evidence, -700, 700)) * (1.0 - share) / share))
+def _attention_results(answers: polars.DataFrame) -> list[tuple[str, bool]]:
+    """(Rater, whether right) of every attention pair."""
+    own = answers.filter(answers["kind"] == ATTENTION)
+    return list(zip(own["rater"], own["answer"] == own["expected"], strict=True))
 
 
-def _expected(count: float, total: float, prior: tuple[float, float]) -> float:
-    """A share, with what is believed before any is counted."""
-    return float((count + prior[0]) / (total + prior[1]))
+def _repeat_results(answers: polars.DataFrame) -> list[tuple[str, bool]]:
+    """(Rater, whether the same was preferred again) of every repeat whose first showing was answered."""
+    again = repeats_of(answers).filter(answers["repeats"] != "").drop_nulls("before")
+    return list(zip(again["rater"], again["answer"] == again["before"], strict=True))
+
+
+class _OwnAnswers:
+    """The answers to pairs, counted once."""
+
+    def __init__(self, answers: polars.DataFrame, names: list[str]) -> None:
+        self.names = names
+        pairs = answers.filter(answers["kind"] == PAIR)
+        self.neither = _tally(pairs.filter(pairs["answer"] == "neither")["rater"].to_list(), names)
+        self.ties = _tally(pairs.filter(pairs["answer"] == "tie")["rater"].to_list(), names)
+        self.votes = [votes_from(part) for part in pairs.partition_by("question", maintain_order=True)]
+
+    def likelihood(self, looking: Floats) -> Floats:
+        """[R] logarithm, of a rater who looks; raters weighed by [R] where strengths are fitted."""
+        found = np.zeros(len(self.names))
+        for votes in self.votes:
+            place = np.searchsorted(self.names, votes.raters)
+            found[place] += _likelihood(votes, looking[place])
+        # Ties are told apart from neithers as raters who look do it.
+        undecided = self.neither + self.ties
+        neither = _mean(float(looking @ self.neither), float(looking @ undecided), (1.0, 1.0))
+        return np.asarray(found + self.neither * np.log(neither) + self.ties * np.log(1.0 - neither))
+
+
+def _likelihood(votes: Votes, looking: Floats) -> Floats:
+    """[R] logarithm of one question's votes, each rater's by the strengths that the others' give."""
+    cells, raters = cells_of(votes), len(votes.raters)
+    keys = cells.left * cells.methods + cells.right
+    cell = np.searchsorted(keys, votes.left * cells.methods + votes.right)
+    flat = (votes.rater * len(keys) + cell) * 3 + votes.outcome
+    own = np.bincount(flat, minlength=raters * len(keys) * 3).reshape(raters, len(keys), 3) * 1.0
+    weighed = own * looking[:, None, None]
+    others = weighed.sum(0, keepdims=True)
+    start = fit_cells(Cells(cells.methods, cells.left, cells.right, others))
+    fits = fit_cells(Cells(cells.methods, cells.left, cells.right, others - weighed), start=start)
+    gap, side = fits.theta[:, cells.left] - fits.theta[:, cells.right], fits.gamma[:, None]
+    by_taste = []
+    for taste, probable in TASTES:
+        for factor, as_probable in TIES:
+            chances = chances_of(taste * gap + side, fits.log_nu[:, None] + np.log(factor))
+            logs = np.log(np.maximum(np.stack(chances, axis=-1), 1e-12))
+            by_taste.append((own * logs).sum((1, 2)) + np.log(probable * as_probable))
+    return np.asarray(logsumexp(by_taste, axis=0))
+
+
+def _habit(answers: polars.DataFrame, names: list[str], options: list[str]) -> Floats:
+    """[R] log-likelihood of all answers, by shares with Jeffreys' prior."""
+    given = (answers.filter(answers["answer"] == one)["rater"].to_list() for one in options)
+    counts = np.array([_tally(raters, names) for raters in given])
+    each, whole = JEFFREYS, JEFFREYS * len(options)
+    chosen = (gammaln(each + counts) - gammaln(each)).sum(0)
+    return np.asarray(gammaln(whole) - gammaln(whole + counts.sum(0)) + chosen)
+
+
+def _hits(hits: Floats, trials: Floats, probability: float, options: int) -> Floats:
+    """[R] log-likelihood of hits; a miss is any of the other answers."""
+    missed = np.log((1.0 - probability) / (options - 1))
+    return np.asarray(hits * np.log(probability) + (trials - hits) * missed)
+
+
+def _mean(hits: float, trials: float, prior: tuple[float, float]) -> float:
+    """Of a probability's posterior."""
+    return float((hits + prior[0]) / (trials + sum(prior)))
+
+
+def _counted(results: list[tuple[str, bool]], names: list[str]) -> tuple[Floats, Floats]:
+    """[R] hits and [R] trials."""
+    hits = _tally([rater for rater, hit in results if hit], names)
+    return hits, _tally([rater for rater, _ in results], names)
+
+
+def _tally(raters: list[str], names: list[str]) -> Floats:
+    place = np.searchsorted(names, raters) if raters else np.zeros(0, np.int64)
+    return np.bincount(place, minlength=len(names)).astype(np.float64)

@@ -197,7 +197,7 @@ def _plain(cells: Cells, ridge: float) -> Floats:
 def outcome_chances(fit: DavidsonFit, left: Ints, right: Ints, draw: int = 0) -> Floats:
     """[V, 3] chances of left, right and tie for some pairs, by one draw's fit."""
     d = fit.theta[draw, left] - fit.theta[draw, right] + fit.gamma[draw]
-    return np.stack(_chances_of(d, fit.log_nu[draw]), axis=-1)
+    return np.stack(chances_of(d, fit.log_nu[draw]), axis=-1)
 
 
 def win_matrix(votes: Votes) -> Floats:
@@ -235,10 +235,10 @@ def components(votes: Votes) -> list[tuple[str, ...]]:
 
 def _chances(theta: Floats, gamma: Floats, log_nu: Floats, cells: Cells) -> tuple[Floats, Floats, Floats]:
     d = theta[:, cells.left] - theta[:, cells.right] + gamma[:, None]
-    return _chances_of(d, log_nu[:, None])
+    return chances_of(d, log_nu[:, None])
 
 
-def _chances_of(d: Floats, log_nu: Floats | np.float64) -> tuple[Floats, Floats, Floats]:
+def chances_of(d: Floats, log_nu: Floats | np.float64) -> tuple[Floats, Floats, Floats]:
     top = np.maximum(np.abs(d) / 2, log_nu)  # so that nothing overflows
     left, right, tie = np.exp(d / 2 - top), np.exp(-d / 2 - top), np.exp(log_nu - top)
     z = left + right + tie
