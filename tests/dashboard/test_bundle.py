@@ -99,8 +99,9 @@ def test_a_bundle_opens_from_disk(runs: Path, browser: Any, tmp_path: Path) -> N
     try:
         page = watched.page
         page.goto((tmp_path / "bundle" / "index.html").as_uri())
-        page.wait_for_selector("[data-chart] .main-svg", timeout=60_000)
+        page.wait_for_selector("table.intervals i.mark", timeout=60_000)
         page.goto((tmp_path / "bundle" / "identity-heldout-0000.html").as_uri())
+        page.wait_for_selector("[data-chart] .main-svg", timeout=60_000)
         page.wait_for_selector("canvas", state="attached", timeout=60_000)
         pictures = settle(page)
         assert len(pictures) == 3
