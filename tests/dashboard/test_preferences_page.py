@@ -108,7 +108,7 @@ def words(app: AppTest) -> str:
 def test_strengths_metrics_and_reliability_are_shown(page: Callable[..., AppTest]) -> None:
     """And who was left out; the table has the chosen question's rows."""
     told = words(page())
-    for sentence in ("20 raters", "by chance and", "prefer what people prefer", "Krippendorff"):
+    for sentence in ("20 raters", "without looking and", "prefer what people prefer", "Krippendorff"):
         assert sentence in told
     assert "Left over right between equals" in told
 

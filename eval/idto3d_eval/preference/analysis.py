@@ -1,7 +1,7 @@
 """Everything that a study's votes say, written beside the study and into the run that it compares.
 
-Raters who answer by chance are found first; the headline leaves them out, and the result with them stands
-beside it, so that a reader sees what leaving them out did.
+Raters who answer without looking are found first; the headline leaves them out, and the result with them
+stands beside it, so that a reader sees what leaving them out did.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def analysis_of(
     kept = answers.filter(~answers["rater"].is_in(list(careless.flagged)))
     if not (kept["kind"] == PAIR).any():
         raise UserError(
-            f"Found all {len(careless.raters)} raters answering by chance, expected some who look; see their "
-            "attention pairs by study export."
+            f"Found all {len(careless.raters)} raters answering without looking, expected some who look; see "
+            "their attention pairs by study export."
         )
     names = [name for name in study.questions if name in set(answers["question"])]
     asked = names if len(names) == 1 else [*names, ALL]

@@ -51,7 +51,7 @@ def left_out_sentence(found: Entry) -> str:
     if not count:
         return "No rater was left out."
     are = "rater answers" if count == 1 else "raters answer"
-    return f"{count} {are} by chance and {'is' if count == 1 else 'are'} left out."
+    return f"{count} {are} without looking and {'is' if count == 1 else 'are'} left out."
 
 
 def question_parts(result: Entry) -> list[str]:
@@ -143,7 +143,7 @@ def reliability_table(found: Entry) -> tuple[list[str], list[list[str]]]:
 
 
 def left_out_table(found: Entry) -> tuple[list[str], list[list[str]]]:
-    """Raters who answer by chance, and what each did."""
+    """Raters who answer without looking, and what each did."""
     heads = ["rater", "careless", "pairs", "attention passed", "repeats alike", "left", "seconds"]
     rows = [
         [

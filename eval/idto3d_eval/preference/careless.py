@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import polars
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ANSWERS = ("left", "right", "tie", "neither")
 MIRRORED = {"left": "right", "right": "left", "tie": "tie", "neither": "neither"}
@@ -50,7 +49,7 @@ class CarelessRaters:
     Attributes:
         raters: names, sorted.
         posterior: [R] probability that each is careless.
-        flagged: those at `FLAGGED` or above.
+        flagged: those at the posterior asked for, or above.
         share: of careless raters.
         passed: chance that a rater who looks gets an attention pair right.
         remembered: chance that one answers a repeat as before.
@@ -72,7 +71,7 @@ def careless_raters(
     Args:
         answers: as a study's table of answers.
         offered: what raters could answer; what was answered, with left and right, by default.
-        flagged_at: posterior.
+        flagged_at: posterior from which on a rater is flagged.
     """
     options = set(offered) if offered is not None else {"left", "right", *answers["answer"].unique()}
     names = sorted(answers["rater"].unique())
