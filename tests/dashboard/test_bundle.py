@@ -95,13 +95,17 @@ def test_without_photos_synthetic_people_lose_their_photographs_alone(run: Path,
 def test_a_bundle_opens_from_disk(runs: Path, browser: Any, tmp_path: Path) -> None:
     """Of a real run: charts are drawn, heads appear, nothing is asked of any host."""
     write_bundle(runs / "smoke", tmp_path / "bundle")
+    charted = next(
+        path for path in sorted((tmp_path / "bundle").glob("*.html")) if "data-chart=" in path.read_text()
+    )
     watched = Watched(browser)
     try:
         page = watched.page
         page.goto((tmp_path / "bundle" / "index.html").as_uri())
-        page.wait_for_selector("table.intervals i.mark", timeout=60_000)
-        page.goto((tmp_path / "bundle" / "identity-heldout-0000.html").as_uri())
+        page.wait_for_selector("table.idto3d", timeout=60_000)
+        page.goto(charted.as_uri())
         page.wait_for_selector("[data-chart] .main-svg", timeout=60_000)
+        page.goto((tmp_path / "bundle" / "identity-heldout-0000.html").as_uri())
         page.wait_for_selector("canvas", state="attached", timeout=60_000)
         pictures = settle(page)
         assert len(pictures) == 3
