@@ -12,18 +12,13 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import random
-import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,13 +28,13 @@ import sqlalchemy as sa
 
 from idto3d_eval.preference.database.connection import connect, database_url
 from idto3d_eval.preference.database.tables import trials, votes
+from tests.dashboard.conftest import CHROMIUM, SANDBOXLESS, SOFTWARE_WEBGL
 from tests.dashboard.study_runs import Server, links, made_run, made_study, token
+from tests.eval.preference.postgres import postgres, programs
 
 SERVICE_BAR, BROWSER_BAR = 300.0, 1000.0  # ms, 95 % of the votes
 THINK = (1.0, 3.0)  # s between a client's answers
 THREADS = 7  # clients of one process
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SOFTWARE_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @dataclass
@@ -50,7 +45,7 @@ class Told:
         slot: place in the plan.
         kept: pair -> answer that the study said it holds.
         waits: ms from the call or click to the acknowledgement.
-        first: of those, the waits that needed no second attempt.
+        again: attempts beyond the first.
     """
 
     slot: int
@@ -213,11 +208,8 @@ def _pages(address: str, study: Path, slots: list[int], stop: float, queue: Any)
 async def _all_pages(address: str, addresses: list[str], slots: list[int], stop: float) -> list[Told]:
     from playwright.async_api import async_playwright
 
-    executable = next(
-        filter(None, (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))), None
-    )
     async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=executable, args=[*CHROMIUM, *SOFTWARE_WEBGL])
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=[*SANDBOXLESS, *SOFTWARE_WEBGL])
         told = await asyncio.gather(
             *(_page(browser, address + addresses[slot], slot, stop) for slot in slots)
         )
@@ -285,33 +277,6 @@ async def _agree(page: Any) -> None:
     await page.locator(".h3d-pair").wait_for(timeout=30_000)
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL of its own, from apt's package, gone afterwards; its URL."""
-    programs = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-    if programs is None:
-        raise SystemExit("Found no PostgreSQL, expected apt's: apt-get install postgresql.")
-    data, port = folder / "postgres", random.Random(os.getpid()).randint(20_000, 40_000)
-    data.mkdir()
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL does not run as root
-        shutil.chown(data, "postgres", "postgres")
-        for part in (folder, *folder.parents[:1]):
-            part.chmod(part.stat().st_mode | 0o011)
-        as_user = ["runuser", "-u", "postgres", "--"]
-
-    def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    run(str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "study", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data}"
-    run(str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql://study@127.0.0.1:{port}/postgres"
-    finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
-
-
 def faults(found: dict[str, Any]) -> list[str]:
     """Which bars a measurement misses."""
     wrong = [name for name in ("lost", "doubled", "changed", "not given") if found[name]]
@@ -334,6 +299,8 @@ def main() -> None:
         folder = Path(temporary)
         load = (given.seconds, given.clients, given.pages, given.kills)
         if given.postgres:
+            if not programs():
+                raise SystemExit("Found no PostgreSQL, expected apt's: apt-get install postgresql.")
             with postgres(folder) as url:
                 found = measure(folder, *load, url)
         else:

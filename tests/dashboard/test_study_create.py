@@ -16,8 +16,9 @@ from PIL import Image
 
 from idto3d.glb import decode_glb
 from idto3d.glb_bounds import split_container
-from idto3d_dashboard.rating.create import PHOTO, invite
+from idto3d_dashboard.rating.create import invite
 from idto3d_dashboard.rating.files import ADDRESS, StudyFiles
+from idto3d_dashboard.rating.parts import PHOTO
 from idto3d_dashboard.viewer import check_shown_glb
 from idto3d_eval.preference.blind_files import blind_glb, blind_photo, damaged
 from idto3d_eval.preference.study import ASSETS, FILES, LINKS, PLAN, SECRET, STUDY, read_study

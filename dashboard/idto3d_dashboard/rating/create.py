@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from idto3d.asset import TexturedMesh, read_bounded, read_expression
 from idto3d.errors import UserError
 from idto3d.whole_file import write_whole
+from idto3d_dashboard.rating.parts import PHOTO, Part
 from idto3d_dashboard.reading.heads import Head, head_of
 from idto3d_dashboard.reading.pictures import MAX_BYTES, folder_of
 from idto3d_dashboard.reading.run import Run, open_run
@@ -40,26 +41,10 @@ from idto3d_eval.preference.trials import (
     trials_table,
 )
 from idto3d_eval.summary import REFERENCE
+from idto3d_eval.tables import parquet_bytes
 
-PHOTO = "(photo)"
 PHOTOS = 3  # of a person that a rater sees
 Told = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a study: a head or a photo, and whose.
-
-    Attributes:
-        role: a method, what was done to a head, or `PHOTO`.
-        identity, expression: of the head; a photo's expression is its number.
-        textured: whether the head has its maps.
-    """
-
-    role: str
-    identity: str
-    expression: str
-    textured: bool
 
 
 def comparable(run: Run) -> tuple[str, ...]:
@@ -106,7 +91,7 @@ def create_study(folder: Path, study: Study, run: Run, told: Told = lambda *_: N
     trials = [trial for slot in range(study.raters) for trial in planner.rater(slot)]
     parts = parts_of(study, trials)
     _write_parts(folder, parts, key, run, study, told)
-    trials_table(trials).write_parquet(folder / PLAN)
+    write_whole(folder / PLAN, parquet_bytes(trials_table(trials)))
     write_links(folder, study, key)
     write_study(folder, study)
     return trials
@@ -126,9 +111,7 @@ def invite(folder: Path, more: int) -> Study:
     if missing:
         run = open_run((folder / study.run_folder).resolve())
         _write_parts(folder, missing, key, run, study, lambda *_: None, keep=True)
-    table = trials_table([*trials, *added])
-    table.write_parquet(folder / f".{PLAN}.partial")
-    (folder / f".{PLAN}.partial").replace(folder / PLAN)
+    write_whole(folder / PLAN, parquet_bytes(trials_table([*trials, *added])))
     write_links(folder, grown, key)
     write_study(folder, grown)
     return grown
@@ -200,18 +183,9 @@ def _write_parts(
         else:
             mesh = _mesh(run, study, part, meshes)
             write_whole(place, blind_glb(mesh, textured=part.textured))
-        rows.append(
-            {
-                "file": place.name,
-                "role": part.role,
-                "identity": part.identity,
-                "expression": part.expression,
-                "textured": part.textured,
-            }
-        )
+        rows.append({"file": place.name, **asdict(part)})
     told("heads", len(parts), len(parts))
-    polars.DataFrame(rows).write_parquet(folder / f".{ASSETS}.partial")
-    (folder / f".{ASSETS}.partial").replace(folder / ASSETS)
+    write_whole(folder / ASSETS, parquet_bytes(polars.DataFrame(rows)))
 
 
 def _mesh(

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from idto3d.errors import UserError
-from idto3d_dashboard.rating.create import PHOTO, Part
+from idto3d_dashboard.rating.parts import PHOTO, Part
 from idto3d_eval.preference.study import ASSETS, FILES
 
 ADDRESS = "/study/files/"

@@ -31,8 +31,11 @@ from idto3d_dashboard.rating.limits import Buckets, CalmLog
 from idto3d_dashboard.rating.view import view_of
 from idto3d_dashboard.viewer.built import built_file
 from idto3d_eval.preference.database.connection import reading
+from idto3d_eval.preference.links import rater_of_token
 from idto3d_eval.preference.service import Rater, Refused, StudyService
 
+Act = Callable[[dict[str, Any]], dict[str, Any]]  # what was sent -> what is answered
+Limit = Callable[[Request, dict[str, Any]], None]  # raises where someone asks too often
 MAX_BODY = 16 * 1024  # bytes; a survey's answers are the longest that come
 SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 FRESH = {**SAFE, "Cache-Control": "no-store"}
@@ -59,15 +62,15 @@ class StudyRoutes:
 
     def routes(self) -> list[BaseRoute]:
         """All of them, for an application."""
-        posts: dict[str, Callable[[dict[str, Any]], Any]] = {
-            "next": self._next,
-            "vote": self._vote,
-            "consent": self._consent,
-            "finish": self._finish,
+        posts: dict[str, tuple[Act, Limit]] = {
+            "next": (self._next, self._limit_rater),
+            "vote": (self._vote, self._limit_rater),
+            "consent": (self._consent, self._limit_rater),
+            "finish": (self._finish, self._limit_rater),
+            "join": (self._join, self._limit_stranger),
         }
         return [
-            *(Route(f"/study/{name}", self._posted(act), methods=["POST"]) for name, act in posts.items()),
-            Route("/study/join", self._joined, methods=["POST"]),
+            *(Route(f"/study/{name}", self._posted(*does), methods=["POST"]) for name, does in posts.items()),
             Route("/study/files/{name:path}", self._file, methods=["GET"]),
             Route("/study/rater.js", self._script, methods=["GET"]),
             Route("/study/health", self._health, methods=["GET"]),
@@ -86,13 +89,11 @@ class StudyRoutes:
         self.log.warn(f"{error.status} {request.method} {request.url.path} {self.client(request)}: {error}")
         return JSONResponse({"refused": str(error)}, error.status, headers=FRESH)
 
-    def _posted(self, act: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Any]:
+    def _posted(self, act: Act, limit: Limit) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
             try:
                 sent = await _body(request)
-                token = _text(sent, "token", 64)
-                # A forged token costs a hash and no look into the database.
-                self._limit(request, token)
+                limit(request, sent)
                 return JSONResponse(await run_in_threadpool(act, sent), headers=FRESH)
             except Refused as error:
                 return self.refused(request, error)
@@ -103,13 +104,16 @@ class StudyRoutes:
 
         return answer
 
-    def _limit(self, request: Request, token: str) -> None:
-        from idto3d_eval.preference.links import rater_of_token
+    def _limit_stranger(self, request: Request, sent: dict[str, Any]) -> None:
+        del sent  # it says nothing of who sends it
+        if not self.strangers.take(self.client(request)):
+            raise Refused("Found too many requests without a valid link; wait a minute.", 429)
 
-        rater = rater_of_token(self.service.key, token)
+    def _limit_rater(self, request: Request, sent: dict[str, Any]) -> None:
+        """A forged token costs a hash and no look into the database."""
+        rater = rater_of_token(self.service.key, _text(sent, "token", 64))
         if rater is None:
-            if not self.strangers.take(self.client(request)):
-                raise Refused("Found too many requests without a valid link; wait a minute.", 429)
+            self._limit_stranger(request, sent)
             raise Refused("Found a link that this study did not give out; use the whole link as you got it.")
         if not self.raters.take(rater):
             raise Refused("Found too many requests of one rater; wait a second.", 429)
@@ -147,17 +151,8 @@ class StudyRoutes:
             raise Refused("Found no answers of the survey, expected texts by name.", 400)
         return {"code": self.service.finish(self._admitted(sent), answers)}
 
-    async def _joined(self, request: Request) -> Response:
-        try:
-            if not self.strangers.take(self.client(request)):
-                raise Refused("Found too many requests without a valid link; wait a minute.", 429)
-            sent = await _body(request)
-            token = await run_in_threadpool(
-                self.service.join, _text(sent, "join", 64), _text(sent, "person", 64)
-            )
-            return JSONResponse({"token": token}, headers=FRESH)
-        except Refused as error:
-            return self.refused(request, error)
+    def _join(self, sent: dict[str, Any]) -> dict[str, Any]:
+        return {"token": self.service.join(_text(sent, "join", 64), _text(sent, "person", 64))}
 
     async def _file(self, request: Request) -> Response:
         if not self.loads.take(self.client(request)):

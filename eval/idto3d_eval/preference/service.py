@@ -149,7 +149,8 @@ class StudyService:
             self._refresh()
             if self.study.panel != "links" or rater not in self._slots:
                 raise Refused("Found a link to a study that has no place for it; ask who sent it to you.")
-            self._arrive(rater, self._slots[rater], None)
+            with self.engine.begin() as connection:
+                self._note_arrival(connection, rater, self._slots[rater], None)
             return Rater(rater, self._slots[rater], consented=False, finished=False)
         if found.erased_at is not None:
             raise Refused(
@@ -173,14 +174,16 @@ class StudyService:
             raise Refused("Found no id of the panel in this link; come by the panel's page.", 400)
         rater = links.rater_of_panel(self.key, self.study.panel, person)
         self._refresh()
+        kept = person if self.study.keep_panel_ids else None
         with self.engine.begin() as connection:
-            if _rater(connection, rater) is None:
-                taken = set(connection.execute(sa.select(raters.c.slot)).scalars())
-                free = sorted(set(self._slots.values()) - taken)
-                if not free:
+            taken = set(connection.execute(sa.select(raters.c.slot)).scalars())
+            free = iter(sorted(set(self._slots.values()) - taken))
+            # A place that someone else takes at the same moment is not free after all.
+            while _rater(connection, rater) is None:
+                slot = next(free, None)
+                if slot is None:
                     raise Refused("Found all places of this study taken; thank you for coming.", 409)
-                kept = person if self.study.keep_panel_ids else None
-                self._note_arrival(connection, rater, free[0], kept)
+                self._note_arrival(connection, rater, slot, kept)
         return links.token_of(self.key, rater)
 
     def consent(self, rater: Rater) -> None:
@@ -203,13 +206,14 @@ class StudyService:
         if not rater.consented:
             raise Refused("Found no consent of yours yet; agree first.")
         with reading(self.engine) as connection:
-            found, total = self._open_trials(connection, rater)
+            found = self._open_trials(connection, rater)
+            total = self._total(connection, rater)
         if not found:
             return None
         if found[0].shown_at is None:
             with self.engine.begin() as connection:
                 self._show(connection, found[0].pair)
-                found, total = self._open_trials(connection, rater)
+                found = self._open_trials(connection, rater)
         trial, follows = _trial(found[0]), _trial(found[1]) if len(found) > 1 else None
         return Shown(trial, trial.position, total, follows)  # training stands at 0
 
@@ -238,8 +242,9 @@ class StudyService:
             raise Refused("Found a pair that is not yours; reload the page.", 404)
         now = self.clock()
         with self.engine.begin() as connection:
+            # Votes on one pair take turns by its row, where the database does not let one write at a time.
             found = connection.execute(
-                sa.select(trials).where(trials.c.pair == pair, trials.c.slot == rater.slot)
+                sa.select(trials).where(trials.c.pair == pair, trials.c.slot == rater.slot).with_for_update()
             ).one_or_none()
             if found is None or found.question != question:
                 raise Refused("Found a pair that is not yours; reload the page.", 404)
@@ -249,16 +254,16 @@ class StudyService:
                     self._audit(connection, rater.rater, "again", f"{pair} {answer}, kept {standing}")
                 return Receipt(standing, False, _right(found, standing))
             seconds = self._check_open(connection, rater, found, turned_deg, now)
-            insert_once(
-                connection,
-                votes,
-                rater=rater.rater,
-                pair=pair,
-                question=question,
-                answer=answer,
-                seconds=seconds,
-                turned_deg=turned_deg,
-                voted_at=now,
+            connection.execute(
+                sa.insert(votes).values(
+                    rater=rater.rater,
+                    pair=pair,
+                    question=question,
+                    answer=answer,
+                    seconds=seconds,
+                    turned_deg=turned_deg,
+                    voted_at=now,
+                )
             )
             self._audit(connection, rater.rater, "voted", f"{pair} {answer}")
         return Receipt(answer, True, _right(found, answer))
@@ -278,7 +283,7 @@ class StudyService:
             if items[name].options and text and text not in items[name].options:
                 raise Refused("Found an answer that the survey does not offer; choose one of those.", 400)
         with self.engine.begin() as connection:
-            if self._open_trials(connection, rater)[0]:
+            if self._open_trials(connection, rater):
                 raise Refused("Found pairs that are still to be answered; go on with those first.", 409)
             for name, text in answers.items():
                 # What UTF-8 has no bytes for, and NUL, which PostgreSQL keeps in no text.
@@ -329,10 +334,6 @@ class StudyService:
             self.load_plan(read_trials(self._plan))
             self._plan_read = changed
 
-    def _arrive(self, rater: str, slot: int, panel_id: str | None) -> None:
-        with self.engine.begin() as connection:
-            self._note_arrival(connection, rater, slot, panel_id)
-
     def _note_arrival(self, connection: sa.Connection, rater: str, slot: int, panel_id: str | None) -> None:
         new = insert_once(connection, raters, rater=rater, slot=slot, panel_id=panel_id, came_at=self.clock())
         if new:
@@ -340,7 +341,7 @@ class StudyService:
 
     def _show(self, connection: sa.Connection, pair: str) -> None:
         """Note that a pair is shown for the first time, and what it shows where that is chosen now."""
-        found = connection.execute(sa.select(trials).where(trials.c.pair == pair)).one()
+        found = connection.execute(sa.select(trials).where(trials.c.pair == pair).with_for_update()).one()
         if found.shown_at is not None:
             return
         changed: dict[str, Any] = {"shown_at": self.clock()}
@@ -353,8 +354,8 @@ class StudyService:
             )
         connection.execute(sa.update(trials).where(trials.c.pair == pair).values(changed))
 
-    def _open_trials(self, connection: sa.Connection, rater: Rater) -> tuple[list[sa.Row[Any]], int]:
-        """The first two trials without an answer, and how many there are but for training."""
+    def _open_trials(self, connection: sa.Connection, rater: Rater) -> list[sa.Row[Any]]:
+        """The first two trials without an answer."""
         unanswered = (
             sa.select(trials)
             .outerjoin(votes, sa.and_(votes.c.pair == trials.c.pair, votes.c.rater == rater.rater))
@@ -362,15 +363,18 @@ class StudyService:
             .order_by(trials.c.position)
             .limit(2)
         )
-        found = list(connection.execute(unanswered))
+        return list(connection.execute(unanswered))
+
+    def _total(self, connection: sa.Connection, rater: Rater) -> int:
+        """How many trials a rater has but for training."""
         count = sa.select(sa.func.count()).where(trials.c.slot == rater.slot, trials.c.kind != TRAINING)
-        return found, int(connection.execute(count).scalar_one())
+        return int(connection.execute(count).scalar_one())
 
     def _check_open(
         self, connection: sa.Connection, rater: Rater, trial: sa.Row[Any], turned_deg: float, now: float
     ) -> float:
         """Seconds since a trial was shown, if it may be answered now."""
-        first, _ = self._open_trials(connection, rater)
+        first = self._open_trials(connection, rater)
         if trial.shown_at is None or not first or first[0].pair != trial.pair:
             raise Refused("Found a pair that has not been shown yet; reload the page.", 409)
         seconds = now - float(trial.shown_at)

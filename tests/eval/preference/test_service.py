@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import tempfile
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from idto3d_eval.preference.links import join_token, rater_of_slot, token_of
 from idto3d_eval.preference.service import Refused, StudyService
 from idto3d_eval.preference.study import DATABASE, read_study, write_study
 from idto3d_eval.preference.trials import Planner, read_trials, trials_table
+from tests.eval.preference.postgres import postgres, programs
 from tests.eval.preference.studies import (
     agreed,
     answer_all,
@@ -228,24 +233,53 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path) -> None:
     assert again.vote(rater, trial.pair, trial.question, "left", 90.0).new
 
 
-def test_two_that_vote_at_once_leave_one_vote(tmp_path: Path) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The URL of an empty database of either kind; None for SQLite in the study's folder."""
+    if request.param == "sqlite":
+        yield None
+        return
+    if not programs():
+        pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
+    with tempfile.TemporaryDirectory(prefix="study-") as folder, postgres(Path(folder)) as url:
+        yield url
+
+
+def _at_once(acts: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each returns, a thread each, begun together."""
+    together = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        together.wait()
+        return act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def test_two_that_vote_at_once_leave_one_vote(tmp_path: Path, database: str | None) -> None:
     """Twelve threads answer the same pair, each its own way: one answer stands, and all are told it."""
-    service, clock = opened(tmp_path)
+    service, clock = opened(tmp_path, url=database)
     rater = agreed(service)
-    trial = shown(service, rater).trial
-    clock.now += 5
-    receipts: list[Any] = []
+    for _ in range(4):
+        trial = shown(service, rater).trial
+        clock.now += 5
+        ways = [
+            partial(service.vote, rater, trial.pair, trial.question, ("left", "right")[n % 2], 90.0)
+            for n in range(12)
+        ]
+        receipts = _at_once(ways)
+        assert Counter(receipt.new for receipt in receipts) == {True: 1, False: 11}
+        assert len({receipt.answer for receipt in receipts}) == 1
 
-    def vote(answer: str) -> None:
-        receipts.append(service.vote(rater, trial.pair, trial.question, answer, 90.0))
 
-    threads = [threading.Thread(target=vote, args=(("left", "right")[number % 2],)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert Counter(receipt.new for receipt in receipts) == {True: 1, False: 11}
-    assert len({receipt.answer for receipt in receipts}) == 1
+def test_all_who_join_at_once_have_a_place_of_their_own(tmp_path: Path, database: str | None) -> None:
+    """Four places, four people three times each: nobody is left without one, and none has two."""
+    service, _ = opened(tmp_path, small_study(panel="prolific"), database)
+    link = join_token(service.key)
+    tokens = _at_once([partial(service.join, link, f"person-{number % 4}") for number in range(12)])
+    assert len(set(tokens)) == 4
+    assert sorted(service.admit(one).slot for one in set(tokens)) == [0, 1, 2, 3]
 
 
 def _answer_all(folder: Path, slot: int) -> None:
