@@ -21,6 +21,14 @@ THEME = {
     "theme.dark.secondaryBackgroundColor": "#1f2327",
     "theme.dark.textColor": "#e6e6e2",
 }
+# What holds for everything that Streamlit serves here.
+SETTINGS = {
+    **THEME,
+    "server.fileWatcherType": "none",
+    "browser.gatherUsageStats": False,
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+}
 
 
 def mount(app: typer.Typer) -> None:
@@ -51,14 +59,10 @@ def dashboard(
             "Found no streamlit, expected it for the dashboard; pip install 'idto3d-eval[dashboard]'."
         ) from None
     settings = {
-        **THEME,
+        **SETTINGS,
         "server.port": port,
         "server.address": address,
         "server.headless": not browser or not sys.stdout.isatty(),
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": False,
-        "client.toolbarMode": "minimal",
-        "client.showErrorDetails": "none",
     }
     flags = {name.replace(".", "_"): value for name, value in settings.items()}
     bootstrap.load_config_options(flag_options=flags)

@@ -1,7 +1,7 @@
 """How long a protocol takes on two cores, from what heads took when methods were measured.
 
-Seconds a head are the medians of `unseen_ids` (five expressions, one thread of two CPU cores;
-docs/baselines.md); what distils or samples grows with its steps or calls.
+Seconds a head are the medians of version 5 of `unseen_ids` (five expressions, one thread of two CPU cores,
+2026-11-27); what distils or samples grows with its steps or calls.
 """
 
 from __future__ import annotations

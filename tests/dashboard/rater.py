@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 READY = 60_000  # ms
-AXE_SERIOUS = {"serious", "critical"}
 
 
 class Rater:
@@ -128,15 +127,3 @@ class Rater:
             self.received.append(frame if isinstance(frame, bytes) else str(frame).encode())
 
         socket.on("framereceived", keep)
-
-
-def violations(page: Any, script: str) -> list[str]:
-    """What axe-core finds serious on a page."""
-    page.add_script_tag(path=script)
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']}: {one['help']}: {node['html'][:160]} {node['failureSummary'][:200]}"
-        for one in found["violations"]
-        if one["impact"] in AXE_SERIOUS
-        for node in one["nodes"][:3]
-    ]

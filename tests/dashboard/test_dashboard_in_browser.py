@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from idto3d_dashboard.pages import GROUPS
+from tests.dashboard.axe import AXE, violations
 from tests.dashboard.pictures import seen, settle, wait_until
 from tests.dashboard.served import Watched, serving
 
 PAGES = {"" if page.PATH == "overview" else page.PATH: page for own in GROUPS.values() for page in own}
-AXE = Path(__file__).parent / "a11y" / "node_modules" / "axe-core" / "axe.min.js"
-SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture(scope="session")
@@ -51,15 +50,7 @@ def test_every_page_is_there_for_everyone(
         if not AXE.is_file():
             pytest.skip("axe-core is not installed: npm ci in tests/dashboard/a11y")
         page.wait_for_timeout(500)
-        page.add_script_tag(path=str(AXE))
-        found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
-        told = [
-            f"{one['id']}: {one['help']}: {node['html'][:160]} {node['failureSummary'][:200]}"
-            for one in found["violations"]
-            if one["impact"] in SERIOUS
-            for node in one["nodes"][:3]
-        ]
-        assert told == []
+        assert violations(page) == []
     finally:
         watched.close()
 

@@ -80,7 +80,7 @@ def test_the_list_says_question_heads_and_time() -> None:
 
 
 def test_the_estimate_of_unseen_ids_is_what_it_took() -> None:
-    """2.6 hours of one core (docs/baselines.md), here on two."""
+    """2.6 hours of one core (version 5), here on two."""
     assert estimated_seconds(load_protocol("unseen_ids")) == pytest.approx(2.6 * 3600 / 2, rel=0.1)
     assert heads_to_make(load_protocol("unseen_ids")) == 19 * 12
 

@@ -22,11 +22,12 @@ from starlette.routing import BaseRoute, Route
 
 from idto3d.errors import UserError
 from idto3d_dashboard.rating.routes import FRESH, StudyRoutes
-from idto3d_eval.preference.answers import answers_table, back_up, progress
+from idto3d_eval.preference.answers import answers_table, back_up, progress, state_of
 from idto3d_eval.preference.service import Refused
 
 PASSWORD = "IDTO3D_STUDY_PASSWORD"  # name of the variable
 BACKUPS = "backups"
+STATES = {"erased": "erased", "finished": "finished", "consented": "answering", "came": "not agreed yet"}
 _POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"}
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;"
@@ -148,21 +149,9 @@ def _given(request: Request) -> str:
 
 
 def _line(row: dict[str, Any], each: int) -> str:
-    state = next(
-        (
-            word
-            for word, name in (
-                ("erased", "erased_at"),
-                ("finished", "finished_at"),
-                ("answering", "consented_at"),
-            )
-            if row[name] is not None
-        ),
-        "not agreed yet",
-    )
     panel = f" ({escape(row['panel_id'])})" if row["panel_id"] else ""
     came = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(row["came_at"]))
     return (
         f'<tr><td>{escape(row["rater"])}{panel}</td><td class="number">{row["votes"]} of {each}</td>'
-        f"<td>{came}</td><td>{state}</td></tr>"
+        f"<td>{came}</td><td>{STATES[state_of(row)]}</td></tr>"
     )

@@ -168,7 +168,7 @@ def serve(
 @study.command()
 def show(folder: Folder, db: Database = None) -> None:
     """How far each rater is."""
-    from idto3d_eval.preference.answers import progress
+    from idto3d_eval.preference.answers import progress, state_of
     from idto3d_eval.preference.database.connection import connect, database_url
     from idto3d_eval.preference.study import read_study
     from idto3d_eval.show import print_rows
@@ -182,13 +182,12 @@ def show(folder: Folder, db: Database = None) -> None:
         f"{sum(row['votes'] for row in rows)} of {asked.raters * each} votes."
     )
     if rows:
-        states = ("erased", "finished", "consented")
         print_rows(
             [
                 {
                     "rater": row["rater"],
                     "votes": f"{row['votes']} of {each}",
-                    "state": next((name for name in states if row[f"{name}_at"] is not None), "came"),
+                    "state": state_of(row),
                 }
                 for row in rows
             ]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import streamlit
 
 from idto3d_dashboard.rating.files import StudyFiles
 from idto3d_dashboard.rating.routes import rater_version
 from idto3d_dashboard.rating.view import view_of
-from idto3d_dashboard.viewer.built import built_file
+from idto3d_dashboard.viewer.streamlit_component import built_component
 from idto3d_eval.preference.service import LONGEST_TEXT, Shown
 from idto3d_eval.preference.study import Study
 
@@ -95,7 +92,7 @@ def pair(shown: Shown, study: Study, files: StudyFiles, token: str) -> None:
         "token": token,
         "view": view_of(shown, study, files),
     }
-    _component()(key="pair", data=data, on_done_change=lambda: None)
+    built_component("heads_pair", "rater.css", _LOADER)(key="pair", data=data, on_done_change=lambda: None)
 
 
 def survey(study: Study) -> dict[str, str] | None:
@@ -125,11 +122,3 @@ def thanks(study: Study, code: str) -> None:
 def _contact(study: Study) -> None:
     if study.contact:
         streamlit.text(f"Questions: {study.contact}")
-
-
-@lru_cache(maxsize=1)
-def _component() -> Any:
-    from streamlit.components.v2 import component
-
-    style = built_file("rater.css").read_text()
-    return component("heads_pair", css=f"/* one line would be read as a path */\n{style}", js=_LOADER)

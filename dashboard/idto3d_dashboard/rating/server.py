@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from idto3d.errors import UserError
-from idto3d_dashboard.commands import THEME
+from idto3d_dashboard.commands import SETTINGS
 from idto3d_dashboard.rating import state
 from idto3d_dashboard.rating.admin import AdminRoutes, new_backup
 from idto3d_dashboard.rating.files import StudyFiles
@@ -72,18 +72,7 @@ def serve_study(
             lifespan=living,
             on_script_error=_apologise,
         )
-        app.run(
-            config={
-                **THEME,
-                "server.port": port,
-                "server.address": address,
-                "server.headless": True,
-                "server.fileWatcherType": "none",
-                "browser.gatherUsageStats": False,
-                "client.toolbarMode": "minimal",
-                "client.showErrorDetails": "none",
-            }
-        )
+        app.run(config={**SETTINGS, "server.port": port, "server.address": address, "server.headless": True})
 
 
 def _apologise(error: Exception) -> bool:

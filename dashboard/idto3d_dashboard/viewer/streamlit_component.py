@@ -54,7 +54,7 @@ def show_heads(
         heads, look=look, light=light, weights=weights, height=height, group=group, key=key, place=place
     )
     module = place(*_bundle(), "text/javascript")
-    _component()(key=key, data={"module": module, "spec": spec})
+    built_component("heads_3d", "viewer.css", _LOADER)(key=key, data={"module": module, "spec": spec})
 
 
 def _served(data: bytes, name: str, kind: str, coordinates: str) -> str:
@@ -78,9 +78,16 @@ def _bundle() -> tuple[bytes, str]:
     return data, f"{hashlib.sha256(data).hexdigest()}.js"
 
 
-@lru_cache(maxsize=1)
-def _component() -> Callable[..., Any]:
+@lru_cache(maxsize=4)
+def built_component(name: str, style: str, loader: str) -> Callable[..., Any]:
+    """A component of ours: Streamlit keeps one for each name.
+
+    Args:
+        name: of the component.
+        style: a file of the bundle.
+        loader: its script, which Streamlit sends with every message; so it only loads the bundle.
+    """
     from streamlit.components.v2 import component
 
-    style = built_file("viewer.css").read_text()
-    return component("heads_3d", css=f"/* one line would be read as a path */\n{style}", js=_LOADER)
+    css = f"/* one line would be read as a path */\n{built_file(style).read_text()}"
+    return component(name, css=css, js=loader)

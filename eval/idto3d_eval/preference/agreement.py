@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from idto3d_eval.preference.davidson import Cells, cells_of, davidson_fit, fit_cells
+from idto3d_eval.preference.davidson import Cells, cell_places, cells_of, davidson_fit, fit_cells
 from idto3d_eval.preference.run_metrics import Head, MetricRows
 from idto3d_eval.preference.trials import PAIR
 from idto3d_eval.preference.votes import LEFT, TIE, Votes, votes_from
@@ -148,8 +148,7 @@ def _strengths(votes: Votes, weights: Floats) -> Floats:
     """[1 + B, K] of the votes on the people that each draw has."""
     fit = davidson_fit(votes)
     once = cells_of(votes)
-    pair = votes.left * once.methods + votes.right
-    column = np.searchsorted(once.left * once.methods + once.right, pair) * 3 + votes.outcome
+    column = cell_places(once, votes) * 3 + votes.outcome
     by_person = np.zeros((weights.shape[1], 3 * len(once.left)))
     np.add.at(by_person, (votes.identity, column), 1.0)
     counts = (weights @ by_person).reshape(len(weights), -1, 3)

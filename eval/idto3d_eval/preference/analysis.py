@@ -7,14 +7,13 @@ stands beside it, so that a reader sees what leaving them out did.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
 from idto3d.whole_file import write_whole
+from idto3d_eval.figures import plain
 from idto3d_eval.preference.agreement import agreement
 from idto3d_eval.preference.answers import answers_table
 from idto3d_eval.preference.database.connection import connect, database_url
@@ -134,17 +133,14 @@ def analysis_of(
         "agreement": [
             {
                 "question": name,
-                "metrics": [
-                    asdict(one)
-                    for one in agreement(_of(kept, name), study.methods, metrics, draws, seed, level)
-                ],
+                "metrics": agreement(_of(kept, name), study.methods, metrics, draws, seed, level),
             }
             for name in asked
             if metrics and (_of(kept, name)["kind"] == PAIR).any()
         ],
     }
-    plain: Plain = _finite(found)
-    return plain
+    told: Plain = plain(found)
+    return told
 
 
 def _of(answers: polars.DataFrame, question: str) -> polars.DataFrame:
@@ -153,7 +149,7 @@ def _of(answers: polars.DataFrame, question: str) -> polars.DataFrame:
 
 def _agreed(found: Reliability) -> Plain:
     return {
-        "alpha": round(found.alpha, 12),  # its sums have no fixed order, which the last bits show
+        "alpha": found.alpha,
         "units": found.units,
         "attention": found.attention,
         "passed": found.passed,
@@ -170,12 +166,3 @@ def _left_out(careless: CarelessRaters, everyone: Reliability) -> list[Plain]:
         for row in everyone.by_rater.iter_rows(named=True)
         if row["rater"] in careless.flagged
     ]
-
-
-def _finite(value: Any) -> Any:
-    """The same with null where there is no number, as JSON has none for it."""
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

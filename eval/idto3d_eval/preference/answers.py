@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,28 +37,7 @@ def answers_table(engine: sa.Engine) -> polars.DataFrame:
     """All votes but those of training, by rater and position: a column each of `TEXT` and `NUMBERS`."""
     import polars
 
-    columns = [
-        votes.c.rater,
-        votes.c.pair,
-        votes.c.answer,
-        votes.c.seconds,
-        votes.c.turned_deg,
-        votes.c.voted_at,
-        *(
-            trials.c[name]
-            for name in (
-                "question",
-                "kind",
-                "identity",
-                "expression",
-                "left",
-                "right",
-                "expected",
-                "repeats",
-                "position",
-            )
-        ),
-    ]
+    columns = [votes.c[name] if name in votes.c else trials.c[name] for name in (*TEXT, *NUMBERS)]
     asked = (
         sa.select(*columns)
         .join(trials, trials.c.pair == votes.c.pair)
@@ -97,6 +77,12 @@ def progress(engine: sa.Engine) -> list[dict[str, Any]]:
     )
     with reading(engine) as connection:
         return [dict(row._mapping) for row in connection.execute(asked)]
+
+
+def state_of(row: Mapping[str, Any]) -> str:
+    """How far a rater of `progress` is: erased, finished, consented or came."""
+    steps = ("erased", "finished", "consented", "came")
+    return next(name for name in steps if row[f"{name}_at"] is not None)
 
 
 def audit_trail(engine: sa.Engine, rater: str | None = None) -> list[dict[str, Any]]:

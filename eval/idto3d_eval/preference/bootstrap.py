@@ -8,6 +8,7 @@ are moved to the covariance of `clusters.two_way`, which counts it once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +18,15 @@ from scipy import sparse, special
 
 from idto3d.errors import UserError
 from idto3d_eval.preference.clusters import TwoWay, two_way
-from idto3d_eval.preference.davidson import RIDGE, Cells, DavidsonFit, cells_of, davidson_fit, fit_cells
+from idto3d_eval.preference.davidson import (
+    RIDGE,
+    Cells,
+    DavidsonFit,
+    cell_places,
+    cells_of,
+    davidson_fit,
+    fit_cells,
+)
 from idto3d_eval.preference.votes import Votes
 
 Floats = NDArray[np.float64]
@@ -49,6 +58,20 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
+
+
+def interval_of(value: float, error: float, freedom: float, level: float) -> Interval:
+    """By Student's t; without an error the value is the whole interval."""
+    reach = float(special.stdtrit(freedom, (1.0 + level) / 2.0)) * error
+    p = 2.0 * float(special.stdtr(freedom, -abs(value) / error)) if error > 0 else float(value == 0)
+    return Interval(value, value - reach, value + reach, error, freedom, p)
+
+
+def contrast_of(weights: Mapping[int, float], methods: int) -> Floats:
+    """[K + 2] of theta, gamma, log nu from what stands at some places."""
+    contrast = np.zeros(methods + 2)
+    contrast[list(weights)] = list(weights.values())
+    return contrast
 
 
 @dataclass(frozen=True)
@@ -115,13 +138,9 @@ class DavidsonBootstrap:
         return self._of({self.methods.index(first): 1.0, self.methods.index(second): -1.0})
 
     def _of(self, weights: dict[int, float]) -> Interval:
-        contrast = np.zeros(len(self.methods) + 2)
-        contrast[list(weights)] = list(weights.values())
+        contrast = contrast_of(weights, len(self.methods))
         value = float(contrast @ _joined(self.fit)[0])
-        error, freedom = self.spread.spread(contrast)
-        reach = float(special.stdtrit(freedom, (1.0 + self.level) / 2.0)) * error
-        p = 2.0 * float(special.stdtr(freedom, -abs(value) / error)) if error > 0 else float(value == 0)
-        return Interval(value, value - reach, value + reach, error, freedom, p)
+        return interval_of(value, *self.spread.spread(contrast), self.level)
 
 
 def davidson_bootstrap(
@@ -177,19 +196,19 @@ def drawn_cells(votes: Votes, draws: int, seed: int) -> Cells:
     """Votes counted by ordered pair, each by its weight in each draw: counts [B, C, 3]."""
     raters, identities = drawn_weights(votes, draws, seed)
     once = cells_of(votes)
-    pairs = once.left * once.methods + once.right
-    column = np.searchsorted(pairs, votes.left * once.methods + votes.right) * 3 + votes.outcome
+    count = len(once.left)
+    column = cell_places(once, votes) * 3 + votes.outcome
     # All votes of one rater on one identity weigh the same.
     both, row = np.unique(votes.rater * len(votes.identities) + votes.identity, return_inverse=True)
     counted = sparse.coo_array(
-        (np.ones(len(votes)), (column, row.reshape(-1))), shape=(3 * len(pairs), len(both))
+        (np.ones(len(votes)), (column, row.reshape(-1))), shape=(3 * count, len(both))
     ).tocsr()
     rater, identity = both // len(votes.identities), both % len(votes.identities)
-    counts = np.empty((draws, 3 * len(pairs)))
+    counts = np.empty((draws, 3 * count))
     for start in range(0, draws, AT_A_TIME):
         some = slice(start, start + AT_A_TIME)
         counts[some] = (counted @ (raters[some].T[rater] * identities[some].T[identity])).T
-    return Cells(once.methods, once.left, once.right, counts.reshape(draws, len(pairs), 3))
+    return Cells(once.methods, once.left, once.right, counts.reshape(draws, count, 3))
 
 
 def _joined(fit: DavidsonFit) -> Floats:

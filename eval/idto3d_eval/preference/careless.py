@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logit, logsumexp
 
-from idto3d_eval.preference.davidson import Cells, cells_of, chances_of, fit_cells
+from idto3d_eval.preference.davidson import Cells, cell_places, cells_of, chances_of, fit_cells
 from idto3d_eval.preference.trials import ATTENTION, PAIR
 from idto3d_eval.preference.votes import Votes, votes_from
 
@@ -143,10 +143,9 @@ class _OwnAnswers:
 def _likelihood(votes: Votes, looking: Floats) -> Floats:
     """[R] logarithm of one question's votes, each rater's by the strengths that the others' give."""
     cells, raters = cells_of(votes), len(votes.raters)
-    keys = cells.left * cells.methods + cells.right
-    cell = np.searchsorted(keys, votes.left * cells.methods + votes.right)
-    flat = (votes.rater * len(keys) + cell) * 3 + votes.outcome
-    own = np.bincount(flat, minlength=raters * len(keys) * 3).reshape(raters, len(keys), 3) * 1.0
+    count = len(cells.left)
+    flat = (votes.rater * count + cell_places(cells, votes)) * 3 + votes.outcome
+    own = np.bincount(flat, minlength=raters * count * 3).reshape(raters, count, 3) * 1.0
     weighed = own * looking[:, None, None]
     others = weighed.sum(0, keepdims=True)
     start = fit_cells(Cells(cells.methods, cells.left, cells.right, others))

@@ -85,6 +85,12 @@ def cells_of(votes: Votes) -> Cells:
     return Cells(count, names // count, names % count, counts)
 
 
+def cell_places(cells: Cells, votes: Votes) -> Ints:
+    """[V] the cell that each vote is counted in; `cells` are of these votes, or of more."""
+    named = cells.left * cells.methods + cells.right  # rising, as `cells_of` makes them
+    return np.searchsorted(named, votes.left * cells.methods + votes.right)
+
+
 def davidson_fit(votes: Votes, *, side: bool = True, ridge: float = RIDGE) -> DavidsonFit:
     """Fit all votes at once.
 

@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from idto3d.errors import UserError
-from idto3d_eval.preference.bootstrap import DavidsonBootstrap, Interval, davidson_bootstrap
+from idto3d_eval.preference.bootstrap import (
+    DavidsonBootstrap,
+    Interval,
+    contrast_of,
+    davidson_bootstrap,
+    interval_of,
+)
 from idto3d_eval.preference.davidson import components, davidson_fit, win_matrix
 from idto3d_eval.preference.trials import PAIR
 from idto3d_eval.preference.votes import LEFT, RIGHT, TIE, Votes, votes_from
@@ -163,15 +168,11 @@ def _guarded(
 
     Such votes hold no surprise, and the spread between clusters, which is taken from surprises, is nearly 0.
     """
-    contrast = np.zeros(len(fitted.methods) + 2)
-    contrast[list(weights)] = list(weights.values())
+    contrast = contrast_of(weights, len(fitted.methods))
     error = float(np.sqrt(contrast @ fitted.fit.covariance @ contrast))
     if not split or error <= interval.error:
         return interval
-    reach = float(stdtrit(interval.freedom, (1.0 + fitted.level) / 2.0)) * error
-    p = 2.0 * float(stdtr(interval.freedom, -abs(interval.value) / error))
-    value = interval.value
-    return Interval(value, value - reach, value + reach, error, interval.freedom, p)
+    return interval_of(interval.value, error, interval.freedom, fitted.level)
 
 
 def _ranks(gaps: dict[tuple[int, int], Interval], count: int, alpha: float) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from idto3d_eval.preference.scheduling import (
     next_pair,
     shares_for,
 )
-from idto3d_eval.preference.votes import LEFT, RIGHT, TIE
+from idto3d_eval.preference.simulate import drawn_outcomes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -129,9 +129,8 @@ def width_curves(
     told = shares_for(theta[None], NU) * information_of(theta[pairs[:, 0]] - theta[pairs[:, 1]], NU)
     graph = np.zeros((methods, methods))
     graph[pairs[:, 0], pairs[:, 1]] = graph[pairs[:, 1], pairs[:, 0]] = -told
-    spread = np.linalg.inv(np.diag(-graph.sum(1)) + graph + 1.0 / methods)
-    own = np.diag(spread)
-    least = float((2 * REACH * np.sqrt(own[1:] + own[:-1] - 2 * np.diag(spread, 1))).mean())
+    spread: Floats = np.asarray(np.linalg.inv(np.diag(-graph.sum(1)) + graph + 1.0 / methods))
+    least = _mean_width(spread)
     means = {name: np.mean(found, axis=0).tolist() for name, found in kinds.items()}
     return {**means, "best": [least / float(np.sqrt(count)) for count in votes]}
 
@@ -141,11 +140,15 @@ def widths(fit: DavidsonFit) -> tuple[float, float]:
     count = fit.theta.shape[1]
 
     def mean(order: Ints) -> float:
-        spread = fit.covariance[np.ix_(order, order)]
-        own = np.diag(spread)
-        return float((2 * REACH * np.sqrt(own[1:] + own[:-1] - 2 * np.diag(spread, 1))).mean())
+        return _mean_width(fit.covariance[np.ix_(order, order)])
 
     return mean(np.arange(count)), mean(np.argsort(-fit.theta[0], kind="stable"))
+
+
+def _mean_width(spread: Floats) -> float:
+    """Of the intervals of neighbours' differences, from a covariance in their order."""
+    own = np.diag(spread)
+    return float((2 * REACH * np.sqrt(own[1:] + own[:-1] - 2 * np.diag(spread, 1))).mean())
 
 
 def votes_needed(width: float, votes: Sequence[int], random_width: Floats) -> float:
@@ -158,20 +161,6 @@ def votes_needed(width: float, votes: Sequence[int], random_width: Floats) -> fl
         return votes[nearest] * float((random_width[nearest] / width) ** 2)
     falling = np.log(random_width[::-1])
     return float(np.exp(np.interp(np.log(width), falling, np.log(np.array(votes, dtype=float))[::-1])))
-
-
-def simulated_outcomes(rng: np.random.Generator, gap: Floats, nu: float) -> Ints:
-    """[V] outcomes by Davidson's model.
-
-    Args:
-        rng: draws them.
-        gap: [V] log-odds of the left side, its advantage among them.
-        nu: of the ties.
-    """
-    left, right = np.exp(gap / 2), np.exp(-gap / 2)
-    z = left + right + nu
-    drawn = rng.random(len(gap)) * z
-    return np.where(drawn < left, LEFT, np.where(drawn < left + right, RIGHT, TIE)).astype(np.int64)
 
 
 def _adaptive(
@@ -194,7 +183,7 @@ def _adaptive(
                 counts[places[min(left, right), max(left, right)], identity, int(left > right)] += 1
                 chosen.append((left, right))
             pairs = np.array(chosen)
-            outcome = simulated_outcomes(rng, theta[pairs[:, 0]] - theta[pairs[:, 1]] + SIDE, nu)
+            outcome = drawn_outcomes(rng, theta[pairs[:, 0]] - theta[pairs[:, 1]] + SIDE, nu)
             for pair, answer in zip(chosen, outcome, strict=True):
                 cells.counts[0, cell[pair], answer] += 1
             done += len(chosen)
@@ -206,7 +195,7 @@ def _random(rng: np.random.Generator, theta: Floats, nu: float, votes: Sequence[
     """Fits of the first so many of the same random votes."""
     cells = _no_votes(len(theta))
     place = rng.integers(len(cells.left), size=max(votes))  # a pair and a side, evenly
-    outcome = simulated_outcomes(rng, theta[cells.left[place]] - theta[cells.right[place]] + SIDE, nu)
+    outcome = drawn_outcomes(rng, theta[cells.left[place]] - theta[cells.right[place]] + SIDE, nu)
     found, done = [], 0
     for until in votes:
         np.add.at(cells.counts[0], (place[done:until], outcome[done:until]), 1)

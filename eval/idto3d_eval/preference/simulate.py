@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from idto3d_eval.preference.davidson import Cells, DavidsonFit, fit_cells
+from idto3d_eval.preference.davidson import Cells, DavidsonFit, chances_of, fit_cells
 from idto3d_eval.preference.trials import DAMAGED, INTACT
 from idto3d_eval.preference.votes import OUTCOMES, TIE, Votes
 
@@ -151,6 +151,17 @@ def true_fit(design: Design) -> DavidsonFit:
     return fit_cells(Cells(design.methods, left, right, 1e6 * chances.T[None]))
 
 
+def drawn_outcomes(rng: np.random.Generator, d: Floats, nu: float) -> Ints:
+    """[V] outcomes by Davidson's model.
+
+    Args:
+        rng: draws them.
+        d: [V] log-odds of the left side, its advantage among them.
+        nu: of the ties.
+    """
+    return _drawn(rng, _chances(d, nu))
+
+
 def answers_of(study: Simulated) -> polars.DataFrame:
     """The study as `preference.answers.answers_table` gives one, kinds in blocks."""
     import polars
@@ -241,11 +252,15 @@ def _answered(rng: np.random.Generator, d: Floats, design: Design, careless: NDA
     """[V] outcomes by the model, or by chance."""
     chances = _chances(d, design.nu)
     chances[:, careless] = 1.0 / 3.0
-    drawn = rng.random(len(d))
+    return _drawn(rng, chances)
+
+
+def _drawn(rng: np.random.Generator, chances: Floats) -> Ints:
+    """[V] outcomes by [3, V] chances."""
+    drawn = rng.random(chances.shape[1])
     return np.asarray((drawn > chances[0]).astype(np.int64) + (drawn > chances[0] + chances[1]))
 
 
 def _chances(d: Floats, nu: float) -> Floats:
     """[3, …] of left, right and tie."""
-    left, right = np.exp(d / 2.0), np.exp(-d / 2.0)
-    return np.asarray(np.stack([left, right, np.full_like(d, nu)]) / (left + right + nu))
+    return np.stack(chances_of(d, np.float64(math.log(nu) if nu > 0 else -math.inf)))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from idto3d_eval.preference.scheduling_gain import simulated_outcomes
 from idto3d_eval.preference.service import StudyService
+from idto3d_eval.preference.simulate import drawn_outcomes
 from idto3d_eval.preference.votes import OUTCOMES
 from tests.eval.preference.studies import Clock, agreed
 
@@ -59,7 +59,7 @@ def answer(
                 said = trial.expected
             else:
                 gap = [strengths[name] + taste[name] for name in (trial.left, trial.right)]
-                said = OUTCOMES[int(simulated_outcomes(rng, np.array([gap[0] - gap[1] + SIDE]), nu)[0])]
+                said = OUTCOMES[int(drawn_outcomes(rng, np.array([gap[0] - gap[1] + SIDE]), nu)[0])]
                 said = "neither" if said == "tie" and rng.random() < 0.3 else said
             clock.now += float(rng.uniform(3, 15))
             service.vote(rater, trial.pair, trial.question, said, 90.0)

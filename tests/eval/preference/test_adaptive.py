@@ -13,8 +13,8 @@ from idto3d_eval.preference.adaptive import adaptive_chooser
 from idto3d_eval.preference.answers import answers_table
 from idto3d_eval.preference.database.connection import connect
 from idto3d_eval.preference.database.tables import raters, trials, votes
-from idto3d_eval.preference.scheduling_gain import simulated_outcomes
 from idto3d_eval.preference.service import StudyService
+from idto3d_eval.preference.simulate import drawn_outcomes
 from idto3d_eval.preference.study import Study
 from idto3d_eval.preference.trials import PAIR, REPEAT, Trial
 from idto3d_eval.preference.votes import OUTCOMES
@@ -47,7 +47,7 @@ def answer_all(service: StudyService, clock: Clock, raters: range) -> None:
             answer = trial.expected
             if not answer:
                 gap = np.array([strength[trial.left] - strength[trial.right]])
-                answer = OUTCOMES[int(simulated_outcomes(rng, gap, 0.1)[0])]
+                answer = OUTCOMES[int(drawn_outcomes(rng, gap, 0.1)[0])]
             clock.now += 5
             service.vote(rater, trial.pair, trial.question, answer, 90.0)
 

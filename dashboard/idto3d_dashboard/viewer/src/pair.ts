@@ -1,5 +1,6 @@
 // A rater's pair: the question, two heads under one camera, and the answer, sent until it is stored.
 import { element } from "./elements";
+import { theStage } from "./stage";
 import { type MountedHeads, mountHeads } from "./viewer";
 import { type Answer, type Sent, answered, forgotten, send, unsent } from "./votes";
 
@@ -153,7 +154,7 @@ class Pair {
         this.turned = 0;
         setTimeout(() => this.gate(), this.view.seconds * 1000 + 20);
       }
-    } else if (states.includes("error") && this.reloads < RELOADS && theBrowserDraws()) {
+    } else if (states.includes("error") && this.reloads < RELOADS && theStage()) {
       this.reloads += 1;
       const { pair } = this.view;
       setTimeout(() => {
@@ -263,10 +264,6 @@ class Pair {
       this.done();
     }
   }
-}
-
-function theBrowserDraws(): boolean {
-  return document.createElement("canvas").getContext("webgl2") !== null;
 }
 
 const shown = new WeakMap<Element | ShadowRoot, { pair: Pair; call: number }>();
