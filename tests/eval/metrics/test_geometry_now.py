@@ -17,6 +17,7 @@ from idto3d_eval.metrics.geometry_now import (
 )
 from idto3d_eval.metrics.registration import procrustes
 from idto3d_eval.metrics.surface import Surface, sample_surface
+from idto3d_eval.metrics.table import METRICS
 
 TURN = Rotation.from_rotvec([0.4, -0.9, 0.3]).as_matrix()
 SHIFT = np.array([130.0, -70.0, 300.0])
@@ -47,13 +48,12 @@ def test_a_head_against_itself_has_no_error(variant):
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_the_pose_of_a_head_does_not_count(variant):
-    vertices, faces, landmarks = face()
-    other = vertices * [1.1, 0.95, 1.0]
-    scan = scan_of(vertices, faces)
-    still = now_errors(scan, landmarks, Surface(other, faces), landmarks, variant)
-    moved = Surface(other @ TURN.T + SHIFT, faces)
-    turned = now_errors(scan, landmarks, moved, landmarks @ TURN.T + SHIFT, variant)
-    assert turned.median().value == pytest.approx(still.median().value, abs=5e-3)
+    pair = next(draw_pairs(1, None))
+    scan = scan_of(pair.scan.vertices, pair.scan.faces)
+    still = now_errors(scan, pair.scan.landmarks, Surface(pair.vertices, pair.faces), pair.landmarks, variant)
+    moved = Surface(pair.vertices @ TURN.T + SHIFT, pair.faces)
+    turned = now_errors(scan, pair.scan.landmarks, moved, pair.landmarks @ TURN.T + SHIFT, variant)
+    assert turned.median().value == pytest.approx(still.median().value, abs=1e-3)
     assert still.median().value > 0.1
 
 
@@ -99,16 +99,35 @@ def test_a_missing_landmark_is_nan_with_a_reason():
     assert result.reason == "2 of the seven landmarks could not be read on the head"
 
 
-def test_order_and_triangulation_count_for_no_more_than_where_refinement_stops():
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_order_triangulation_and_reading_do_not_move_a_face(number):
+    """On two bent faces and on another person's (millimetres away), where one resting place exists."""
+    pair = list(draw_pairs(number + 1, None))[number]
+    scan = scan_of(pair.scan.vertices, pair.scan.faces, 20_000)
+    first = now_errors(
+        scan, pair.scan.landmarks, Surface(pair.vertices, pair.faces), pair.landmarks, VARIANTS["now"]
+    )
+    rng = np.random.default_rng(number)
+    fine = Surface(*trimesh.remesh.subdivide(pair.vertices, pair.faces))
+    off = pair.landmarks + rng.normal(scale=2.0, size=(7, 3))
+    again = now_errors(rng.permutation(scan), pair.scan.landmarks, fine, off, VARIANTS["now"])
+    assert first.median().value > 0.05
+    assert again.median().value == pytest.approx(first.median().value, abs=2e-3)
+    np.testing.assert_allclose(np.sort(again.distances), np.sort(first.distances), atol=5e-2)
+
+
+def test_a_nearly_round_surface_has_several_resting_places_about_equally_good():
+    """Which of them it ends in, rounding decides, so the median is not told to 0.01 mm; the card says so."""
     vertices, faces, landmarks = face()
     other = vertices * [1.1, 0.95, 1.0]
     scan = scan_of(vertices, faces, 4000)
-    first = now_errors(scan, landmarks, Surface(other, faces), landmarks, VARIANTS["now"])
-    fine_vertices, fine_faces = trimesh.remesh.subdivide(other, faces)
+    found = [now_errors(scan, landmarks, Surface(other, faces), landmarks, VARIANTS["now"])]
+    fine = Surface(*trimesh.remesh.subdivide(other, faces))
     shuffled = np.random.default_rng(0).permutation(scan)
-    again = now_errors(shuffled, landmarks, Surface(fine_vertices, fine_faces), landmarks, VARIANTS["now"])
-    assert again.median().value == pytest.approx(first.median().value, abs=5e-3)
-    np.testing.assert_allclose(np.sort(again.distances), np.sort(first.distances), atol=5e-2)
+    found.append(now_errors(shuffled, landmarks, fine, landmarks, VARIANTS["now"]))
+    first, again = (result.refined_residual().value for result in found)
+    assert again == pytest.approx(first, rel=5e-3)
+    assert any("round" in failure for failure in METRICS["now_median"].failure_modes)
 
 
 def test_the_crop_is_the_published_ball():
