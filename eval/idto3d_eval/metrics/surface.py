@@ -266,16 +266,6 @@ def _check(vertices: Floats, faces: NDArray[np.integer]) -> None:
         )
 
 
-def _cross(corners: Floats) -> Floats:
-    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-
-
-def _unit_normals(corners: Floats) -> Floats:
-    normals = _cross(corners)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return normals / np.where(length > 0.0, length, 1.0)
-
-
 def _morton_order(columns: Floats) -> NDArray[np.intp]:
     """An order of points, coordinates in rows [3, N], in which neighbours follow each other (Morton's
     curve)."""
