@@ -28,6 +28,13 @@ def train_guidance(
     ] = 5,
     report_minutes: Annotated[float, typer.Option(help="Between checkpoints with samples.")] = 3.0,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA; 32 for the tiny base, 8 else.")] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            help="At most so many percent of the base's parameters are tuned and its encoder stays; chooses "
+            "rank and layers."
+        ),
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures a step; 16 for the tiny base, 4 else.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="2e-3 for the tiny base, 1e-4 else.")] = None,
     seed: Annotated[int, typer.Option(help="What the drawing of random numbers starts from.")] = 0,
@@ -57,6 +64,7 @@ def train_guidance(
         report_minutes=report_minutes,
         seed=seed,
         rank=rank,
+        share=None if share is None else share / 100.0,
         batch=batch,
         learning_rate=learning_rate,
         half=half,

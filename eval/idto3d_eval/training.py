@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from idto3d.errors import UserError
 from idto3d.whole_file import write_whole
 from idto3d_eval.keys import file_sha256
+from idto3d_eval.share_training import SHARES, train_share
 from idto3d_eval.single import shipped_weights
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class TrainingRecipe:
     """What one run of `idto3d-eval train` does."""
 
     summary: str
-    module: Literal["recognisers", "readers", "guidance", "head_basis", "head_regression"]
+    module: Literal["recognisers", "readers", "guidance", "shares", "head_basis", "head_regression"]
     data: DataRecipe
     minutes: float
     """Training time on two cores, the drawing of pictures not counted."""
@@ -64,6 +65,7 @@ CROPS = DataRecipe("readers", "readers", people=2000, photos=8)
 RENDERS = DataRecipe("renders", "readers", people=3000, photos=13, start=2000)  # of further people
 VIEWS = DataRecipe("views", "guidance", people=4500, photos=6)
 GUIDANCE_FACES = DataRecipe("faces", "guidance", people=4500, photos=4)
+FEW_VIEWS = replace(VIEWS, people=600)  # that shares are compared on
 # A linear basis knows few people, as those that are handed around do.
 BASIS_HEADS = DataRecipe("heads", "guidance", people=200, photos=0)
 BASIS_PHOTOS = DataRecipe("heads", "guidance", people=200, photos=4)
@@ -88,6 +90,10 @@ TRAININGS: dict[str, TrainingRecipe] = {
     "words": TrainingRecipe("which way a prompt's words move an identity", "guidance", VIEWS, 0),
     "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 40, 0),
     "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 40, 0),
+    **{
+        name: TrainingRecipe(f"both LoRAs, {share:g} % tuned, for efficiency", "shares", FEW_VIEWS, 12)
+        for name, share in SHARES.items()
+    },
     "head_basis": TrainingRecipe("a linear basis of heads, for baselines", "head_basis", BASIS_HEADS, 0),
     "feed_forward": TrainingRecipe(
         "from an embedding to heads of that basis", "head_regression", BASIS_PHOTOS, 0
@@ -129,6 +135,12 @@ def train_network(
     spent = recipe.minutes if minutes is None else minutes
     if recipe.module == "guidance":
         return _train_guidance(name, recipe, out / "guidance", spent, fresh, start, threads, told)
+    if recipe.module == "shares":
+        views = draw_data(recipe.data, threads, told)
+        _embed_people(
+            views, shipped_weights(), threads, told, replace(GUIDANCE_FACES, people=recipe.data.people)
+        )
+        return train_share(name, views, out / name, minutes=spent, fresh=fresh, threads=threads)
     if recipe.data.kind == "heads":
         return _learn_heads(recipe, out, told)
     data = draw_data(recipe.data, threads, told)
@@ -256,7 +268,9 @@ def _train_guidance(
     return out
 
 
-def _embed_people(views: Path, weights: Path, workers: int, told: Told | None) -> None:
+def _embed_people(
+    views: Path, weights: Path, workers: int, told: Told | None, photographs: DataRecipe = GUIDANCE_FACES
+) -> None:
     """Writes `embeddings.npy` [people, photos, D] beside the views: their people's photos, read by A; where
     this very recogniser wrote them before, they stay."""
     import numpy as np
@@ -264,7 +278,7 @@ def _embed_people(views: Path, weights: Path, workers: int, told: Told | None) -
     by, recogniser = views / "embedded_by", file_sha256(_recogniser_a(weights))
     if by.is_file() and by.read_text() == recogniser and (views / "embeddings.npy").is_file():
         return
-    faces = draw_data(GUIDANCE_FACES, workers, told)
+    faces = draw_data(photographs, workers, told)
     embedded = _embedded(faces, weights)
     people = len(np.unique(np.load(faces / "person.npy", allow_pickle=False)))  # in runs of one person
     content = io.BytesIO()

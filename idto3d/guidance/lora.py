@@ -23,6 +23,50 @@ ALL_LAYERS = (
     *("conv1", "conv2", "conv_shortcut", "conv_in", "conv_out", "conv"),
     *("time_emb_proj", "linear_1", "linear_2"),
 )
+# Where few parameters may be tuned: what makes the picture and what hears the condition comes first, the wide
+# convolutions last. The order is ours; no source gives one for shares below that of rank 1 over all layers.
+FIRST_TUNED = (
+    *("conv_out", "to_v", "to_k", "to_out.0", "to_q"),
+    *("conv_in", "linear_1", "linear_2", "proj_out", "proj_in", "ff.net.2", "ff.net.0.proj"),
+    *("time_emb_proj", "conv_shortcut", "conv", "conv2", "conv1"),
+)
+# The most that the sum of a share's parameters may be over it, for floating point alone.
+SHARE_SLACK = 1e-9
+
+
+def layers_of_share(unet: UNet2DConditionModel, share: float) -> tuple[int, tuple[str, ...]]:
+    """Rank and layers of an adapter that holds at most this share of the denoiser's parameters.
+
+    Layers join in the order of `FIRST_TUNED`, with rank 1, those that no longer fit being left out; where all
+    of them fit, the rank is the highest that does.
+
+    Args:
+        unet: the base denoiser, without an adapter.
+        share: of its parameters, above 0.
+
+    Raises:
+        UserError: not even the first layer fits.
+    """
+    room = share * sum(parameter.numel() for parameter in unet.parameters()) * (1.0 + SHARE_SLACK)
+    costs = {name: _rank_one(unet, name) for name in FIRST_TUNED}
+    chosen: tuple[str, ...] = ()
+    spent = 0
+    for name, cost in costs.items():
+        if 0 < cost <= room - spent:
+            chosen, spent = (*chosen, name), spent + cost
+    if not chosen:
+        raise UserError(
+            f"Found a tuned share of {share:.4%}, expected room for one layer of rank 1, "
+            f"{min(filter(None, costs.values())):,} parameters; give a larger --share."
+        )
+    return (int(room // spent) if spent == sum(costs.values()) else 1), chosen
+
+
+def _rank_one(unet: UNet2DConditionModel, name: str) -> int:
+    """Parameters of an adapter of rank 1 over all layers of a name."""
+    layers = [module for path, module in unet.named_modules() if path == name or path.endswith(f".{name}")]
+    weights = [layer.weight for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
+    return sum(weight.shape[0] + weight[0].numel() for weight in weights)
 
 
 def add_lora(

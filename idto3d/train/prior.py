@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from idto3d.guidance.lora import (
     ALL_LAYERS,
     ATTENTION_LAYERS,
     add_lora,
+    layers_of_share,
     lora_folder,
     save_lora,
     trainable_share,
@@ -75,6 +76,9 @@ class PriorOptions:
     report_minutes: float = 3.0
     seed: int = 0
     rank: int | None = None
+    share: float | None = None
+    """Of the base denoiser's parameters, at most so many are tuned, and the encoder stays the base's; chooses
+    rank and layers."""
     batch: int | None = None
     learning_rate: float | None = None
     half: bool = True
@@ -135,10 +139,10 @@ def train_prior(
         shutil.rmtree(adapter, ignore_errors=True)
     link_base(base_folder, out_folder)
     torch.manual_seed(options.seed)
-    parameters, encoders = _adapt(guidance, told["rank"])
+    parameters, encoders = _adapt(guidance, told)
     share = trainable_share(guidance.unet, *encoders)
     say(f"{prior}: trainable share {share:.2%} of the base denoiser, {len(data.train):,} pictures")
-    loop = _loop_options(bool(encoders), told, options)
+    loop = _loop_options(isinstance(guidance.encoder, ConditionEncoder), told, options)
     total = round(60 * options.minutes)
     checkpoint = _checkpoint(out_folder, prior)
     begun = checkpoint.with_suffix(".json")
@@ -203,14 +207,15 @@ def train_prior(
     return card
 
 
-def link_base(base_folder: Path, out_folder: Path) -> None:
-    """Make `out_folder` a model folder by links to the base's parts (copies where links are refused)."""
+def link_base(base_folder: Path, out_folder: Path, leave: Collection[str] = ()) -> None:
+    """Make `out_folder` a model folder by links to the base's parts (copies where links are refused), but
+    those to leave out."""
     out_folder.mkdir(parents=True, exist_ok=True)
     if base_folder.resolve() == out_folder.resolve():
         return
     for part in sorted(base_folder.iterdir()):
         target = out_folder / part.name
-        if part.name.startswith("lora_") or part.name == "training" or target.exists():
+        if part.name.startswith("lora_") or part.name in {"training", *leave} or target.exists():
             continue
         try:
             target.symlink_to(part.resolve())
@@ -229,8 +234,11 @@ def base_sha256(folder: Path) -> str:
     return found.hexdigest()
 
 
-def _adapt(guidance: Guidance, rank: int) -> tuple[list[nn.Parameter], list[ConditionEncoder]]:
+def _adapt(guidance: Guidance, told: dict[str, Any]) -> tuple[list[nn.Parameter], list[ConditionEncoder]]:
     """Add the adapter; returns all that learns, and the condition encoder where it learns with it."""
+    rank = told["rank"]
+    if "share" in told:
+        return add_lora(guidance.unet, rank=rank, targets=tuple(told["layers"])), []
     if not isinstance(guidance.encoder, ConditionEncoder):
         return add_lora(guidance.unet, rank=rank, targets=ATTENTION_LAYERS), []
     parameters = add_lora(guidance.unet, rank=rank, targets=ALL_LAYERS)
@@ -280,16 +288,28 @@ def _device(name: str) -> str:
 def _settings(
     base_folder: Path, data_folder: Path, data: GuidanceData, guidance: Guidance, options: PriorOptions
 ) -> dict[str, Any]:
-    """What must be the same for a checkpoint to go on."""
+    """What must be the same for a checkpoint to go on.
+
+    Raises:
+        UserError: a rank and a share, or a share that holds nothing.
+    """
     own_words = isinstance(guidance.encoder, ConditionEncoder)
     usual = ADAPTER_OPTIONS if own_words else ATTENTION_OPTIONS
+    adapter: dict[str, Any] = {
+        "rank": options.rank or (RANK if own_words else PAPER_RANK),
+        "layers": "all, and the condition encoder" if own_words else "attention",
+    }
+    if options.share is not None:
+        if options.rank is not None:
+            raise UserError("Found --rank beside --share, expected one of them: a share chooses its rank.")
+        rank, layers = layers_of_share(guidance.unet, options.share)
+        adapter = {"rank": rank, "layers": list(layers), "share": options.share}
     return {
         "base": base_folder.name,
         "base_sha256": base_sha256(base_folder),
         "data": data_folder.name,
         "rows": {"train": len(data.train), "heldout": len(data.heldout)},
-        "rank": options.rank or (RANK if own_words else PAPER_RANK),
-        "layers": "all, and the condition encoder" if own_words else "attention",
+        **adapter,
         "batch": options.batch or usual["batch"],
         "learning_rate": options.learning_rate or usual["learning_rate"],
         "seed": options.seed,

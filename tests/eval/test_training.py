@@ -9,7 +9,9 @@ import pytest
 
 from idto3d.errors import UserError
 from idto3d_eval import training
+from idto3d_eval.share_training import SHARES
 from idto3d_eval.training import HELD_OUT, TRAININGS, measure_network, train_network
+from idto3d_protocols.loader import load_protocol
 
 
 def test_no_training_takes_longer_than_75_minutes_and_none_sees_held_out_people() -> None:
@@ -56,3 +58,10 @@ def test_people_are_embedded_again_for_another_recogniser_alone(
     (weights / "recogniser_a.onnx").write_bytes(b"another")
     training._embed_people(views, weights, 1, None)
     assert np.load(views / "embeddings.npy").max() == 2.0
+
+
+def test_the_shares_that_efficiency_compares_have_recipes() -> None:
+    rows = [row for row in load_protocol("efficiency").methods if row.weights is not None]
+    assert [row.label for row in rows] == list(SHARES)
+    assert [str(row.weights) for row in rows] == [f"weights/{name}" for name in SHARES]
+    assert {name for name, recipe in TRAININGS.items() if recipe.module == "shares"} == SHARES.keys()

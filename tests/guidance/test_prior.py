@@ -78,6 +78,24 @@ def test_of_stable_diffusion_attention_alone_learns(
     assert Guidance.from_folder(out, "geometry").resolution == 64
 
 
+def test_a_small_share_leaves_the_encoder_and_tunes_no_more_than_it_says(
+    tiny_folder: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "small"
+    options = PriorOptions(**{**vars(FEW), "rank": None, "share": 0.002})
+    card = train_prior(tiny_folder, data_folder, "geometry", out, options, say=lambda _: None)
+    assert 0.001 < card["trainable_share"] <= 0.002
+    assert card["rank"] == 1
+    assert card["layers"][0] == "conv_out"
+    assert not (out / "lora_geometry" / "condition_encoder").exists()
+    assert {
+        name.split(".lora_")[0].split(".")[-1] for name in load_file(out / "lora_geometry" / WEIGHTS)
+    } <= {layer.split(".")[-1] for layer in card["layers"]}
+    Guidance.from_folder(out, "geometry")
+    with pytest.raises(UserError, match="Found --rank beside --share"):
+        train_prior(tiny_folder, data_folder, "geometry", out, PriorOptions(rank=2, share=0.002))
+
+
 def test_training_goes_on_and_a_finished_one_is_left_alone(
     sd_folder: Path, narrow_data: Path, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ import torch
 from idto3d.errors import UserError
 from idto3d.guidance import base
 from idto3d.guidance.guidance import Guidance
+from idto3d.guidance.lora import add_lora, layers_of_share, trainable_share
 from idto3d.train import guidance as training
 from idto3d.train.guidance_data import GuidanceData, drop_conditions
 from idto3d.train.guidance_loop import (
@@ -26,6 +27,7 @@ from idto3d.train.guidance_loop import (
     identity_gain,
     loss_weight,
 )
+from idto3d_eval.single import shipped_weights
 from tests.guidance.models import conditions, small_unet
 
 
@@ -138,3 +140,19 @@ def test_a_base_is_trained_and_an_adapter_turns_it(
     base_encoder = Guidance.from_folder(tmp_path).encoder.state_dict()  # type: ignore[attr-defined]
     turned = prior.encoder.state_dict()  # type: ignore[attr-defined]
     assert any(not torch.equal(base_encoder[name], value) for name, value in turned.items())
+
+
+@pytest.mark.parametrize(("share", "rank"), [(0.0005, 1), (0.002, 1), (0.01, 1), (0.02, 2)])
+def test_layers_of_a_share_fill_it_and_do_not_exceed_it(share: float, rank: int) -> None:
+    """Of the shipped base, as the protocol `efficiency` asks."""
+    unet = Guidance.from_folder(shipped_weights() / "guidance").unet
+    found, layers = layers_of_share(unet, share)
+    add_lora(unet, rank=found, targets=layers)
+    assert found == rank
+    assert 0.8 * share < trainable_share(unet) <= share
+
+
+def test_a_share_that_holds_no_layer_is_refused() -> None:
+    unet = Guidance.from_folder(shipped_weights() / "guidance").unet
+    with pytest.raises(UserError, match=r"Found a tuned share of 0\.0010%.*larger --share"):
+        layers_of_share(unet, 0.00001)
