@@ -11,7 +11,9 @@ EXIT_FAILED_CHECK = 1
 
 
 def command(
-    pairs: Annotated[int, typer.Option(min=1, help="Scans with a head beside each.")] = 50,
+    pairs: Annotated[
+        int, typer.Option(min=1, help="Deformed heads beside the scan; half as many other people's besides.")
+    ] = 50,
     data: Annotated[
         Path | None,
         typer.Option(help="The folder that holds scan/LeePerrySmith.obj; IDTO3D_SHARED_DATA by default."),
@@ -22,7 +24,7 @@ def command(
     """Compare NoW's medians and time with the independent implementation in tests/reference, on bent heads
     and a real scan (synthetic scans where there is none)."""
     from idto3d_eval.bench.bars import write_figures
-    from idto3d_eval.bench.now_pairs import draw_pairs, real_scan
+    from idto3d_eval.bench.now_pairs import draw_deformed, real_scan
     from idto3d_eval.bench.now_parity import bars, compare, load_reference_errors
     from idto3d_eval.show import drawing_bar, print_rows
 
@@ -30,9 +32,9 @@ def command(
     reference = load_reference_errors()
     with drawing_bar() as told:
         found = []
-        for number, pair in enumerate(draw_pairs(pairs, scan)):
+        for number, pair in enumerate(draw_deformed(pairs, scan)):
             found.append(compare(pair, reference))
-            told("pairs", number + 1, pairs)
+            told("pairs", number + 1, pairs + pairs // 2)
     figures = bars(found)
     if out is not None:
         write_figures(out, figures, scan="real" if scan else "synthetic", pairs=found)

@@ -46,13 +46,15 @@ class Scan:
 
 @dataclass(frozen=True)
 class Pair:
-    """A scan and a head, in its own place and size: vertices [V, 3], faces [F, 3], landmarks [7, 3]."""
+    """A scan and a head, in its own place and size: vertices [V, 3], faces [F, 3], landmarks [7, 3];
+    `deformed` where it is the scan's own shape, bent, and not another person's."""
 
     name: str
     scan: Scan
     vertices: Floats
     faces: NDArray[np.int64]
     landmarks: Floats
+    deformed: bool
 
 
 def real_scan(folder: Path | None = None) -> Scan | None:
@@ -93,7 +95,8 @@ def draw_pairs(count: int, scan: Scan | None, seed: int = 0) -> Iterator[Pair]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         truth = scan or synthetic_scan(number % 4)
-        if number % 3 == 2:
+        deformed = number % 3 != 2
+        if not deformed:
             vertices, faces, landmarks = _person(10 + number)
             name = f"person {10 + number} on {truth.name}"
         else:
@@ -104,7 +107,13 @@ def draw_pairs(count: int, scan: Scan | None, seed: int = 0) -> Iterator[Pair]:
         turn = _turn(rng.normal(scale=0.4, size=3))
         shift = rng.normal(scale=60.0, size=3)
         read = landmarks + rng.normal(scale=READING_MM, size=landmarks.shape)
-        yield Pair(name, truth, size * vertices @ turn.T + shift, faces, size * read @ turn.T + shift)
+        placed = (size * corners @ turn.T + shift for corners in (vertices, read))
+        yield Pair(name, truth, next(placed), faces, next(placed), deformed)
+
+
+def draw_deformed(count: int, scan: Scan | None, seed: int = 0) -> Iterator[Pair]:
+    """`draw_pairs` until so many are deformed heads; every third is another person's besides."""
+    yield from draw_pairs(count + count // 2, scan, seed)
 
 
 def _bent(scan: Scan, rng: np.random.Generator) -> tuple[Floats, Floats]:
