@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = 1  # raised when the meaning of an artefact's files changes
 WEIGHT_SUFFIXES = frozenset({".onnx", ".safetensors", ".npz", ".npy", ".json", ".txt", ".bin", ".pt"})
 CARD_SUFFIX = ".card.json"
+
+
+class SharedFields(dict[str, Any]):
+    """A mapping that many jobs' keys hold, and that nobody changes: its canonical JSON is made once."""
+
+    @functools.cached_property
+    def text(self) -> str:
+        """Its canonical JSON."""
+        return canonical_json(self)
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,17 @@ class KeyInputs:
 
     def key(self) -> str:
         """The sha256, in hexadecimal, of these inputs as canonical JSON."""
-        return content_key(asdict(self))
+        return self.key_with(self.inputs)
+
+    def key_with(self, inputs: Mapping[str, str]) -> str:
+        """The key with other digests of what the job needs; the text is put together from parts, many of
+        which a plan's jobs share."""
+        values = vars(self) | {"inputs": inputs}
+        members = (f'"{name}":{_text(values[name])}' for name in _SORTED_FIELDS)
+        return hashlib.sha256(f"{{{','.join(members)}}}".encode("ascii")).hexdigest()
+
+
+_SORTED_FIELDS = tuple(sorted(member.name for member in fields(KeyInputs)))
 
 
 def canonical_json(value: Any) -> str:
@@ -104,6 +124,17 @@ def _card_sha256(card: Path) -> str:
         return content_key({name: fields.get(name) for name in ("preprocessing", "sha256")})
     except (ValueError, AttributeError):
         return file_sha256(card)
+
+
+def _text(value: Any) -> str:
+    """Canonical JSON, kept where many jobs share the value."""
+    if isinstance(value, SharedFields):
+        return value.text
+    if type(value) is int:
+        return str(value)
+    if type(value) is str:
+        return json.dumps(value)
+    return canonical_json(value)
 
 
 def _plain(value: Any) -> Any:

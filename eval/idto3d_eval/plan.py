@@ -13,8 +13,10 @@ does not know.
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.added_identities import added_identity, require_photos
 from idto3d_eval.code_version import code_version, library_versions
 from idto3d_eval.family_stages import STAGES_OF_HEAD, head_stages, identity_stages, needs_of, renderers
-from idto3d_eval.keys import KeyInputs, weights_sha256
+from idto3d_eval.keys import KeyInputs, SharedFields, weights_sha256
 from idto3d_eval.leaks import refuse_conflicts
 from idto3d_eval.named_networks import named_networks
 from idto3d_eval.plan_recognisers import other_jobs
@@ -51,7 +53,7 @@ class Job:
 
     def key(self, digests: Mapping[str, str]) -> str:
         """The content key, once the digests of all that the job needs are known."""
-        return replace(self.key_inputs, inputs={need: digests[need] for need in self.needs}).key()
+        return self.key_inputs.key_with({need: digests[need] for need in self.needs})
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,15 @@ def plan_run(
         for name in identities
     ]
     for row in protocol.methods:
+        method = SharedFields(method_fields(specs[row.label]))
+        asked = SharedFields(
+            parameters=dict(row.parameters),
+            budget=protocol.budget_of(row).model_dump(),
+            photos_of=row.photos_of,
+        )
         for name in identities:
             for seed in protocol.seeds:
-                jobs += _head_jobs(laying, protocol, row, specs[row.label], name, seed)
+                jobs += _head_jobs(laying, row, specs[row.label], method, asked, name, seed)
     common = tuple(job.name for job in jobs if job.stage == "photos")
     if protocol.population.label == "synthetic":
         references = [
@@ -123,7 +131,10 @@ def plan_run(
         jobs += other_jobs(laying.job, find_recogniser(name, weights), jobs)
     common += tuple(job.name for job in jobs if job.stage in {"photos_by", "gallery_by", "reference_by"})
     rows = scored_rows(protocol)
-    jobs += [_score_job(laying, row, label, jobs, common) for label, row in rows.items()]
+    by_label: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_label[job.label].append(job)
+    jobs += [_score_job(laying, row, label, by_label, common) for label, row in rows.items()]
     return Plan(
         protocol, tuple(jobs), rows, {label: specs[row.label] for label, row in rows.items()}, weights
     )
@@ -141,7 +152,11 @@ def scored_rows(protocol: Protocol) -> dict[str, MethodRow]:
 
 
 def _score_job(
-    laying: _Layer, row: MethodRow, label: str, jobs: Sequence[Job], common: tuple[str, ...]
+    laying: _Layer,
+    row: MethodRow,
+    label: str,
+    jobs: Mapping[str, Sequence[Job]],
+    common: tuple[str, ...],
 ) -> Job:
     """Scores a row's heads, each as its own identity or as the one in the photos that it was given."""
     as_photos = label != row.label
@@ -150,10 +165,12 @@ def _score_job(
         for name in laying.protocol.population.identities
     }
     scored = {"generate", "read", "read_by", *STAGES_OF_HEAD}
-    heads = [job.name for job in jobs if job.label == row.label and job.stage in scored]
+    heads = [job.name for job in jobs[row.label] if job.stage in scored]
     sessions = session_labels(laying.protocol, row) if "stability" in laying.protocol.metrics else ()
     others = set(sessions) - {row.label}
-    heads += [job.name for job in jobs if job.label in others and job.stage == "read"]
+    heads += [
+        job.name for other, own in jobs.items() if other in others for job in own if job.stage == "read"
+    ]
     return laying.job(
         "score",
         f"scores/{label}",
@@ -181,9 +198,24 @@ def _identity_job(laying: _Layer, name: str) -> Job:
 
 
 def _head_jobs(
-    laying: _Layer, protocol: Protocol, row: MethodRow, spec: MethodSpec, identity: str, seed: int
+    laying: _Layer,
+    row: MethodRow,
+    spec: MethodSpec,
+    method: SharedFields,
+    asked: SharedFields,
+    identity: str,
+    seed: int,
 ) -> list[Job]:
-    """Generate, render and read one head."""
+    """Generate, render and read one head.
+
+    Args:
+        laying: of the plan.
+        row, spec: of the method.
+        method, asked: what of the spec and of the row stands in the keys of all the row's heads.
+        identity, seed: of the head.
+    """
+    protocol = laying.protocol
+    files = _foreign_files(spec, identity, seed, protocol.expressions)
     place = f"{row.label}/{identity}/seed-{seed}"
     heads = laying.job(
         "generate",
@@ -192,13 +224,8 @@ def _head_jobs(
         identity=identity,
         label=row.label,
         seed=seed,
-        method=method_fields(spec),
-        parameters={
-            "parameters": dict(row.parameters),
-            "budget": protocol.budget_of(row).model_dump(),
-            "photos_of": row.photos_of,
-            **_foreign_files(spec, identity, seed, protocol.expressions),
-        },
+        method=method,
+        parameters={**asked, **files} if files else asked,
         entry=spec.entry,
         threads=protocol.budget_of(row).threads,
         repeat=row.repeat,
@@ -247,12 +274,25 @@ def _family_jobs(laying: _Layer, protocol: Protocol) -> list[Job]:
 
 @dataclass(frozen=True)
 class _Layer:
-    """Fills in what all jobs of a stage have in common."""
+    """Fills in what all jobs of a stage have in common, once for all of them."""
 
     protocol: Protocol
     stages: Mapping[str, Stage]
     hashes: Mapping[str, str]
     named: Mapping[str, str]  # of the networks that a user brings for appearance
+    _alike: dict[str, tuple[SharedFields, SharedFields]] = field(default_factory=dict)
+
+    def alike(self, stage: str) -> tuple[SharedFields, SharedFields]:
+        """The protocol's fields and the weights in the key of every job of a stage."""
+        if stage not in self._alike:
+            table = self.stages[stage]
+            fields = protocol_fields(self.protocol, table.fields)
+            read = {file: sha for file, sha in self.hashes.items() if table.reads_weights(file)}
+            self._alike[stage] = (
+                SharedFields(name=self.protocol.name, version=self.protocol.version, **fields),
+                SharedFields({**read, **(self.named if "appearance" in table.fields else {})}),
+            )
+        return self._alike[stage]
 
     def reads(self, stage: str, file: str) -> bool:
         """Whether a weight file can change what a stage makes."""
@@ -275,27 +315,29 @@ class _Layer:
         table = self.stages[stage]
         pinned = self.protocol.budget.threads if threads is None else threads
         entries = [table.entry, *([entry] if entry else [])]
+        shared, weights = self.alike(stage)
         inputs = KeyInputs(
             stage=stage,
-            protocol={
-                "name": self.protocol.name,
-                "version": self.protocol.version,
-                **protocol_fields(self.protocol, table.fields),
-            },
-            method=method or {},
-            parameters=parameters or {},
-            weights={
-                **{file: sha for file, sha in self.hashes.items() if table.reads_weights(file)},
-                **(self.named if "appearance" in table.fields else {}),
-            },
+            protocol=shared,
+            method=method or _NOTHING,
+            parameters=parameters or _NOTHING,
+            weights=weights,
             identity=identity,
             seed=seed,
             repeat=repeat,
             code=" ".join(code_version(name) for name in entries),
-            libraries=library_versions(),
+            libraries=_libraries(),
             threads=pinned,
         )
         return Job(name, stage, inputs, needs, label, pinned)
+
+
+_NOTHING = SharedFields()
+
+
+@functools.cache
+def _libraries() -> SharedFields:
+    return SharedFields(library_versions())
 
 
 def protocol_fields(protocol: Protocol, fields: Iterable[str]) -> dict[str, Any]:

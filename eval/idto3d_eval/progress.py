@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -29,8 +29,9 @@ class RunProgress:
         self._live = shown and console.is_terminal
         self._kinds = {job.name: f"{job.stage} {job.label}".rstrip() for job in jobs}
         self._seconds = {self._kinds[job.name]: stages[job.stage].seconds for job in jobs}
-        self._measured: dict[str, list[float]] = defaultdict(list)
+        self._measured: dict[str, tuple[float, int]] = {}  # kind -> seconds in all, and of how many
         self._waiting = {job.name for job in jobs}
+        self._left = Counter(self._kinds[name] for name in self._waiting)
         self._total = len(jobs)
         self._fractions: dict[str, float] = {}
         self._started: dict[str, float] = {}
@@ -58,17 +59,22 @@ class RunProgress:
 
     def settled(self, job: str, record: Record) -> None:
         """A job is over, now or in an earlier run."""
-        self._waiting.discard(job)
+        if job in self._waiting:
+            self._waiting.discard(job)
+            self._left[self._kinds[job]] -= 1
         self._fractions.pop(job, None)
         self._started.pop(job, None)
         if record.seconds > 0:
-            self._measured[self._kinds[job]].append(record.seconds)
+            seconds, count = self._measured.get(self._kinds[job], (0.0, 0))
+            self._measured[self._kinds[job]] = seconds + record.seconds, count + 1
         if job in self._tasks:
             self._bars.remove_task(self._tasks.pop(job))
 
     def unsettled(self, job: str) -> None:
         """A job that was over has to be done again."""
-        self._waiting.add(job)
+        if job not in self._waiting:
+            self._waiting.add(job)
+            self._left[self._kinds[job]] += 1
 
     def started(self, job: str) -> None:
         """A worker took a job."""
@@ -98,21 +104,21 @@ class RunProgress:
 
     def remaining(self) -> float:
         """Estimated seconds to the end, all workers busy."""
-        work = 0.0
-        for job in self._waiting:
-            work += self._expected(self._kinds[job]) * (1.0 - self._fractions.get(job, 0.0))
-        return work / self._workers
+        work = sum(count * self._expected(kind) for kind, count in self._left.items() if count)
+        work -= sum(self._expected(self._kinds[job]) * part for job, part in self._fractions.items())
+        return max(work, 0.0) / self._workers
 
     def _expected(self, kind: str) -> float:
         """Seconds of one job of a kind: measured, or foretold by one that is under way, or assumed."""
-        times = self._measured[kind]
-        if not times:
-            now = time.monotonic()
-            times = [
-                (now - self._started[job]) / fraction
-                for job, fraction in self._fractions.items()
-                if self._kinds[job] == kind and fraction >= _FORETELLS
-            ]
+        if kind in self._measured:
+            seconds, count = self._measured[kind]
+            return seconds / count
+        now = time.monotonic()
+        times = [
+            (now - self._started[job]) / fraction
+            for job, fraction in self._fractions.items()
+            if self._kinds[job] == kind and fraction >= _FORETELLS
+        ]
         return sum(times) / len(times) if times else self._seconds[kind]
 
 

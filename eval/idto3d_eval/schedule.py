@@ -12,6 +12,7 @@ from idto3d_eval.keys import content_key
 from idto3d_eval.plan import Job, Plan
 from idto3d_eval.pool import Message, Pool
 from idto3d_eval.progress import RunProgress
+from idto3d_eval.ready import ReadyJobs
 from idto3d_eval.stage import Stage
 from idto3d_eval.store import Record, Store, disk_full
 
@@ -26,7 +27,8 @@ class Schedule:
         self.recalled: frozenset[str] = frozenset()  # jobs that earlier runs finished
         self.computed = 0
         self._running: dict[str, tuple[Job, str, Path]] = {}  # job -> what it is, its key, its partial folder
-        self._waiting = list(plan.jobs)
+        self._waiting = {job.name for job in plan.jobs}
+        self._ready = ReadyJobs(plan, stages)
         self._first: dict[str, str] = {}  # jobs to be done again for their files -> the digest they had
 
     def recall(self) -> bool:
@@ -42,6 +44,7 @@ class Schedule:
         for job in self._plan.jobs:
             if job.name in known and job.name not in again:
                 self._settle(job, known[job.name])
+        self._ready.begin(self.settled)
         self.recalled = frozenset(self.settled)
         self._do_first({name: known[name].digest for name in again})
         return not self._waiting
@@ -60,14 +63,14 @@ class Schedule:
             self._shown.show()
 
     def _hand_out(self, pool: Pool) -> None:
-        """Gives ready jobs to idle workers, in the plan's order."""
+        """Gives ready jobs to idle workers, the best first."""
         idle = pool.idle()
-        for job in tuple(self._waiting):
-            if not idle:
-                return
-            if self._first and job.name not in self._first:
+        later = []
+        for job in self._ready.take() if idle else ():
+            if job.name in self._running or job.name in self.settled:
                 continue
-            if job.name in self._running or any(need not in self.settled for need in job.needs):
+            if self._first and job.name not in self._first:
+                later.append(job)
                 continue
             key = self._key(job)
             record = self._store.current(job.name, key)
@@ -82,6 +85,10 @@ class Schedule:
                 pool.submit(idle.pop(0), self._request(job, partial))
                 self._running[job.name] = (job, key, partial)
                 self._shown.started(job.name)
+            if not idle:
+                break
+        for job in later:
+            self._ready.put_back(job)
 
     def _hear(self, message: Message) -> None:
         if message.status == "progress":
@@ -110,7 +117,8 @@ class Schedule:
 
     def _settle(self, job: Job, record: Record) -> None:
         self.settled[job.name] = record
-        self._waiting.remove(job)
+        self._waiting.discard(job.name)
+        self._ready.settle(job.name)
         self._shown.settled(job.name, record)
         digest = self._first.pop(job.name, record.digest)
         if digest != record.digest:
@@ -137,7 +145,8 @@ class Schedule:
         for unsettled in (lost - {name}) | again:
             self._shown.unsettled(unsettled)
         self.settled = {other: record for other, record in kept.items() if other not in again}
-        self._waiting = [job for job in self._plan.jobs if job.name not in self.settled]
+        self._waiting = {job.name for job in self._plan.jobs if job.name not in self.settled}
+        self._ready.begin(self.settled)
         self._do_first({other: kept[other].digest for other in again})
 
     def _failure(self, job: Job, key: str, reason: str, *, retry: bool, **costs: Any) -> Record:

@@ -13,7 +13,7 @@ import pytest
 
 from idto3d.errors import UserError
 from idto3d_eval import code_version
-from idto3d_eval.keys import KeyInputs, canonical_json, content_key, weights_sha256
+from idto3d_eval.keys import KeyInputs, SharedFields, canonical_json, content_key, weights_sha256
 from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.stage import protocol_part
 from idto3d_eval.stages import SCORING_WEIGHTS, STAGES
@@ -286,3 +286,16 @@ def test_code_reached_through_imports_inside_functions_and_whole_modules_counts(
 
 def test_a_module_that_does_not_exist_has_no_version() -> None:
     assert code_version.code_version("no_such_module:run") == ""
+
+
+def test_a_key_from_parts_is_the_key_of_the_whole() -> None:
+    inputs = KeyInputs(
+        "generate",
+        SharedFields(name="p", version=1, nested={"b": [1, 2.0, None], "a": "ä"}),
+        parameters={"x": True, "y": (1, 2)},
+        identity='a "quoted" name, naïve',
+        seed=3,
+    )
+    needs = {"b/1": "d" * 64, "a/2": "e" * 64}
+    assert inputs.key_with(needs) == content_key({**dataclasses.asdict(inputs), "inputs": needs})
+    assert inputs.key() == content_key(dataclasses.asdict(inputs))
