@@ -120,6 +120,15 @@ class Environment(Model):
         return self
 
 
+class ResourcesSpec(Model):
+    """What one head takes of a machine, for runs that place jobs on several."""
+
+    gpus: Annotated[float, Field(ge=0, le=64)] = 0.0
+    """A share of a GPU, or several."""
+    memory_mib: Annotated[float, Field(ge=0, le=16 * 1024 * 1024)] = 0.0
+    """Of main memory; 0 where nothing is reserved."""
+
+
 class CommandSpec(_Common):
     """Heads that a program makes: an argv template, run without a shell, whose files are read afterwards."""
 
@@ -139,6 +148,8 @@ class CommandSpec(_Common):
     """Environment variables that are set."""
     pass_environment: Annotated[tuple[Variable, ...], Field(max_length=64)] = ()
     """Environment variables that are handed on as they are; no other is, beside PATH and the locale."""
+    resources: ResourcesSpec = ResourcesSpec()
+    """Changes no head, and is in no head's key."""
 
     @model_validator(mode="after")
     def _argv_fits(self) -> CommandSpec:

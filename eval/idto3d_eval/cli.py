@@ -106,6 +106,13 @@ def run(
     weights: Annotated[
         Path | None, typer.Option(help="The folder of weights; the shipped ones by default.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Jobs at once; by default as many as the cores allow.")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray: jobs as tasks of a Ray cluster.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster; one is started here by default.")
+    ] = None,
 ) -> None:
     """Make, draw and score every head of a protocol; the same command again goes on where it was."""
     from idto3d_protocols.loader import load_protocol
@@ -122,6 +129,9 @@ def run(
         weights=weights,
         methods=methods,
         archive=archive,
+        workers=workers,
+        executor=executor,
+        address=address,
     )
     for sentence in result.without_heads:
         typer.echo(sentence, err=True)

@@ -31,6 +31,7 @@ from idto3d_eval.leaks import refuse_conflicts
 from idto3d_eval.named_networks import named_networks
 from idto3d_eval.plan_recognisers import other_jobs
 from idto3d_eval.recognisers import find_recogniser
+from idto3d_eval.resources import NOTHING_BESIDE, Resources, resources_of
 from idto3d_eval.run_folder import AS_PHOTOS
 from idto3d_eval.sessions import session_labels
 from idto3d_eval.stage import Stage
@@ -50,6 +51,7 @@ class Job:
     threads: int = 1
     origin: str = ""  # the folder of a method from outside; moving it changes no head
     weights: str = ""  # folder of weights that only this row uses; "" for the run's
+    resources: Resources = NOTHING_BESIDE
 
     def key(self, digests: Mapping[str, str]) -> str:
         """The content key, once the digests of all that the job needs are known."""
@@ -230,6 +232,7 @@ def _head_jobs(
         threads=protocol.budget_of(row).threads,
         repeat=row.repeat,
     )
+    heads = replace(heads, resources=resources_of(spec, protocol.profile))
     if spec.outside:
         # A day on somebody's GPU is not spent anew because a prior of ours was trained again.
         kept = {file: sha for file, sha in heads.key_inputs.weights.items() if reads_weights(file)}
@@ -357,7 +360,8 @@ def method_fields(spec: MethodSpec) -> dict[str, Any]:
     fields = asdict(spec)
     kept = {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on", "needs_sds")}
     # The whole of a file from outside: which of its fields matters to a program that nobody here knows?
-    return {**kept, "settings": fields["settings"]} if spec.outside else kept
+    settings = {name: value for name, value in fields["settings"].items() if name != "resources"}
+    return {**kept, "settings": settings} if spec.outside else kept
 
 
 def _hashes(weights: Path) -> dict[str, str]:

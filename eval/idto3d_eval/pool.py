@@ -1,4 +1,4 @@
-"""Worker processes and the messages between them and the run: one job at a time each, killed as a group."""
+"""Worker processes on this machine: one job at a time each, killed as a group. The executor `local`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-# Whatever parallel loops a library brings, they follow one of these.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-Session = tuple[int, int]
+from idto3d_eval.executor import Message, Session, session_of, worker_variables
+from idto3d_eval.plan import Job
 
 
 @dataclass(frozen=True)
-class Message:
-    """What a worker said: progress, or the end of a job."""
+class _Heard:
+    """A message, and which worker it is from."""
 
     worker: int
-    job: str
-    status: str  # "progress", "done", "failed", "full_disk" or "died"
-    fields: Mapping[str, Any]
+    message: Message
 
 
 class Pool:
@@ -46,7 +42,8 @@ class Pool:
         self.size, self.threads = size, threads
         self._stages, self._log = stages, log
         self._workers: dict[int, _Worker] = {}
-        self._messages: queue.Queue[Message] = queue.Queue()
+        self._messages: queue.Queue[_Heard] = queue.Queue()
+        self._given_up: dict[str, str] = {}  # job -> why
 
     def __enter__(self) -> Pool:
         return self
@@ -57,13 +54,18 @@ class Pool:
         for worker in self._workers.values():
             worker.kill()
 
-    def idle(self) -> list[int]:
-        """The workers that could take a job now."""
-        return [index for index in range(self.size) if not self._busy(index)]
+    def shape(self, job: Job) -> str:  # noqa: ARG002  any worker does any job
+        """All jobs wait for a worker."""
+        return ""
 
-    def submit(self, index: int, request: Mapping[str, Any]) -> None:
+    def room(self, shape: str) -> bool:  # noqa: ARG002
+        """Whether a worker has nothing to do."""
+        return any(not self._busy(index) for index in range(self.size))
+
+    def submit(self, job: Job, request: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Gives a job to an idle worker; a process never makes heads of two sessions."""
-        worker, session = self._workers.get(index), _session(request)
+        index = next(index for index in range(self.size) if not self._busy(index))
+        worker, session = self._workers.get(index), session_of(request)
         if worker is not None and session is not None and worker.session not in (None, session):
             worker.retire()
             worker = None
@@ -76,23 +78,33 @@ class Pool:
     def messages(self, seconds: float) -> Iterator[Message]:
         """Waits up to `seconds` for a message, then yields all there are."""
         with contextlib.suppress(queue.Empty):
-            message = self._messages.get(timeout=seconds)
+            heard = self._messages.get(timeout=seconds)
             while True:
-                yield self._heard(message)
-                message = self._messages.get_nowait()
+                yield self._told(heard)
+                heard = self._messages.get_nowait()
+
+    def give_up(self, job: str, reason: str) -> None:
+        """Kills the worker that a job was given to."""
+        for worker in self._workers.values():
+            if worker.job == job:
+                self._given_up[job] = reason
+                worker.kill()
 
     def _busy(self, index: int) -> bool:
         worker = self._workers.get(index)
         return worker is not None and worker.job is not None
 
-    def _heard(self, message: Message) -> Message:
+    def _told(self, heard: _Heard) -> Message:
         """Frees the worker that a message is from; one that died is told with the job it was given last."""
+        message = heard.message
         if message.status == "died":
-            worker = self._workers.pop(message.worker)
+            worker = self._workers.pop(heard.worker)
             worker.kill()
-            return replace(message, job=worker.job or "")
+            job = worker.job or ""
+            reason = self._given_up.pop(job, message.fields["reason"])
+            return replace(message, job=job, fields={**message.fields, "reason": reason})
         if message.status != "progress":
-            self._workers[message.worker].job = None
+            self._workers[heard.worker].job = None
         return message
 
 
@@ -100,15 +112,13 @@ class _Worker:
     """One process and the thread that listens to it."""
 
     def __init__(
-        self, index: int, threads: int, stages: str, log: Path, messages: queue.Queue[Message]
+        self, index: int, threads: int, stages: str, log: Path, messages: queue.Queue[_Heard]
     ) -> None:
         self.job: str | None = None
         self.session: Session | None = None  # whose heads it makes; None as long as it made none
         self._retired = False
         self._index, self._messages = index, messages
-        environment = dict(os.environ)
-        environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
-        environment |= {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **worker_variables(threads)}
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -151,16 +161,10 @@ class _Worker:
         with contextlib.suppress(ValueError, OSError):
             for line in self._process.stdout:
                 fields = json.loads(line)
-                self._messages.put(Message(self._index, fields["job"], fields["status"], fields))
+                self._messages.put(_Heard(self._index, Message(fields["job"], fields["status"], fields)))
         code = self._process.wait()
         if not self._retired:
-            self._messages.put(Message(self._index, "", "died", {"reason": _ending(code)}))
-
-
-def _session(request: Mapping[str, Any]) -> Session | None:
-    """Which session makes a head: its repeat and its threads; None for jobs that make none."""
-    keyed = request.get("key_inputs", {})
-    return (keyed["repeat"], keyed["threads"]) if request.get("stage") == "generate" else None
+            self._messages.put(_Heard(self._index, Message("", "died", {"reason": _ending(code)})))
 
 
 def _ending(code: int) -> str:

@@ -71,7 +71,11 @@ class RunProgress:
             self._bars.remove_task(self._tasks.pop(job))
 
     def unsettled(self, job: str) -> None:
-        """A job that was over has to be done again."""
+        """A job that was over, or under way, has to be done again."""
+        self._fractions.pop(job, None)
+        self._started.pop(job, None)
+        if job in self._tasks:
+            self._bars.remove_task(self._tasks.pop(job))
         if job not in self._waiting:
             self._waiting.add(job)
             self._left[self._kinds[job]] += 1
@@ -89,6 +93,11 @@ class RunProgress:
             if job in self._tasks:
                 note = f"{done}/{total} {what}"
                 self._bars.update(self._tasks[job], completed=done, total=total, note=note)
+
+    def tell(self, sentence: str) -> None:
+        """Print a sentence above the bars."""
+        if self._shown:
+            self._console.print(sentence, highlight=False)
 
     def show(self) -> None:
         """Brings the overall line up to date."""

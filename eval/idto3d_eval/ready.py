@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idto3d_eval.plan import Job, Plan
 from idto3d_eval.stage import Stage
@@ -19,6 +19,12 @@ class ReadyJobs:
     """
 
     def __init__(self, plan: Plan, stages: Mapping[str, Stage]) -> None:
+        """
+        Args:
+            plan: whose jobs they are.
+            stages: which say what a job takes.
+        """
+        self._shape: Callable[[Job], str] = lambda _: ""
         self._jobs = {job.name: job for job in plan.jobs}
         self._dependents: dict[str, list[str]] = defaultdict(list)
         for job in plan.jobs:
@@ -29,7 +35,15 @@ class ReadyJobs:
             for place, job in enumerate(plan.jobs)
         }
         self._unmet: dict[str, int] = {}
-        self._heap: list[tuple[float, int, int, str]] = []
+        self._heaps: dict[str, list[tuple[float, int, int, str]]] = {}
+
+    def shaped_by(self, shape: Callable[[Job], str]) -> None:
+        """Keep the jobs of every shape in an order of their own from now on."""
+        self._shape = shape
+        names = [entry[-1] for heap in self._heaps.values() for entry in heap]
+        self._heaps = {}
+        for name in names:
+            self.put_back(self._jobs[name])
 
     def begin(self, settled: Iterable[str]) -> None:
         """Start over with what is settled; a job that a worker has comes up again, for the taker to skip."""
@@ -39,8 +53,10 @@ class ReadyJobs:
             for job in self._jobs.values()
             if job.name not in known
         }
-        self._heap = [(*self._rank[name], name) for name, unmet in self._unmet.items() if not unmet]
-        heapq.heapify(self._heap)
+        self._heaps = {}
+        for name, unmet in self._unmet.items():
+            if not unmet:
+                self.put_back(self._jobs[name])
 
     def settle(self, name: str) -> None:
         """A job is over: those for which it was the last one needed become ready."""
@@ -53,9 +69,15 @@ class ReadyJobs:
 
     def put_back(self, job: Job) -> None:
         """A job is ready (again)."""
-        heapq.heappush(self._heap, (*self._rank[job.name], job.name))
+        heap = self._heaps.setdefault(self._shape(job), [])
+        heapq.heappush(heap, (*self._rank[job.name], job.name))
 
-    def take(self) -> Iterator[Job]:
-        """The ready jobs, best first; each that is yielded is taken."""
-        while self._heap:
-            yield self._jobs[heapq.heappop(self._heap)[-1]]
+    def shapes(self) -> list[str]:
+        """The shapes of which jobs are ready."""
+        return [shape for shape, heap in self._heaps.items() if heap]
+
+    def take(self, shape: str = "") -> Iterator[Job]:
+        """The ready jobs of a shape, best first; each that is yielded is taken."""
+        heap = self._heaps.get(shape, [])
+        while heap:
+            yield self._jobs[heapq.heappop(heap)[-1]]

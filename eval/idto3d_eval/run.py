@@ -19,18 +19,20 @@ import idto3d
 from idto3d.errors import UserError
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.archive import take_archive
+from idto3d_eval.executor import Executor
 from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.pool import Pool
 from idto3d_eval.progress import RunProgress
 from idto3d_eval.results import finish
 from idto3d_eval.run_folder import PROTOCOL_FILE
-from idto3d_eval.schedule import Schedule
+from idto3d_eval.schedule import Schedule, Terminated
 from idto3d_eval.stage import stage_table
 from idto3d_eval.store import Record, Store
 from idto3d_eval.terminal import ResultTable
 from idto3d_protocols.schema import Protocol
 
 STAGE_TABLE = "idto3d_eval.stages:STAGES"
+LOCAL, RAY = "local", "ray"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def run_protocol(
     *,
     progress: bool = True,
     workers: int | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
     weights: Path | None = None,
     methods: Mapping[str, MethodSpec] = METHODS,
     stages: str = STAGE_TABLE,
@@ -66,6 +70,8 @@ def run_protocol(
         progress: whether to show how far it is.
         workers: processes at once; by default as many as the cores allow with the protocol's threads. Their
             number changes no bit of the result.
+        executor: `local`, processes here, or `ray`.
+        address: of a Ray cluster; one is started here by default.
         weights: folder of weights; the shipped ones by default.
         methods: what the protocol's method names refer to.
         stages: `module:name` of the table of stages.
@@ -89,7 +95,16 @@ def run_protocol(
         _claim(store, protocol)
         if archive is not None:
             take_archive(store, archive, protocol)
-        schedule = settle(plan, store, stages, console=console, progress=progress, workers=workers)
+        schedule = settle(
+            plan,
+            store,
+            stages,
+            console=console,
+            progress=progress,
+            workers=workers,
+            executor=executor,
+            address=address,
+        )
         summary = finish(plan, store, schedule.settled)
     console.print(ResultTable(summary))
     console.print(f"Report: {root / 'report.html'}", highlight=False, soft_wrap=True)
@@ -109,16 +124,19 @@ def settle(
     console: Console,
     progress: bool = True,
     workers: int | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
 ) -> Schedule:
-    """Brings every job of a plan to its end, in worker processes, unless earlier runs did.
+    """Brings every job of a plan to its end, in other processes, unless earlier runs did.
 
     Args:
         plan: what to do.
         store: of the run, locked.
         stages: `module:name` of the table of stages.
-        console, progress, workers: as of `run_protocol`.
+        console, progress, workers, executor, address: as of `run_protocol`.
 
     Raises:
+        UserError: an unknown executor, or one that is not there.
         DiskFull: no room is left; finished jobs are kept.
         KeyboardInterrupt: when told to stop; workers are ended, finished jobs are kept.
     """
@@ -127,9 +145,24 @@ def settle(
     with RunProgress(console, plan.jobs, table, size, progress) as shown:
         schedule = Schedule(plan, store, table, shown)
         if not schedule.recall():
-            with Pool(size, threads, stages, store.root / "logs" / "workers.log") as pool:
-                schedule.work(pool)
+            with _executor(executor, address, workers, threads, stages, store) as found:
+                schedule.work(found)
     return schedule
+
+
+def _executor(
+    name: str, address: str | None, workers: int | None, threads: int, stages: str, store: Store
+) -> Executor:
+    if name == RAY:
+        from idto3d_eval.ray_pool import RayPool
+
+        return RayPool(threads, stages, address, workers)
+    if name != LOCAL:
+        raise UserError(f"Found executor {name!r}, expected {LOCAL} or {RAY}.")
+    if address is not None:
+        raise UserError(f"Found --address with the executor {LOCAL}, expected it with {RAY} alone.")
+    size = workers or max(1, (os.cpu_count() or 1) // threads)
+    return Pool(size, threads, stages, store.root / "logs" / "workers.log")
 
 
 def shipped_weights() -> Path:
@@ -174,13 +207,13 @@ def _methods_without_heads(plan: Plan, settled: Mapping[str, Record], root: Path
 
 @contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
-    """Makes SIGTERM end a run as tidily as Ctrl-C does."""
+    """Makes SIGTERM end a run tidily, as a second Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from idto3d_eval.executor import Executor, Message
 from idto3d_eval.keys import content_key
 from idto3d_eval.plan import Job, Plan
-from idto3d_eval.pool import Message, Pool
 from idto3d_eval.progress import RunProgress
 from idto3d_eval.ready import ReadyJobs
 from idto3d_eval.stage import Stage
 from idto3d_eval.store import Record, Store, disk_full
+
+# A job whose process or machine was lost is tried so often in one run; then it counts as failed, and the next
+# run tries it again. A method's own failure is not: it would fail again.
+ATTEMPTS = 3
+DRAIN_S = 10.0
+
+
+class Terminated(KeyboardInterrupt):
+    """The run was told by SIGTERM to stop now."""
+
+
+@dataclass
+class _Running:
+    """A job under way: its key, its partial folder, since when."""
+
+    job: Job
+    key: str
+    partial: Path
+    since: float
+    given_up: bool = False
 
 
 class Schedule:
@@ -26,7 +49,8 @@ class Schedule:
         self.settled: dict[str, Record] = {}
         self.recalled: frozenset[str] = frozenset()  # jobs that earlier runs finished
         self.computed = 0
-        self._running: dict[str, tuple[Job, str, Path]] = {}  # job -> what it is, its key, its partial folder
+        self._running: dict[str, _Running] = {}
+        self._attempts: Counter[str] = Counter()
         self._waiting = {job.name for job in plan.jobs}
         self._ready = ReadyJobs(plan, stages)
         self._first: dict[str, str] = {}  # jobs to be done again for their files -> the digest they had
@@ -49,24 +73,52 @@ class Schedule:
         self._do_first({name: known[name].digest for name in again})
         return not self._waiting
 
-    def work(self, pool: Pool) -> None:
+    def work(self, executor: Executor) -> None:
         """Runs what is left.
 
         Raises:
             DiskFull: when no room is left.
-            KeyboardInterrupt: when told to stop; the caller ends the pool.
+            KeyboardInterrupt: when told to stop. After a Ctrl-C jobs under way are waited for, at most
+                `DRAIN_S` seconds; after another one, or when terminated, they are not. The caller ends the
+                executor.
         """
-        while self._waiting or self._running:
-            self._hand_out(pool)
-            for message in pool.messages(seconds=0.2):
-                self._hear(message)
-            self._shown.show()
+        self._ready.shaped_by(executor.shape)
+        try:
+            while self._waiting or self._running:
+                for shape in self._ready.shapes():
+                    self._hand_out(executor, shape)
+                self._listen(executor)
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            self._drain(executor)
+            raise
 
-    def _hand_out(self, pool: Pool) -> None:
-        """Gives ready jobs to idle workers, the best first."""
-        idle = pool.idle()
+    def _listen(self, executor: Executor) -> None:
+        for message in executor.messages(seconds=0.2):
+            self._hear(message)
+        now = time.monotonic()
+        for name, running in self._running.items():
+            limit = running.job.resources.limit_s
+            if limit and now - running.since > limit and not running.given_up:
+                running.given_up = True
+                executor.give_up(name, f"it was still at work after {limit:g} s and was ended")
+        self._shown.show()
+
+    def _drain(self, executor: Executor) -> None:
+        """Waits for jobs under way, so that what they did is kept."""
+        if self._running:
+            self._shown.tell(
+                f"Waiting up to {DRAIN_S:g} s for {len(self._running)} jobs; Ctrl-C again ends them at once."
+            )
+        deadline = time.monotonic() + DRAIN_S
+        while self._running and time.monotonic() < deadline:
+            self._listen(executor)
+
+    def _hand_out(self, executor: Executor, shape: str) -> None:
+        """Gives ready jobs of a shape to an executor as long as it has room, the best first."""
         later = []
-        for job in self._ready.take() if idle else ():
+        for job in self._ready.take(shape) if executor.room(shape) else ():
             if job.name in self._running or job.name in self.settled:
                 continue
             if self._first and job.name not in self._first:
@@ -82,10 +134,11 @@ class Schedule:
                 self._settle(job, self._failure(job, key, reason, retry=self.settled[broken[0]].retry))
             else:
                 partial = self._store.partial()
-                pool.submit(idle.pop(0), self._request(job, partial))
-                self._running[job.name] = (job, key, partial)
+                executor.submit(job, self._request(job, partial))
+                self._running[job.name] = _Running(job, key, partial, time.monotonic())
+                self._attempts[job.name] += 1
                 self._shown.started(job.name)
-            if not idle:
+            if not executor.room(shape):
                 break
         for job in later:
             self._ready.put_back(job)
@@ -97,11 +150,12 @@ class Schedule:
             return
         if message.job not in self._running:
             return
-        job, key, partial = self._running.pop(message.job)
+        running = self._running.pop(message.job)
+        job, key, partial = running.job, running.key, running.partial
         if message.status == "full_disk":
             raise disk_full(self._store.root)
-        self.computed += 1
         if message.status == "done":
+            self.computed += 1
             facts = dict(message.fields["facts"])
             calls = int(facts.pop("guidance_calls", 0) or 0)
             costs = _costs(job, message)
@@ -113,6 +167,15 @@ class Schedule:
             return
         retry = message.status == "died" or bool(message.fields.get("retry"))
         reason = str(message.fields["reason"])
+        attempts = self._attempts[job.name]
+        if message.status == "died" and attempts < ATTEMPTS and not running.given_up:
+            shutil.rmtree(partial, ignore_errors=True)
+            self._shown.unsettled(job.name)
+            self._ready.put_back(job)
+            return
+        self.computed += 1
+        if message.status == "died" and attempts > 1:
+            reason = f"given up after {attempts} tries: {reason}"
         self._settle(job, self._failure(job, key, reason, retry=retry, **_costs(job, message)))
 
     def _settle(self, job: Job, record: Record) -> None:

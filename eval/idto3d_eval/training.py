@@ -91,7 +91,7 @@ TRAININGS: dict[str, TrainingRecipe] = {
     "geometry": TrainingRecipe("its LoRA on normals", "guidance", VIEWS, 40, 0),
     "texture": TrainingRecipe("its LoRA on shaded colour", "guidance", VIEWS, 40, 0),
     **{
-        name: TrainingRecipe(f"both LoRAs, {share:g} % tuned, for efficiency", "shares", FEW_VIEWS, 12)
+        name: TrainingRecipe(f"both LoRAs, {share:g} % tuned, for efficiency", "shares", FEW_VIEWS, 60)
         for name, share in SHARES.items()
     },
     "head_basis": TrainingRecipe("a linear basis of heads, for baselines", "head_basis", BASIS_HEADS, 0),

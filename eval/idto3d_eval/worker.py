@@ -36,9 +36,22 @@ def main() -> None:
     stages = cast(Mapping[str, Stage], getattr(import_module(module), name))
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     for request in _requests():
-        with _output_goes_to(Path(request["log"])):
-            answer = _answer(request, stages, replies)
+        answer = run_request(request, stages, _progress_lines(request["job"], replies))
         replies.write(json.dumps(answer) + "\n")
+
+
+def run_request(
+    request: Mapping[str, Any], stages: Mapping[str, Stage], progress: Progress
+) -> dict[str, Any]:
+    """Does one job in this process, its output in its log; an executor's `Message.fields`.
+
+    Args:
+        request: as `Schedule` makes it.
+        stages: the table of stages.
+        progress: what the stage calls.
+    """
+    with _output_goes_to(Path(request["log"])):
+        return _answer(request, stages, progress)
 
 
 def _requests() -> Iterator[dict[str, Any]]:
@@ -55,7 +68,7 @@ def _requests() -> Iterator[dict[str, Any]]:
         yield json.loads(waiting.get())
 
 
-def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: TextIO) -> dict[str, Any]:
+def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], progress: Progress) -> dict[str, Any]:
     """Runs one job; an exception becomes a reason, a full disk is told apart."""
     started = time.perf_counter()
     _reset_peak_memory()
@@ -65,7 +78,7 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], replies: Te
     try:
         if request.get("own_weights"):
             _require_weights(Path(request["weights"]), request["own_weights"])
-        call = _call(request, stages[request["stage"]], _progress_lines(request["job"], replies))
+        call = _call(request, stages[request["stage"]], progress)
         facts = stages[request["stage"]].run(call)
         answer |= {"status": "done", "facts": _plain_facts(facts)}
     except Exception as error:

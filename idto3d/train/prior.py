@@ -84,7 +84,8 @@ class PriorOptions:
     half: bool = True
     device: str = "auto"
     base_licence: str = ""
-    steps: int | None = None  # an upper bound, for tests
+    steps: int | None = None
+    """An upper bound of steps."""
 
 
 Watch = Callable[[int, int], None]

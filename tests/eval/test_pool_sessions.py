@@ -9,6 +9,8 @@ from typing import Any
 import fake_stages as fake
 import pytest
 
+from idto3d_eval.keys import KeyInputs
+from idto3d_eval.plan import Job
 from idto3d_eval.pool import Pool
 
 
@@ -21,7 +23,8 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 def process_of(pool: Pool, log: Path, stage: str, repeat: int, threads: int = 1) -> int:
     """The process that answers a job, which fails for want of all that it would need."""
     keyed: dict[str, Any] = {"repeat": repeat, "threads": threads}
-    pool.submit(0, {"job": "a", "stage": stage, "key_inputs": keyed, "log": str(log)})
+    request = {"job": "a", "stage": stage, "key_inputs": keyed, "log": str(log)}
+    pool.submit(Job("a", stage, KeyInputs(stage, {})), request)
     heard = []
     while not heard:
         heard = list(pool.messages(5.0))

@@ -149,7 +149,7 @@ FAILING = (
     [
         ("raise", "RuntimeError: the loss is NaN"),
         ("user_error", "Found no face in 00.jpg, expected one."),
-        ("crash", "its process was ended by SIGSEGV"),
+        ("crash", "given up after 3 tries: its process was ended by SIGSEGV"),
     ],
 )
 def test_a_failing_head_is_nan_with_its_reason_and_the_others_go_on(

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version, library_versions
+from idto3d_eval.executor import THREAD_VARIABLES
 from idto3d_eval.keys import content_key, file_sha256, weights_sha256
-from idto3d_eval.pool import THREAD_VARIABLES
 from idto3d_eval.stages import FIRST_SCORING_PHOTO, JPEG_QUALITY, makes_heads
 
 if TYPE_CHECKING:
