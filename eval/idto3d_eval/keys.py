@@ -50,8 +50,11 @@ class KeyInputs:
     def key_with(self, inputs: Mapping[str, str]) -> str:
         """The key with other digests of what the job needs; the text is put together from parts, many of
         which a plan's jobs share."""
-        values = vars(self) | {"inputs": inputs}
-        members = (f'"{name}":{_text(values[name])}' for name in _SORTED_FIELDS)
+        values = vars(self)
+        members = (
+            f'"{name}":{_text_of_digests(inputs) if name == "inputs" else _text(values[name])}'
+            for name in _SORTED_FIELDS
+        )
         return hashlib.sha256(f"{{{','.join(members)}}}".encode("ascii")).hexdigest()
 
 
@@ -133,8 +136,13 @@ def _text(value: Any) -> str:
     if type(value) is int:
         return str(value)
     if type(value) is str:
-        return json.dumps(value)
+        return json.encoder.encode_basestring_ascii(value)
     return canonical_json(value)
+
+
+def _text_of_digests(digests: Mapping[str, str]) -> str:
+    quoted = json.encoder.encode_basestring_ascii
+    return f"{{{','.join(f'{quoted(name)}:{quoted(digests[name])}' for name in sorted(digests))}}}"
 
 
 def _plain(value: Any) -> Any:

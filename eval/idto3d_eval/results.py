@@ -3,15 +3,15 @@ written anew where figures are older than the rows or the code that they follow 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version
-from idto3d_eval.keys import content_key, file_sha256
+from idto3d_eval.keys import canonical_json, content_key, file_sha256
 from idto3d_eval.preference.study import PREFERENCES
 from idto3d_eval.run_folder import BY_IDENTITY, COSTS, SCORES, SUMMARY, protocol_of
 from idto3d_eval.selfcheck.record import refused as refused_metrics
@@ -86,15 +86,22 @@ def refresh(store: Store) -> tuple[dict[str, Any], str]:
 
 def results_key(plan: Plan, settled: Mapping[str, Record]) -> str:
     """The key of tables and report: all jobs' records, the protocol, and the code that writes them."""
-    return content_key(
-        {
-            "records": {job.name: asdict(settled[job.name]) for job in plan.jobs},
-            "protocol": plan.protocol.model_dump(mode="json"),
-            "code": [code_version(module) for module in WRITERS],
-            "style": file_sha256(Path(__file__).with_name("report.css")),
-            "refused": refused_metrics(),
-        }
-    )
+    records = sorted((job.name, _record_text(settled[job.name])) for job in plan.jobs)
+    told = ",".join(f"{json.dumps(name)}:{text}" for name, text in records)
+    parts = {
+        "code": canonical_json([code_version(module) for module in WRITERS]),
+        "protocol": canonical_json(plan.protocol.model_dump(mode="json")),
+        "records": f"{{{told}}}",
+        "refused": canonical_json(refused_metrics()),
+        "style": canonical_json(file_sha256(Path(__file__).with_name("report.css"))),
+    }
+    text = ",".join(f'"{name}":{part}' for name, part in parts.items())
+    return hashlib.sha256(f"{{{text}}}".encode("ascii")).hexdigest()
+
+
+def _record_text(record: Record) -> str:
+    """Canonical JSON of a record, whose fields are JSON's own types: they came from a file or go into one."""
+    return json.dumps(vars(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def require_finished(store: Store) -> None:

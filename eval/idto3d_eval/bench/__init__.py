@@ -19,6 +19,7 @@ from idto3d_eval.bench import (
     preferences,
     rasterisers,
     readers,
+    runner,
     scale,
     sensitivity,
     statistics,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "now": now.command,
     "distances": distances.command,
     "preferences": preferences.command,
+    "runner": runner.command,
 }
 
 app = typer.Typer(
