@@ -61,7 +61,7 @@ class RayPool:
                 f"Found no Ray cluster at {self._address or 'this machine'} ({str(error).splitlines()[0]}), "
                 "expected one; start it with `ray start --head`, or leave --address out."
             ) from None
-        self._progress = self._ray.remote(num_cpus=0)(_Progress).remote()
+        self._progress = self._keeper_of_progress()
         self._run = self._ray.remote(max_retries=0)(_run_job)
         return self
 
@@ -115,7 +115,7 @@ class RayPool:
             yield self._ended(job, reference)
         if time.monotonic() - self._looked >= LOOKED_AT_S:
             self._cluster(anew=True)
-            for job, fields in self._ray.get(self._progress.take.remote()).items():
+            for job, fields in self._told().items():
                 if job in self._references:
                     yield Message(job, "progress", fields)
 
@@ -124,6 +124,22 @@ class RayPool:
         if job in self._references:
             self._given_up[job] = reason
             self._ray.cancel(self._references[job], force=True)
+
+    def _told(self) -> dict[str, dict[str, Any]]:
+        """What tasks said of their progress; where who kept it is lost, another one begins."""
+        try:
+            told: dict[str, dict[str, Any]] = self._ray.get(self._progress.take.remote(), timeout=LOOKED_AT_S)
+        except self._ray.exceptions.RayError:
+            self._progress = self._keeper_of_progress()
+            return {}
+        return told
+
+    def _keeper_of_progress(self) -> Any:
+        """The actor, on the node that the run itself is on, if that can be."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=True)
+        return self._ray.remote(num_cpus=0, scheduling_strategy=here)(_Progress).remote()
 
     def _ended(self, job: str, reference: Any) -> Message:
         errors = self._ray.exceptions

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fake_stages as fake
 import pytest
+from idle_runs import work_off
 from rich.console import Console
 
 from idto3d.errors import UserError
 from idto3d_eval import ray_pool
+from idto3d_eval.bench import idle_stages
+from idto3d_eval.executor import Executor
+from idto3d_eval.pool import Pool
+from idto3d_eval.ray_pool import RayPool
+from idto3d_eval.resources import Resources
 from idto3d_eval.run import RunResult, run_protocol
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -73,6 +81,26 @@ def test_without_ray_and_with_another_name_it_is_one_sentence(
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(UserError, match=r"Found no Ray.*pip install idto3d-eval\[ray\]"):
         ray_pool.RayPool(1, fake.TABLE, None)
+
+
+@pytest.mark.parametrize("name", ["local", "ray"])
+def test_a_job_past_its_time_is_ended_and_the_others_go_on(tmp_path: Path, name: str, cluster: str) -> None:
+    long = replace(
+        idle_stages.idle_plan(1, 60.0).jobs[0], name="sleep/long", resources=Resources(limit_s=1.5)
+    )
+    plan = idle_stages.idle_plan(3, 0.0)
+    plan = replace(plan, jobs=(long, *plan.jobs))
+    executor: Executor = (
+        RayPool(1, idle_stages.TABLE, cluster)
+        if name == "ray"
+        else Pool(1, 1, idle_stages.TABLE, tmp_path / "workers.log")
+    )
+    started = time.monotonic()
+    settled = work_off(executor, tmp_path / "run", plan).settled
+    assert time.monotonic() - started < 50.0
+    assert settled["sleep/long"].reason == "it was still at work after 1.5 s and was ended"
+    assert settled["sleep/long"].retry
+    assert sum(record.done for record in settled.values()) == 3
 
 
 def test_an_address_is_for_ray_and_has_to_answer(tmp_path: Path) -> None:
