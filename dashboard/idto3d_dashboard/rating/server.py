@@ -1,14 +1,25 @@
-"""Serves a study: the rater's pages by Streamlit, and the study's own routes, in one process."""
+"""Serves a study in one process: its own routes from the first moment on, and the rater's pages by Streamlit.
+
+Loading Streamlit takes longer than all the rest of a start. A server that was killed and started again takes
+votes meanwhile, and a page that is asked for waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import logging.handlers
+import os
+import signal
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from idto3d.errors import UserError
 from idto3d_dashboard.commands import SETTINGS
@@ -23,6 +34,7 @@ from idto3d_eval.preference.service import StudyService
 SCRIPT = "from idto3d_dashboard.rating.app import main\n\nmain()\n"
 SERVER_LOG = "server.log"
 LOG_BYTES, LOG_FILES = 4 * 2**20, 4
+CLOSING_S = 5  # that open connections are waited for at the end
 
 
 def serve_study(
@@ -46,7 +58,7 @@ def serve_study(
     Raises:
         UserError: no study, or its database cannot be reached.
     """
-    import streamlit
+    import uvicorn
 
     _log_to(folder / SERVER_LOG)
     service = StudyService.open(folder, url)
@@ -54,25 +66,73 @@ def serve_study(
     state.serve(service, routes.files, routes.log)
     copies = backup_minutes * 60 if service.engine.dialect.name == "sqlite" else 0
 
-    @asynccontextmanager
-    async def living(_: streamlit.App) -> AsyncGenerator[None, None]:
-        copying = asyncio.create_task(_copy_now_and_then(routes, folder, copies)) if copies else None
-        yield
-        if copying is not None:
-            copying.cancel()
-            with suppress(asyncio.CancelledError):
-                await copying
-
     with tempfile.TemporaryDirectory(prefix="study-") as temporary:
         script = Path(temporary) / "study.py"
         script.write_text(SCRIPT, encoding="utf-8")
-        app = streamlit.App(
-            script,
-            routes=[*routes.routes(), *AdminRoutes(routes, folder).routes()],
-            lifespan=living,
-            on_script_error=_apologise,
+        pages = _Pages(script, {**SETTINGS, "server.port": port, "server.address": address})
+
+        @asynccontextmanager
+        async def living(_: Starlette) -> AsyncGenerator[None, None]:
+            tasks = [asyncio.create_task(pages.live())]
+            if copies:
+                tasks.append(asyncio.create_task(_copy_now_and_then(routes, folder, copies)))
+            yield
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+        own = [*routes.routes(), *AdminRoutes(routes, folder).routes()]
+        front = Starlette(routes=[*own, Mount("/", app=pages)], lifespan=living)
+        print(
+            f"Study at http://{address}:{port}, its administration at /study/admin; Ctrl-C ends it.",
+            flush=True,
         )
-        app.run(config={**SETTINGS, "server.port": port, "server.address": address, "server.headless": True})
+        uvicorn.run(
+            front,
+            host=address,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=CLOSING_S,
+        )
+
+
+class _Pages:
+    """The rater's pages, as an application that is loaded while others are served already."""
+
+    def __init__(self, script: Path, settings: dict[str, Any]) -> None:
+        self._script, self._settings = script, settings
+        self._app: ASGIApp | None = None
+        self._there = asyncio.Event()
+
+    async def live(self) -> None:
+        """Load Streamlit and keep its runtime going until cancelled; a failure ends the process."""
+        try:
+            app = await asyncio.to_thread(self._load)
+            async with app.lifespan()(None):
+                self._app = app
+                self._there.set()
+                await asyncio.Event().wait()
+        except Exception:
+            LOG.exception("the pages could not be loaded")
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise
+
+    def _load(self) -> Any:
+        import streamlit
+        from streamlit.web import bootstrap
+
+        flags = {name.replace(".", "_"): value for name, value in self._settings.items()}
+        bootstrap.load_config_options(flag_options=flags)
+        return streamlit.App(self._script, on_script_error=_apologise)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._there.wait()
+        assert self._app is not None
+        await self._app(scope, receive, send)
 
 
 def _apologise(error: Exception) -> bool:

@@ -7,7 +7,7 @@ A rater answers pairs in their order, each after it was shown, turned and looked
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,13 @@ import sqlalchemy as sa
 
 from idto3d.errors import UserError
 from idto3d_eval.preference import links
-from idto3d_eval.preference.database.connection import connect, database_url, insert_once, reading
+from idto3d_eval.preference.database.connection import (
+    connect,
+    database_url,
+    insert_once,
+    reading,
+    take_turns,
+)
 from idto3d_eval.preference.database.tables import audit, raters, survey, trials, votes
 from idto3d_eval.preference.study import PLAN, Study, read_secret, read_study
 from idto3d_eval.preference.trials import PAIR, TRAINING, Trial, read_trials
@@ -116,7 +122,8 @@ class StudyService:
         study, key = read_study(folder), read_secret(folder)
         service = cls(study, key, connect(database_url(folder, url)))
         service._plan = folder / PLAN
-        service._refresh()
+        if not service._recall_plan():
+            service._refresh()
         if study.scheduling == "adaptive":
             from idto3d_eval.preference.adaptive import adaptive_chooser
 
@@ -126,13 +133,25 @@ class StudyService:
     def load_plan(self, planned: list[Trial]) -> None:
         """Put trials into the database that are not in it yet."""
         with self.engine.begin() as connection:
+            take_turns(connection)
             there = set(connection.execute(sa.select(trials.c.slot).distinct()).scalars())
             rows = [_row(trial) for trial in planned if trial.slot not in there]
             if rows:
                 connection.execute(sa.insert(trials), rows)
-        self._slots = {
-            links.rater_of_slot(self.key, slot): slot for slot in {trial.slot for trial in planned}
-        }
+        self._hold({trial.slot for trial in planned})
+
+    def _recall_plan(self) -> bool:
+        """Take the places from the database, where an earlier start put the plan; whether it holds any.
+
+        The plan itself is read when someone comes who has none of these: a server that was killed answers
+        again some tenths of a second earlier.
+        """
+        with reading(self.engine) as connection:
+            self._hold(connection.execute(sa.select(trials.c.slot).distinct()).scalars())
+        return bool(self._slots)
+
+    def _hold(self, slots: Iterable[int]) -> None:
+        self._slots = {links.rater_of_slot(self.key, slot): slot for slot in slots}
 
     def admit(self, token: str) -> Rater:
         """Who a link's token belongs to; a rater who comes for the first time is noted.
@@ -146,7 +165,8 @@ class StudyService:
         with reading(self.engine) as connection:
             found = _rater(connection, rater)
         if found is None:
-            self._refresh()
+            if rater not in self._slots:
+                self._refresh()
             if self.study.panel != "links" or rater not in self._slots:
                 raise Refused("Found a link to a study that has no place for it; ask who sent it to you.")
             with self.engine.begin() as connection:

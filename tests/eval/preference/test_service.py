@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -17,7 +18,8 @@ import pytest
 
 from idto3d.errors import UserError
 from idto3d_eval.preference.answers import answers_table, audit_trail, back_up, progress, survey_table
-from idto3d_eval.preference.database.connection import connect, database_url
+from idto3d_eval.preference.database.connection import MIGRATIONS, connect, database_url
+from idto3d_eval.preference.database.tables import REVISION
 from idto3d_eval.preference.links import join_token, rater_of_slot, token_of
 from idto3d_eval.preference.service import Refused, StudyService
 from idto3d_eval.preference.study import DATABASE, read_study, write_study
@@ -301,6 +303,35 @@ def test_processes_share_one_database(tmp_path: Path) -> None:
     table = answers_table(service.engine)
     assert len(table) == 36
     assert table["pair"].n_unique() == 36
+
+
+def test_the_tables_revision_is_the_last_migrations() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_a_server_that_starts_again_reads_neither_plan_nor_migrations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places come from the database; who was invited meanwhile makes it read the plan."""
+    first, _ = opened(tmp_path)
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    with monkeypatch.context() as kept:
+        kept.setattr("idto3d_eval.preference.service.read_trials", pytest.fail)
+        again = StudyService.open(tmp_path)
+        assert {again.admit(token(first, slot)).slot for slot in range(4)} == {0, 1, 2, 3}
+
+
+def test_two_servers_that_start_at_once_load_the_plan_once(tmp_path: Path) -> None:
+    made_study(tmp_path, small_study())
+    with ThreadPoolExecutor(4) as threads:
+        services = list(threads.map(lambda _: StudyService.open(tmp_path), range(4)))
+    counted = [len(service._slots) for service in services]
+    assert counted == [4] * 4
 
 
 def test_raters_that_are_invited_later_are_taken_up(tmp_path: Path) -> None:

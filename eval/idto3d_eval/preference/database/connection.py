@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from idto3d.errors import UserError
+from idto3d_eval.preference.database.tables import REVISION
 from idto3d_eval.preference.study import DATABASE
 
 WAIT = 30  # s that a writer waits for its turn
@@ -73,7 +74,25 @@ def insert_once(connection: sa.Connection, table: sa.Table, **values: Any) -> bo
     return bool(done.rowcount)
 
 
+def take_turns(connection: sa.Connection) -> None:
+    """Let servers that start at once change the tables one after the other; SQLite's writers do so anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("select pg_advisory_xact_lock(20240516)"))
+
+
+def _is_current(engine: sa.Engine) -> bool:
+    """Whether the tables are of this version: a server that starts again need not load alembic."""
+    try:
+        with reading(engine) as connection:
+            found = connection.execute(sa.text("select version_num from alembic_version")).scalar()
+    except sa.exc.DBAPIError:
+        return False
+    return bool(found == REVISION)
+
+
 def _migrate(engine: sa.Engine) -> None:
+    if _is_current(engine):
+        return
     from alembic import command
     from alembic.config import Config
     from alembic.util.exc import CommandError
@@ -81,8 +100,7 @@ def _migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with _MIGRATING, engine.begin() as connection:
-        if connection.dialect.name == "postgresql":  # two servers that start at once take turns
-            connection.execute(sa.text("select pg_advisory_xact_lock(20240516)"))
+        take_turns(connection)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")

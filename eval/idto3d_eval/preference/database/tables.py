@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+REVISION = "0001"  # of the migration that leaves the tables as they stand here
 
 # Times are seconds since 1970, UTC.
 raters = Table(
