@@ -3,68 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from PIL import Image
 
-from idto3d_dashboard.viewer import ShownHead, built_file, head_spec
+from idto3d_dashboard.viewer import ShownHead, head_spec
 from tests.dashboard.pictures import drawn, seen, settle, wait_until
 from tests.dashboard.shown_glbs import calling, coloured, morphing, plain
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def write_page(tmp_path: Path) -> Callable[[dict[str, Any], dict[str, str]], str]:
-    """A page as a static bundle has it: everything inside, and the viewer as a classic script beside it."""
-
-    def write(spec: dict[str, Any], files: dict[str, str]) -> str:
-        script = (
-            f"HEADS_FILES = {json.dumps(files)}; spec = {json.dumps(spec)};"
-            "mounted = headsViewer.mountHeads(document.querySelector('main'), spec);"
-        )
-        page = tmp_path / "page.html"
-        page.write_text(
-            "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-            f"<style>{built_file('viewer.css').read_text()}</style><main></main>"
-            f"<script src='{built_file('viewer.classic.js').as_uri()}'></script><script>{script}</script>"
-        )
-        return page.as_uri()
-
-    return write
-
-
-@pytest.fixture
-def show(browser: Any, write_page: Any) -> Any:
-    """Opens heads in a page; its requests, and the errors it throws, are kept."""
-    opened = []
-
-    def open_heads(*heads: ShownHead, spec: dict[str, Any] | None = None, **options: Any) -> Any:
-        files: dict[str, str] = {}
-
-        def place(data: bytes, name: str, kind: str) -> dict[str, str]:
-            del kind
-            files[name] = base64.b64encode(data).decode()
-            return {"file": name}
-
-        page = browser.new_page(viewport={"width": 640, "height": 420}, **options)
-        opened.append(page)
-        page.asked, page.thrown = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("pageerror", lambda error: page.thrown.append(str(error)))
-        page.goto(write_page(spec or head_spec(heads, height=160, place=place), files))
-        states = page.locator("figure[data-state=ready], figure[data-state=error]")
-        count = len((spec or {"heads": heads})["heads"])
-        wait_until(lambda: states.count() == count, "the heads", page)
-        return page
-
-    yield open_heads
-    for page in opened:
-        page.close()
 
 
 def test_heads_turn_in_step_and_come_back(show: Any) -> None:

@@ -35,7 +35,7 @@ export class HeadFigure implements Picture {
       role: "application",
       "aria-roledescription": "3D head",
       "aria-keyshortcuts": head.help ? "+ - 0" : "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0",
-      title: head.help ?? "Drag or use the arrow keys to turn, + and − to zoom, shift to move, 0 to reset",
+      title: head.help ?? "Drag or use the arrow keys to turn; pinch, + and −, or a click and the wheel to zoom; shift to move; 0 or a double click to reset",
     });
     this.state = element("p", "h3d-state", { role: "status" });
     this.pose = element("p", "h3d-pose", { role: "status" });
