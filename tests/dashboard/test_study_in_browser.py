@@ -11,6 +11,7 @@ import pytest
 
 from idto3d_eval.preference.links import rater_of_token
 from idto3d_eval.preference.study import DATABASE, read_secret
+from tests.dashboard import lost_webgl
 from tests.dashboard.axe import AXE, violations
 from tests.dashboard.rater import Rater
 from tests.dashboard.study_runs import LABELS, Server, links, made_run, made_study, serving, token
@@ -24,7 +25,7 @@ def server(driver: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     runs = tmp_path_factory.mktemp("runs")
     made_run(runs)
     study = made_study(
-        runs, tmp_path_factory.mktemp("studies") / "study", "--raters", "9", "--contact", "us@example.org"
+        runs, tmp_path_factory.mktemp("studies") / "study", "--raters", "10", "--contact", "us@example.org"
     )
     with serving(study) as served:
         yield served
@@ -221,6 +222,28 @@ def test_a_killed_server_loses_no_answer(server: Server, browser: Any) -> None:
         here.drag_until_open()  # the page may come anew once the server is back
         here.answer(lambda: here.click("neither"))
         assert [answer for _, answer in stored(server, 8)] == ["left", "tie", "neither"]
+    finally:
+        here.close()
+
+
+def test_without_3d_no_answer_can_be_given(server: Server, browser: Any) -> None:
+    """Nobody judges heads that stand still; what was turned before counts once they are back."""
+    here = rater(browser, server, 9)
+    try:
+        lost_webgl.prepare(here.page)
+        here.come()
+        here.agree()
+        here.drag()
+        here.wait_open()
+        lost_webgl.lose(here.page)
+        here.page.get_by_text("answers open again with it").wait_for()
+        here.page.keyboard.press("ArrowLeft")
+        assert not here.open()
+        assert here.page.locator(".h3d-answer:enabled").count() == 0
+        lost_webgl.give_back(here.page)
+        here.wait_open()
+        here.answer(lambda: here.click("left"))
+        assert here.count() == f"1 of {PAIRS}"
     finally:
         here.close()
 

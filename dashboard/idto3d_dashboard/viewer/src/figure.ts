@@ -5,12 +5,13 @@ import { listen } from "./gestures";
 import { acquire, release } from "./models";
 import type { Orbit } from "./orbit";
 import { type Appearance, type HeadSpec, sameAppearance } from "./spec";
-import { type Picture, theStage, whenRestored } from "./stage";
+import { type Interrupted, type Picture, hearInterruptions, theStage } from "./stage";
 import { showStrip } from "./strip";
 
 const SAID_AFTER = 500; // ms of rest, so that a turn is announced once
+const BACK_WITHIN = 1000; // ms in which a lost context mostly is restored; the last picture stands meanwhile
 
-export class HeadFigure implements Picture {
+export class HeadFigure implements Picture, Interrupted {
   readonly element: HTMLElement;
   readonly canvas: HTMLCanvasElement;
   model: Group | undefined;
@@ -24,6 +25,9 @@ export class HeadFigure implements Picture {
   private asked = false;
   private gone = false;
   private saying = 0;
+  private missing = 0;
+  private endGestures: (() => void) | undefined;
+  private endStrip: (() => void) | undefined;
 
   constructor(
     private head: HeadSpec,
@@ -76,14 +80,43 @@ export class HeadFigure implements Picture {
   }
 
   failed(reason: string): void {
+    clearTimeout(this.missing);
     this.show("error");
     this.state.textContent = `This head cannot be shown: ${reason}.`;
     this.frame.replaceChildren(this.state);
   }
 
+  /** The browser has taken WebGL away: the stored views stand in, or the last picture, until it is back. */
+  lost(): void {
+    if (this.element.dataset["state"] === "error") return;
+    this.show("lost");
+    clearTimeout(this.missing);
+    this.missing = window.setTimeout(() => {
+      const strip = this.head.strip?.length;
+      if (strip) {
+        this.endGestures?.();
+        this.endStrip = showStrip(this.frame, this.head);
+        this.frame.append(this.state);
+      }
+      const meanwhile = strip ? "these are stored views" : "nothing turns";
+      this.state.textContent = `The browser has stopped 3D; until it goes on, ${meanwhile}.`;
+    }, BACK_WITHIN);
+  }
+
+  restored(): void {
+    if (this.element.dataset["state"] !== "lost") return;
+    clearTimeout(this.missing);
+    this.endStrip?.();
+    this.endStrip = undefined;
+    this.showPicture();
+  }
+
   dispose(): void {
     this.gone = true;
     clearTimeout(this.saying);
+    clearTimeout(this.missing);
+    this.endStrip?.();
+    this.endGestures?.();
     for (const end of this.ends) end();
     theStage()?.forget(this);
     if (this.asked) release(this.head);
@@ -109,10 +142,9 @@ export class HeadFigure implements Picture {
   }
 
   private openPicture(): void {
-    this.show("loading");
-    this.state.textContent = "Loading …";
-    this.frame.replaceChildren(this.canvas, this.state, this.pose);
-    this.ends.push(listen(this.canvas, () => this.orbit), whenRestored(() => this.redraw()));
+    this.showPicture();
+    this.ends.push(hearInterruptions(this));
+    if (theStage()?.lost) this.lost();
     const nearby = new IntersectionObserver((seen) => {
       this.onScreen = seen.at(-1)?.isIntersecting ?? false;
       if (this.onScreen) this.load();
@@ -131,6 +163,18 @@ export class HeadFigure implements Picture {
     );
   }
 
+  private showPicture(): void {
+    this.show(this.model ? "ready" : "loading");
+    this.state.textContent = this.model ? "" : "Loading …";
+    const parts = [this.canvas, this.state, this.pose];
+    // A canvas that is put in again loses its focus, so only where another stands there.
+    if (parts.some((part) => part.parentElement !== this.frame)) {
+      this.frame.replaceChildren(...parts);
+      this.endGestures = listen(this.canvas, () => this.orbit);
+    }
+    this.redraw();
+  }
+
   private load(): void {
     if (this.asked) return;
     this.asked = true;
@@ -138,9 +182,7 @@ export class HeadFigure implements Picture {
       (model) => {
         if (this.gone) return;
         this.model = model;
-        this.state.textContent = "";
-        this.show("ready");
-        this.redraw();
+        if (this.element.dataset["state"] === "loading") this.showPicture();
       },
       (error: unknown) => {
         if (!this.gone) this.failed(sentencePart(error));
@@ -148,7 +190,7 @@ export class HeadFigure implements Picture {
     );
   }
 
-  private show(state: "loading" | "ready" | "error" | "strip"): void {
+  private show(state: "loading" | "ready" | "lost" | "error" | "strip"): void {
     this.element.dataset["state"] = state;
     this.frame.setAttribute("aria-busy", String(state === "loading"));
   }

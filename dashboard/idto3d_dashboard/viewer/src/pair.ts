@@ -57,6 +57,7 @@ class Pair {
   private turned = 0; // °
   private last = { azimuth: 0, elevation: 0 };
   private since = 0; // ms, when both heads were there; 0 = not yet
+  private seen = false; // whether both heads are drawn: a browser may take WebGL away for a while
   private sending = false;
   private over = false;
   private reloads = 0;
@@ -148,7 +149,8 @@ class Pair {
 
   private loaded(): void {
     const states = [...this.parts.heads.querySelectorAll<HTMLElement>("[data-state]")].map((one) => one.dataset["state"]);
-    if (states.length === 2 && states.every((state) => state === "ready")) {
+    this.seen = states.length === 2 && states.every((state) => state === "ready");
+    if (this.seen) {
       if (this.since === 0) {
         this.since = performance.now();
         this.turned = 0;
@@ -166,7 +168,7 @@ class Pair {
 
   private moved(): void {
     const { azimuth, elevation } = this.mounted?.orbit.pose ?? this.last;
-    if (this.since > 0) {
+    if (this.since > 0 && this.seen) {
       const angle = Math.hypot(azimuth - this.last.azimuth, elevation - this.last.elevation);
       this.turned += (angle * 180) / Math.PI;
     }
@@ -176,7 +178,7 @@ class Pair {
 
   private get open(): boolean {
     const looked = this.since > 0 && performance.now() - this.since >= this.view.seconds * 1000;
-    return looked && this.turned >= this.view.turn && !this.sending;
+    return looked && this.seen && this.turned >= this.view.turn && !this.sending;
   }
 
   private gate(): void {
@@ -186,6 +188,7 @@ class Pair {
     meter.hidden = share >= 1;
     let said = "";
     if (this.since === 0) said = "Loading the heads …";
+    else if (!this.seen) said = "The browser has stopped 3D; answers open again with it, or after a reload.";
     else if (share < 1) said = "Turn the heads to answer.";
     else if (!this.open && !this.sending) said = "Look a moment longer.";
     if (gate.textContent !== said) gate.textContent = said;

@@ -37,10 +37,20 @@ export class Stage {
 
   constructor(private readonly renderer: WebGLRenderer) {
     renderer.setPixelRatio(1);
-    renderer.setClearColor(0x000000, 0);
     renderer.autoClear = false;
     renderer.toneMapping = NeutralToneMapping; // keeps hues: skin is compared here
     renderer.toneMappingExposure = 1;
+    this.begin();
+  }
+
+  /** A new context, and one that came back, would clear to black. */
+  begin(): void {
+    this.renderer.setClearColor(0x000000, 0);
+  }
+
+  /** Whether the browser has taken the context away; it may give it back. */
+  get lost(): boolean {
+    return this.renderer.getContext().isContextLost();
   }
 
   /** Draw a picture at the next frame; `turning` while its camera moves. */
@@ -92,7 +102,7 @@ export class Stage {
     const { canvas, model, appearance } = picture;
     const context = canvas.getContext("2d");
     if (!context || !model || canvas.clientWidth === 0 || canvas.clientHeight === 0) return;
-    if (this.renderer.getContext().isContextLost()) return; // all are drawn again when it is back
+    if (this.lost) return; // all are drawn again when it is back
     const sharpness = Math.min(SHARPEST, devicePixelRatio || 1);
     const width = Math.round(canvas.clientWidth * sharpness);
     const height = Math.round(canvas.clientHeight * sharpness);
@@ -148,8 +158,14 @@ function inkOf(canvas: HTMLCanvasElement, ink: Color): Color {
   return ink.set(/^#[0-9a-f]{6}$/i.test(style) ? style : "#10233a");
 }
 
+/** Whoever draws here hears when that ends for a while. */
+export interface Interrupted {
+  lost(): void;
+  restored(): void;
+}
+
 let shared: Stage | null | undefined;
-const everyone = new Set<() => void>();
+const everyone = new Set<Interrupted>();
 
 /** The page's stage, or null where the browser gives no WebGL. */
 export function theStage(): Stage | null {
@@ -159,9 +175,13 @@ export function theStage(): Stage | null {
   if (!context) return (shared = null);
   try {
     const stage = new Stage(new WebGLRenderer({ canvas, context, antialias: true, alpha: true }));
-    // After three's own listener, which uploads everything anew.
+    // After three's own listeners, of which one asks for the context back and the other uploads everything anew.
+    canvas.addEventListener("webglcontextlost", () => {
+      for (const one of everyone) one.lost();
+    });
     canvas.addEventListener("webglcontextrestored", () => {
-      for (const again of everyone) again();
+      stage.begin();
+      for (const one of everyone) one.restored();
     });
     return (shared = stage);
   } catch {
@@ -169,8 +189,8 @@ export function theStage(): Stage | null {
   }
 }
 
-/** Call when all pictures must be drawn anew; returns what ends that. */
-export function whenRestored(again: () => void): () => void {
-  everyone.add(again);
-  return () => everyone.delete(again);
+/** Returns what ends the hearing. */
+export function hearInterruptions(one: Interrupted): () => void {
+  everyone.add(one);
+  return () => everyone.delete(one);
 }
