@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from idto3d_eval.heat_map import ErrorMap
-from idto3d_eval.run_folder import BY_IDENTITY, SCORES
+from idto3d_eval.metrics.table import METRICS
+from idto3d_eval.run_folder import BY_IDENTITY, PEOPLE, SCORES, SUMMARY
 from tests.dashboard.fake_runs import finished, give_head, square
 
 ROWS = (
@@ -167,6 +169,26 @@ def test_without_a_true_head_a_sentence_stands(page: Callable[..., AppTest], fol
     unknown = polars.when(polars.col("metric") == "now_median").then(None).otherwise(polars.col("mean"))
     means.with_columns(mean=unknown).write_parquet(folder / BY_IDENTITY)
     assert f"No true head of {FIRST} is known" in words(page("geometry"))
+
+
+def test_a_group_has_no_curve_of_all_people(page: Callable[..., AppTest], folder: Path) -> None:
+    """A run stores the pooled curve alone: under a group's name it would be a wrong one."""
+    summary = json.loads((folder / SUMMARY).read_text())
+    title = f"{METRICS['now_curve'].title}: points within a distance of the head"
+    summary["curves"] = [{"title": title, "series": {"good": [[0.0, 0.0], [1.0, 0.5], [2.0, 1.0]]}}]
+    (folder / SUMMARY).write_text(json.dumps(summary))
+    people = [{"identity": FIRST, "groups": {"sex": "female"}}]
+    (folder / PEOPLE).write_text(json.dumps({"people": people}))
+
+    def curves(app: AppTest) -> list[list[str]]:
+        specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+        titles = [one["layout"]["xaxis"]["title"]["text"] for one in specs if "xaxis" in one["layout"]]
+        return [title for title in titles if title == "distance, mm"]
+
+    assert len(curves(page("geometry"))) == 1
+    app = page("geometry", group="sex: female")
+    assert curves(app) == []
+    assert "so there is none of sex: female" in words(app)
 
 
 def test_a_heat_map_is_shown_with_its_curve(

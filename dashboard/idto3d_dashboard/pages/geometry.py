@@ -82,27 +82,32 @@ def _heads(choice: Choice, sheet: Sheet, place: AbstractContextManager[Any]) -> 
 
 
 def _curves(choice: Choice, sheet: Sheet, found: Mapping[str, GeometryError]) -> None:
-    """Shares of points within a distance: of all people together, and of this one."""
-    run = choice.run
+    """Shares of points within a distance: of all people together where all are chosen, and of this one."""
+    run, everybody = choice.run, choice.group == EVERYBODY
     title = f"{METRICS[CURVE].title}:"
     pooled: Mapping[str, Sequence[tuple[float, float]]] = next(
         (curve["series"] for curve in run.summary.get("curves", ()) if curve["title"].startswith(title)), {}
     )
     curves = []
     for label in choice.methods:
-        if label in pooled:
+        if everybody and label in pooled:
             mm, share = zip(*pooled[label], strict=True)
             curves.append(Curve(label, mm, share))
         own = found[label].curve
         if own is not None:
             curves.append(Curve(label, [0.0, *CURVE_MM.tolist()], [0.0, *own.tolist()], choice.identity))
     sheet.heading("NoW curve")
+    if not everybody:
+        sheet.note(
+            f"A run stores the curve of all its people together, so there is none of {choice.group}; the "
+            "medians below are theirs alone."
+        )
     if not curves:
         sheet.empty("No head could be laid on a true one, so there is no curve.")
         return
+    together = "solid, of all people of the run together with a neutral face; dotted, " if everybody else ""
     sheet.note(
-        "The share of the face region's points that lie within a distance of the head: solid, of all people "
-        "of the run together with a neutral face; dotted, of "
+        f"The share of the face region's points that lie within a distance of the head: {together}of "
         f"{choice.identity} with {choice.expression.replace('_', ' ')}."
     )
     sheet.chart(
