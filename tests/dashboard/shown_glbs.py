@@ -30,6 +30,13 @@ def morphing() -> bytes:
     return encode_morph_glb(blendshapes(HEAD, {"smile": smile}))
 
 
+def blushing() -> bytes:
+    """A blue head that does not move with its target `smile`, and turns red."""
+    blue, red = (np.full((32, 32, 3), colour, np.uint8) for colour in ((40, 40, 200), (200, 40, 40)))
+    neutral = replace(HEAD, albedo=blue)
+    return encode_morph_glb(blendshapes(neutral, {"smile": neutral}), {"smile": red})
+
+
 def coloured() -> bytes:
     """The same shape with vertex colours and no material, as an error map is written."""
     colours = np.full((len(HEAD.vertices), 4), (220, 40, 40, 255), np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,8 +181,18 @@ def test_heads_of_one_mesh_are_blended(tmp_path: Path) -> None:
     blend = blend_of(*heads(tmp_path / "a", square(0.0), square(9.0)), "smile")
     assert blend.reason == ""
     assert b'"targetNames":["smile"]' in blend.glb
-    assert not blend.other_colours
-    assert blend_of(*heads(tmp_path / "b", square(0.0), square(9.0, shade=90)), "smile").other_colours
+    assert b"targetColours" not in blend.glb  # one texture for both
+
+
+def test_other_colours_come_along_where_they_lie_on_the_same_layout(tmp_path: Path) -> None:
+    neutral, smile = square(0.0), square(9.0, shade=90)
+    mixed = blend_of(*heads(tmp_path / "a", neutral, smile), "smile")
+    assert b'"targetColours":[{"baseColorTexture":{"index":2}}]' in mixed.glb
+    assert not mixed.plain
+    elsewhere = replace(smile, uvs=smile.uvs * 0.5)
+    plain = blend_of(*heads(tmp_path / "b", neutral, elsewhere), "smile")
+    assert b"targetColours" not in plain.glb
+    assert plain.plain
 
 
 def test_heads_of_different_meshes_say_so(tmp_path: Path) -> None:

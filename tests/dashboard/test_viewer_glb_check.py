@@ -9,10 +9,10 @@ import pytest
 
 from idto3d.errors import UserError
 from idto3d_dashboard.viewer import check_shown_glb, glb_check
-from tests.dashboard.shown_glbs import calling, coloured, edited, morphing, plain, with_binary
+from tests.dashboard.shown_glbs import blushing, calling, coloured, edited, morphing, plain, with_binary
 
 
-@pytest.mark.parametrize("made", [plain, morphing, coloured])
+@pytest.mark.parametrize("made", [plain, morphing, blushing, coloured])
 def test_what_the_project_writes_is_shown(made: Any) -> None:
     assert check_shown_glb(made(), "head") is None  # refusals are raised
 
@@ -60,6 +60,10 @@ HOSTILE = {
     "source = 7": edited(plain(), _set("textures", 0, "source", value=7)),
     "index = 9": edited(
         plain(), _set("materials", 0, "pbrMetallicRoughness", "baseColorTexture", "index", value=9)
+    ),
+    "index = 8": edited(
+        blushing(),
+        _set("materials", 0, "extras", "targetColours", 0, "baseColorTexture", "index", value=8),
     ),
     "bytes of": plain()[:-40],
     "no binary glTF": b"<script>alert(1)</script>" * 4,

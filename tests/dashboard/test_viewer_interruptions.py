@@ -11,7 +11,7 @@ from PIL import Image
 from idto3d_dashboard.viewer import ShownHead, head_spec
 from tests.dashboard import lost_webgl
 from tests.dashboard.pictures import settle, wait_until
-from tests.dashboard.shown_glbs import coloured, morphing, plain
+from tests.dashboard.shown_glbs import blushing, morphing, plain
 
 TOLD = "The browser has stopped 3D"
 
@@ -22,7 +22,7 @@ def opened(browser: Any, write_page: Any, tmp_path: Path) -> Any:
     for shade in (40, 120, 200):
         Image.new("RGB", (8, 8), (shade, shade, shade)).save(tmp_path / f"{shade}.png")
     views = tuple(tmp_path / f"{shade}.png" for shade in (40, 120, 200))
-    heads = [ShownHead("Ada", morphing(), views), ShownHead("Bob", coloured())]
+    heads = [ShownHead("Ada", morphing(), views), ShownHead("Bob", blushing())]
     page = browser.new_page(viewport={"width": 640, "height": 420})
     lost_webgl.prepare(page)
     page.thrown = []

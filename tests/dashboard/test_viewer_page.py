@@ -6,11 +6,18 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from idto3d_dashboard.viewer import ShownHead, head_spec
 from tests.dashboard.pictures import drawn, seen, settle, wait_until
-from tests.dashboard.shown_glbs import calling, coloured, morphing, plain
+from tests.dashboard.shown_glbs import blushing, calling, coloured, morphing, plain
+
+MIDDLE = """() => {
+  const canvas = document.querySelector("canvas");
+  const { width, height } = canvas;
+  return [...canvas.getContext("2d").getImageData(width >> 1, height >> 1, 1, 1).data].slice(0, 3);
+}"""
 
 
 def test_heads_turn_in_step_and_come_back(show: Any) -> None:
@@ -64,6 +71,26 @@ def test_looks_and_weights_change_the_picture_and_not_the_camera(show: Any) -> N
     assert settle(page)[0] == pictures["colour"]
     page.evaluate("mounted.dispose()")
     assert page.locator("main *").count() == 0
+
+
+def test_colours_are_mixed_by_the_weight_of_their_target(show: Any) -> None:
+    """In linear light, as materials are; stored colours are shown as they are at both ends."""
+    page = show(ShownHead("Ada", blushing()), ShownHead("Bob", morphing()))
+
+    def middle(weight: float, look: str = "albedo") -> list[int]:
+        page.evaluate(f"mounted.update({{...spec, look: '{look}', weights: {{smile: {weight}}}}})")
+        settle(page)
+        colour: list[int] = page.evaluate(MIDDLE)
+        return colour
+
+    assert middle(0) == pytest.approx([40, 40, 200], abs=2)
+    assert middle(1) == pytest.approx([200, 40, 40], abs=2)
+    assert middle(0.5) == pytest.approx([147, 40, 147], abs=3)  # the mean of 0.021 and 0.578, in sRGB
+    assert middle(3) == middle(1)
+    red, _, blue = middle(0.9, "colour")
+    assert red > 2 * blue
+    assert middle(0.9, "clay") == middle(0, "clay")
+    assert not page.thrown
 
 
 def test_a_hostile_glb_reaches_no_address(show: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import open3d as o3d
 import pytest
 import trimesh
+from PIL import Image
 
 from idto3d.errors import UserError
 from idto3d.export.blendshapes import blendshapes
@@ -86,3 +88,19 @@ def test_a_reader_without_morphs_sees_the_neutral(tmp_path: Path) -> None:
 def test_a_lone_neutral_has_nothing_to_morph_to() -> None:
     with pytest.raises(UserError, match="a neutral alone"):
         encode_morph_glb(blendshapes(NEUTRAL, {}))
+
+
+def test_colours_of_targets_are_maps_of_the_material_that_others_pass_over() -> None:
+    """A reader that knows nothing of them sees the neutral; one that does finds the map as it was given."""
+    red = np.full((32, 32, 3), (200, 40, 40), np.uint8)
+    data = encode_morph_glb(blendshapes(NEUTRAL, OTHERS), {"anger": red})
+    assert np.array_equal(decode_glb(data, "morphs").albedo, NEUTRAL.albedo)
+    size = struct.unpack_from("<I", data, 12)[0]
+    document = json.loads(data[20 : 20 + size])
+    smile, anger = document["materials"][0]["extras"]["targetColours"]
+    assert smile == {}
+    image = document["images"][document["textures"][anger["baseColorTexture"]["index"]]["source"]]
+    view = document["bufferViews"][image["bufferView"]]
+    start = 28 + size + view["byteOffset"]
+    found = Image.open(io.BytesIO(data[start : start + view["byteLength"]]))
+    assert np.array_equal(np.asarray(found), red)

@@ -109,11 +109,14 @@ def _blend(choice: Choice, sheet: Sheet, seed: int) -> None:
             refused.append(f"{label} cannot be blended: {blend.reason}.")
             continue
         heads.append(ShownHead(label, blend.glb, neutral.strip, neutral.note))
-        if blend.other_colours:
+        if blend.plain:
             plain.append(label)
     if heads:
         sheet.heads(heads, "blend", weights={expression: weight})
     if plain:
-        sheet.note(f"With neutral's colours, which {expression}'s differ from: {', '.join(plain)}.")
+        sheet.note(
+            f"With neutral's colours, since those of {expression.replace('_', ' ')} lie on another layout: "
+            f"{', '.join(plain)}."
+        )
     for sentence in refused:
         sheet.note(sentence)

@@ -17,12 +17,12 @@ KEPT = 32  # of about 1 MB
 
 @dataclass(frozen=True)
 class Blend:
-    """A GLB whose one morph target bears the expression's name, or why there is none; and whether the colours
-    of the two heads differ, of which a blend shows neutral's."""
+    """A GLB whose one morph target bears the expression's name, or why there is none; and whether it has
+    neutral's colours alone, where the expression's lie on a layout of their own."""
 
     glb: bytes
     reason: str
-    other_colours: bool = False
+    plain: bool = False
 
 
 def blend_of(neutral: Head, posed: Head, expression: str) -> Blend:
@@ -56,4 +56,7 @@ def _blended(neutral: Stamp, posed: Stamp, expression: str) -> Blend:
             "export registers them",
         )
     same = base.albedo.shape == other.albedo.shape and np.array_equal(base.albedo, other.albedo)
-    return Blend(encode_morph_glb(blendshapes(base, {expression: other})), "", not same)
+    mixed = not same and np.array_equal(base.uvs, other.uvs)
+    colours = {expression: other.albedo} if mixed else None
+    glb = encode_morph_glb(blendshapes(base, {expression: other}), colours)
+    return Blend(glb, "", plain=not same and not mixed)

@@ -1,21 +1,21 @@
 // A GLB turned into meshes: nothing in it may name an address, and nothing that it makes the loader ask for is sent.
 import { type Group, LoadingManager, Mesh, MeshStandardMaterial, type Object3D } from "three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
+import { readTargetColour } from "./colours";
 
 const MAGIC = 0x46546c67; // "glTF"
 const JSON_CHUNK = 0x4e4f534a;
 
 export async function parseGlb(bytes: Uint8Array<ArrayBuffer>): Promise<Group> {
   refuseReferences(documentOf(bytes));
-  const { scene } = await new GLTFLoader(closedManager()).parseAsync(bytes.buffer, "");
-  let meshes = 0;
-  scene.traverse((part) => {
-    if (!(part instanceof Mesh)) return;
-    meshes += 1;
-    part.frustumCulled = false; // morph targets reach beyond the bounds of the neutral
-    plainWhereNothingIsSaid(part.material);
-  });
-  if (meshes === 0) throw new Error("it holds no surface");
+  const { scene, parser } = await new GLTFLoader(closedManager()).parseAsync(bytes.buffer, "");
+  const meshes = meshesOf(scene);
+  if (meshes.length === 0) throw new Error("it holds no surface");
+  for (const mesh of meshes) {
+    mesh.frustumCulled = false; // morph targets reach beyond the bounds of the neutral
+    plainWhereNothingIsSaid(mesh.material);
+    await readTargetColour(mesh, parser);
+  }
   return scene;
 }
 

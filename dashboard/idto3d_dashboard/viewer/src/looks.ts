@@ -7,6 +7,7 @@ import {
   MeshNormalMaterial,
   MeshStandardMaterial,
 } from "three";
+import { mixTargetColour } from "./colours";
 import type { Look } from "./spec";
 
 const CLAY = 0xbfb4aa;
@@ -33,13 +34,15 @@ const normals: Pass = (own) => new MeshNormalMaterial({ side: own.side, flatShad
 /** The colours as they are stored: no light, no tone mapping. */
 const albedo: Pass = (own) => {
   const lit = own instanceof MeshStandardMaterial || own instanceof MeshBasicMaterial ? own : undefined;
-  return new MeshBasicMaterial({
+  const material = new MeshBasicMaterial({
     color: lit?.color ?? 0xffffff,
     map: lit?.map ?? null,
     vertexColors: own.vertexColors,
     side: own.side,
     toneMapped: false,
   });
+  mixTargetColour(material, own);
+  return material;
 };
 
 export const PASSES: Record<Look, readonly Pass[]> = {

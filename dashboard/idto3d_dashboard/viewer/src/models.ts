@@ -1,5 +1,6 @@
 // Decoded heads by the hash of their bytes: shared by all mounts of a page, and kept a while after the last use.
 import { type Group, type Material, Texture } from "three";
+import { freeTargetColour } from "./colours";
 import { meshesOf, parseGlb } from "./glb";
 import { forgetMaterials } from "./looks";
 import { bytesOf } from "./sources";
@@ -65,5 +66,6 @@ function freeMaterial(material: Material): void {
     value.dispose();
     if (typeof ImageBitmap !== "undefined" && value.image instanceof ImageBitmap) value.image.close();
   }
+  freeTargetColour(material);
   material.dispose();
 }
