@@ -3,7 +3,7 @@ written into a folder of plain HTML (`bundle`), where the first choice stands.""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,3 +135,9 @@ def put_all(sheet: Sheet, folded: Mapping[str, Facts]) -> None:
     for title, facts in folded.items():
         with sheet.folded(title):
             sheet.facts(facts)
+
+
+def in_columns(sheet: Sheet, count: int) -> Iterator[AbstractContextManager[Any]]:
+    """Places without end, so many side by side; a row each, so that a phone has them in their order."""
+    while True:
+        yield from sheet.columns(count)

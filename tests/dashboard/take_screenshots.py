@@ -52,8 +52,12 @@ def _shot(browser: Any, address: str, width: int, scheme: str) -> Image.Image:
     watched = Watched(browser, width, scheme)
     try:
         page = watched.open(address)
-        height = min(max(int(page.evaluate(HEIGHT)) + 20, 700), TALLEST)
-        page.set_viewport_size({"width": width, "height": height})
+        for _ in range(2):  # what comes into sight may be taller than the room that was kept for it
+            page.wait_for_timeout(1500)
+            settle(page)
+            watched.rest()
+            height = min(max(int(page.evaluate(HEIGHT)) + 20, 700), TALLEST)
+            page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(1500)
         settle(page)
         return Image.open(io.BytesIO(page.screenshot())).convert("RGB")

@@ -13,6 +13,7 @@ import polars
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from idto3d_dashboard.drawing.curves import Curve, line_chart
 from idto3d_eval.heat_map import ErrorMap
 from idto3d_eval.metrics.table import METRICS
 from idto3d_eval.run_folder import BY_IDENTITY, PEOPLE, SCORES, SUMMARY
@@ -189,6 +190,13 @@ def test_a_group_has_no_curve_of_all_people(page: Callable[..., AppTest], folder
     app = page("geometry", group="sex: female")
     assert curves(app) == []
     assert "so there is none of sex: female" in words(app)
+
+
+def test_a_second_line_of_a_row_goes_by_the_name_of_the_first() -> None:
+    """A legend of twice as many names leaves a telephone no room for the chart."""
+    curves = [Curve("a", [0.0], [0.0]), Curve("a", [0.0], [1.0], "Ada"), Curve("b", [0.0], [1.0], "Ada")]
+    figure = line_chart(curves, ("a", "b"), x="mm", y="share")
+    assert [line.showlegend for line in figure.data] == [True, False, True]
 
 
 def test_a_heat_map_is_shown_with_its_curve(

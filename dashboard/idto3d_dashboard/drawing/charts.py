@@ -77,7 +77,7 @@ def quality_cost(panel: Any, labels: Sequence[str], chosen: Sequence[str]) -> Dr
     if all(point.cost > 0 for point in panel.points):
         figure.update_xaxes(type="log", tickvals=_TICKS, ticktext=[f"{tick:g}" for tick in _TICKS])
     figure.update_xaxes(title=panel.cost)
-    figure.update_layout(title=f"{panel.metric} against {panel.cost}")
+    figure.update_layout(title=panel.metric)  # a longer one does not fit a telephone
     rows = [
         {
             "method": point.label,
@@ -119,7 +119,7 @@ def curve(told: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
     import polars
 
     shown = {name: points for name, points in told["series"].items() if name in chosen or name not in labels}
-    curves = [Curve(name, *_axes(points)) for name, points in shown.items() if name in labels]
+    curves = [Curve(name, *_axes(shown[name])) for name in labels if name in shown]
     between = {name: _axes(points) for name, points in shown.items() if name not in labels}
     figure = line_chart(curves, labels, x=told["x"], y=told["y"], marks=False, between=between)
     figure.update_layout(title=told["title"])

@@ -47,6 +47,7 @@ def line_chart(
     import plotly.graph_objects as go
 
     colour, mark, dash = colours(labels), symbols(labels), dashes(labels)
+    named = {curve.label for curve in curves if not curve.other}
     figure = go.Figure()
     for curve in curves:
         figure.add_scatter(
@@ -54,6 +55,8 @@ def line_chart(
             y=list(curve.y),
             name=f"{curve.label}, {curve.other}" if curve.other else curve.label,
             legendgroup=curve.label,
+            # A second line goes by its row's name: twice as many left a telephone no room for the chart.
+            showlegend=not curve.other or curve.label not in named,
             mode="lines+markers" if marks and not curve.other else "lines",
             line={
                 "color": colour[curve.label],
@@ -73,8 +76,8 @@ def line_chart(
         )
     figure.update_xaxes(title=x)
     figure.update_yaxes(title=y)
-    # A row of the legend for about every third curve, so that it does not lie on the chart.
-    return set_chart(figure, 340 + 12 * (len(figure.data) // 2))
+    # A row of the legend for about every third name, so that it does not lie on the chart.
+    return set_chart(figure, 340 + 12 * (sum(line.showlegend is not False for line in figure.data) // 2))
 
 
 def bar_chart(

@@ -50,7 +50,7 @@ def interval_table(cells: Mapping[str, Entry], metric: Entry, labels: Sequence[s
             drawn = f'<i class="whisker" style="left:{left:.2f}%;width:{right - left:.2f}%"></i>{drawn}'
         unit = metric["unit"]
         body.append(
-            f'<tr><th scope="row">{escape(label)}</th>'
+            f'<tr><th scope="row">{escape(label).replace("_", "_<wbr>")}</th>'
             f"<td>{number(cell['value'], unit)}<small>{interval(cell, unit)}</small></td>"
             f'<td class="track"><div aria-hidden="true">{drawn}</div></td></tr>'
         )

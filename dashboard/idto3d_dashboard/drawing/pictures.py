@@ -19,6 +19,7 @@ table.matrix thead th { vertical-align: bottom; }
 table.matrix tbody th { position: sticky; left: 0; padding-right: .4rem;
   background: var(--st-background-color, transparent); }
 table.matrix td { vertical-align: top; width: 112px; min-width: 112px; max-width: 160px; }
+table.matrix thead td { width: auto; min-width: 0; }
 table.matrix td.none { opacity: .8; font-size: .78rem; }
 </style>
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing import charts
 from idto3d_dashboard.drawing.sections import find, put_section
-from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.sheet import Sheet, in_columns
 from idto3d_eval import quality_cost
 
 TITLE, PATH = "Efficiency", "efficiency"
@@ -18,9 +18,8 @@ def show(choice: Choice, sheet: Sheet) -> None:
     panels = quality_cost.panels(run.summary)
     if panels:
         sheet.html(charts.legend(run.labels, choice.methods))
-    columns = sheet.columns(2)
-    for at, panel in enumerate(panels):
-        with columns[at % 2]:
+    for (at, panel), place in zip(enumerate(panels), in_columns(sheet, 2), strict=False):
+        with place:
             sheet.chart(*charts.quality_cost(panel, run.labels, choice.methods), f"efficiency_{at}")
     found = find(run.summary, "Quality at equal time", "Cost by stage")
     for section in found:

@@ -12,7 +12,7 @@ from idto3d_dashboard.reading.blends import NEUTRAL, blend_of
 from idto3d_dashboard.reading.heads import frontal_view, head_of, view_names
 from idto3d_dashboard.reading.pictures import picture
 from idto3d_dashboard.reading.values import means_by, person_rows
-from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.sheet import Sheet, in_columns
 from idto3d_dashboard.viewer import ShownHead
 
 TITLE, PATH = "Expressions", "expressions"
@@ -85,9 +85,8 @@ def _read(choice: Choice, sheet: Sheet) -> None:
         f"mark where a head belongs.{whose}"
     )
     columns = read_columns(matrices, shown)
-    places = sheet.columns(2)
-    for at, label in enumerate(shown):
-        with places[at % len(places)]:
+    for label, place in zip(shown, in_columns(sheet, 2), strict=False):
+        with place:
             sheet.html(read_table(label, matrices[label], columns))
     sheet.download(read_rows(matrices, shown), "asked-and-read")
 

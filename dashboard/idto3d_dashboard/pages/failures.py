@@ -5,7 +5,7 @@ from __future__ import annotations
 from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing import missing
 from idto3d_dashboard.reading import failures
-from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.sheet import Sheet, in_columns
 
 TITLE, PATH = "Failures", "failures"
 
@@ -48,9 +48,8 @@ def _views(choice: Choice, sheet: Sheet) -> None:
     if not found:
         sheet.empty(f"In every view of {choice.identity} everything could be read; choose another person.")
         return
-    columns = sheet.columns(4)
-    for at, view in enumerate(found[: missing.MOST_VIEWS]):
-        with columns[at % 4]:
+    for view, place in zip(found[: missing.MOST_VIEWS], in_columns(sheet, 4), strict=False):
+        with place:
             missing.put_view(sheet, view)
     if len(found) > missing.MOST_VIEWS:
         sheet.note(f"The first {missing.MOST_VIEWS} of {len(found)}.")

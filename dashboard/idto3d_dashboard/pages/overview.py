@@ -7,7 +7,7 @@ from idto3d_dashboard.drawing import charts, compared, result_table
 from idto3d_dashboard.drawing.intervals import interval_rows, interval_table
 from idto3d_dashboard.reading.comparison import compare
 from idto3d_dashboard.reading.figures import group_cells
-from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.sheet import Sheet, in_columns
 from idto3d_eval import quality_cost
 
 TITLE, PATH = "Overview", "overview"
@@ -67,9 +67,9 @@ def _costs(choice: Choice, sheet: Sheet) -> None:
     costs = list(dict.fromkeys(panel.cost for panel in found))
     cost = sheet.choose("Cost", costs, "cost", side_by_side=True)
     sheet.html(charts.legend(choice.run.labels, choice.methods))
-    columns = sheet.columns(2)
-    for at, panel in enumerate(panel for panel in found if panel.cost == cost):
-        with columns[at % 2]:
+    shown = enumerate(panel for panel in found if panel.cost == cost)
+    for (at, panel), place in zip(shown, in_columns(sheet, 2), strict=False):
+        with place:
             sheet.chart(*charts.quality_cost(panel, choice.run.labels, choice.methods), f"quality_cost_{at}")
     sheet.note(" ".join(quality_cost.notes(choice.run.summary)))
 

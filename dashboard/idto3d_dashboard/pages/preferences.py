@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -11,7 +11,7 @@ import polars
 from idto3d_dashboard.choice import NO_METHODS, Choice
 from idto3d_dashboard.drawing import preference_charts as charts
 from idto3d_dashboard.drawing.tables import html_table
-from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.sheet import Sheet, in_columns
 from idto3d_eval.preference import analysis_text as text
 from idto3d_eval.preference.kept import read_preferences
 
@@ -60,11 +60,8 @@ def _put_strengths(found: Entry, choice: Choice, sheet: Sheet) -> None:
         f"Log-odds by Davidson's model: what is stronger by 1 wins 73 of 100 decided votes. Whiskers: "
         f"{found['level']:.0%} intervals over raters and people. All votes count, whatever is chosen here."
     )
-    columns: Sequence[Any] = ()
-    for at, result in enumerate(found["questions"]):
-        if at % 2 == 0:  # a row each, so that a phone shows them in their order
-            columns = sheet.columns(2)
-        with columns[at % 2]:
+    for result, place in zip(found["questions"], in_columns(sheet, 2), strict=False):
+        with place:
             name = f"strengths_{_plain(result['question'])}"
             sheet.chart(*charts.strength_chart(result, choice.run.labels, choice.methods), name)
 

@@ -6,7 +6,7 @@ from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing import charts, result_table
 from idto3d_dashboard.drawing.intervals import interval_rows, interval_table
 from idto3d_dashboard.drawing.sections import find, put_section
-from idto3d_dashboard.sheet import Sheet
+from idto3d_dashboard.sheet import Sheet, in_columns
 
 TITLE, PATH = "Stability", "stability"
 FAMILIES = ("stability", "light")
@@ -23,15 +23,16 @@ def show(choice: Choice, sheet: Sheet) -> None:
     for at, told in enumerate(run.summary["curves"]):
         if told["title"].startswith("Similarity against yaw"):
             sheet.chart(*charts.curve(told, run.labels, choice.methods), f"similarity_against_yaw_{at}")
-    columns = sheet.columns(2)
-    drawn = 0
-    for metric in metrics:
-        cells = result_table.cells_of(run.summary, metric["name"], choice.methods)
-        if table := interval_table(cells, metric, run.labels):
-            with columns[drawn % 2]:
-                sheet.html(table)
-                sheet.download(interval_rows(cells, run.labels), f"stability_{metric['name']}")
-            drawn += 1
+    drawn = [
+        (metric["name"], cells, table)
+        for metric in metrics
+        for cells in [result_table.cells_of(run.summary, metric["name"], choice.methods)]
+        if (table := interval_table(cells, metric, run.labels))
+    ]
+    for (name, cells, table), place in zip(drawn, in_columns(sheet, 2), strict=False):
+        with place:
+            sheet.html(table)
+            sheet.download(interval_rows(cells, run.labels), f"stability_{name}")
     if not drawn and not any(section["title"].startswith("Stability") for section in found):
         sheet.empty(
             "This run has one seed, one session and one renderer; idto3d-eval run --protocol sessions and "
