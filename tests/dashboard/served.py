@@ -45,9 +45,9 @@ def serving(runs: Path, names: Sequence[str], log: Path) -> Iterator[str]:
 class Watched:
     """A page, with all that its console complained of and all that it asked other hosts for."""
 
-    def __init__(self, browser: Any, width: int = 1280, scheme: str = "light") -> None:
+    def __init__(self, browser: Any, width: int = 1280, scheme: str = "light", **options: Any) -> None:
         self.context = browser.new_context(
-            viewport={"width": width, "height": 1000}, color_scheme=scheme, accept_downloads=True
+            viewport={"width": width, "height": 1000}, color_scheme=scheme, accept_downloads=True, **options
         )
         self.page = self.context.new_page()
         self.errors: list[str] = []

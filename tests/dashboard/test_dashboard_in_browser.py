@@ -12,6 +12,7 @@ import pytest
 
 from idto3d_dashboard.pages import GROUPS
 from tests.dashboard.axe import AXE, violations
+from tests.dashboard.fingers import Fingers
 from tests.dashboard.pictures import seen, settle, wait_until
 from tests.dashboard.served import Watched, serving
 
@@ -73,6 +74,40 @@ def test_heads_turn_together(address: str, watched: Watched) -> None:
         "all heads to turn",
         page,
     )
+
+
+def test_a_telephone_scrolls_past_heads_and_pinches_them(address: str, browser: Any) -> None:
+    """A finger up a head moves the page on; two on heads zoom all of them, and not the page."""
+    watched = Watched(browser, 390, has_touch=True, is_mobile=True)
+    try:
+        page = watched.open(address + "identity")
+        heads = page.locator(".h3d-heads canvas")
+        heads.first.wait_for(timeout=60_000)
+        heads.first.scroll_into_view_if_needed()
+        settle(page)
+
+        def where() -> tuple[float, float]:
+            scrolled = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop")
+            return scrolled, page.evaluate("visualViewport.scale")
+
+        def middle() -> tuple[float, float]:
+            box = heads.first.bounding_box()
+            return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+        first, start, (x, y) = seen(heads.first)[0], where(), middle()
+        Fingers(page).drag([(x, y)], [(x, y - 120)])
+        settle(page)
+        assert where()[0] > start[0] + 60
+        assert seen(heads.first)[0] == first
+
+        before = [seen(head)[0] for head in heads.all()]  # one more may have come into sight
+        scrolled, (x, y) = where(), middle()
+        Fingers(page).drag([(x - 15, y), (x + 15, y)], [(x - 60, y), (x + 60, y)])
+        settle(page)
+        assert all(seen(head)[0] != one for head, one in zip(heads.all(), before, strict=True))
+        assert where() == scrolled
+    finally:
+        watched.close()
 
 
 def test_a_link_brings_another_reader_to_the_same_view(address: str, browser: Any) -> None:
