@@ -11,6 +11,7 @@ import typer
 
 from idto3d_eval.bench import (
     ablation,
+    cluster,
     determinism,
     distances,
     generator,
@@ -29,6 +30,7 @@ from idto3d_eval.bench import (
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "ablation": ablation.command,
+    "cluster": cluster.command,
     "strength": strength.command,
     "generator": generator.command,
     "rasterisers": rasterisers.command,
