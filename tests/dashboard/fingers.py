@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ class Fingers:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.session = page.context.new_cdp_session(page)
+        self.now = time.time()  # s; its own clock, so that a busy machine makes no finger slower
 
     def drag(self, start: Points, end: Points, steps: int = 8, rest: int = 100) -> None:
         """One finger a point goes from its start to its end, rests for some ms, and is lifted."""
@@ -24,9 +26,9 @@ class Fingers:
                 (x + (to_x - x) * share, y + (to_y - y) * share)
                 for (x, y), (to_x, to_y) in zip(start, end, strict=True)
             ]
+            self._wait(16)
             self.send("touchMove", between)
-            self.page.wait_for_timeout(16)
-        self.page.wait_for_timeout(rest)
+        self._wait(rest)
         self.send("touchEnd", ())
         self.page.wait_for_timeout(300)
 
@@ -34,10 +36,16 @@ class Fingers:
         """At one place, so quickly that two are a double tap."""
         for _ in range(times):
             self.send("touchStart", [(x, y)])
+            self._wait(20)
             self.send("touchEnd", ())
-            self.page.wait_for_timeout(60)
+            self._wait(60)
 
     def send(self, kind: str, points: Points) -> None:
         """One event of all fingers that are down."""
         touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
-        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+        event = {"type": kind, "touchPoints": touches, "timestamp": self.now}
+        self.session.send("Input.dispatchTouchEvent", event)
+
+    def _wait(self, ms: int) -> None:
+        self.page.wait_for_timeout(ms)
+        self.now += ms / 1000
