@@ -17,7 +17,7 @@ VIEWER := dashboard/idto3d_dashboard/viewer
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words geometry texture
 
-.PHONY: help install system browser bench-dashboard load-study screenshots demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
+.PHONY: help install system browser bench-dashboard bench-runner load-study screenshots demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
 
 help: ## what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -74,6 +74,9 @@ browser:
 
 bench-dashboard: install browser ## seconds until a run of 50 methods and 200 people is open, and each of its pages
 	@$(BIN)/python -m tests.dashboard.bench_dashboard
+
+bench-runner: install ## what the runner itself costs, locally and by Ray, and how large a plan it carries
+	@$(BIN)/idto3d-eval bench runner
 
 load-study: install browser ## fifty raters at once for five minutes, the server killed five times, on SQLite and PostgreSQL
 	@command -v pg_ctlcluster >/dev/null || { apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; }

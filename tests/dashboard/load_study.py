@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import random
 import sys
 import tempfile
@@ -200,6 +201,7 @@ def _insist(address: str, name: str, content: dict[str, Any]) -> tuple[dict[str,
 
 
 def _pages(address: str, study: Path, slots: list[int], stop: float, queue: Any) -> None:
+    os.setsid()  # the browser's many threads share what is theirs, as on a machine of their own
     told = asyncio.run(_all_pages(address, links(study), slots, stop))
     for one in told:
         queue.put(one)

@@ -85,7 +85,10 @@ class Server:
             "IDTO3D_STUDY_PASSWORD": self.password,
         }
         with self.log.open("ab") as told:
-            self.process = subprocess.Popen(command, env=environment, stdout=told, stderr=subprocess.STDOUT)
+            # A session of its own, as a service has: the kernel shares processors between sessions.
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=told, stderr=subprocess.STDOUT, start_new_session=True
+            )
         end = time.monotonic() + START
         while not self.well():
             if self.process.poll() is not None or time.monotonic() > end:

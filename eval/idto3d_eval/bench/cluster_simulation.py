@@ -1,8 +1,8 @@
 """A large run on clusters of several sizes, simulated event by event.
 
 The plan and the order in which jobs are handed out are the runner's own (`ReadyJobs`); seconds of jobs are
-drawn from those that a real run measured, per method and stage. A head by distillation holds a GPU, all other
-jobs a core. Seconds are of one core of the machine that measured them: the speed of a GPU would scale both the
+drawn from those that a real run measured, by method and stage. A head by distillation holds a GPU, all other
+jobs a core. Seconds are of one core of the machine that measured them: a faster GPU would scale both the
 makespan and its bound.
 """
 
