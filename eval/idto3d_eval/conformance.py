@@ -18,7 +18,7 @@ from idto3d.errors import UserError
 from idto3d_baselines.discovery import KnownMethods, known_methods
 from idto3d_baselines.specs import MethodSpec
 from idto3d_eval import stages
-from idto3d_eval.plan import method_fields
+from idto3d_eval.plan_fields import method_fields
 from idto3d_eval.stage import StageCall
 from idto3d_protocols.loader import load_protocol
 from idto3d_protocols.schema import Protocol

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from idto3d_eval.family_stages import STAGES_OF_HEAD, head_stages, identity_stag
 from idto3d_eval.keys import KeyInputs, SharedFields, weights_sha256
 from idto3d_eval.leaks import refuse_conflicts
 from idto3d_eval.named_networks import named_networks
+from idto3d_eval.plan_fields import method_fields, protocol_fields, spec_of
 from idto3d_eval.plan_recognisers import other_jobs
 from idto3d_eval.recognisers import find_recogniser
 from idto3d_eval.resources import NOTHING_BESIDE, Resources, resources_of
@@ -343,27 +344,6 @@ def _libraries() -> SharedFields:
     return SharedFields(library_versions())
 
 
-def protocol_fields(protocol: Protocol, fields: Iterable[str]) -> dict[str, Any]:
-    """The named fields of a protocol in JSON's types; a dotted name reaches into a part."""
-    whole = protocol.model_dump(mode="json")
-    found: dict[str, Any] = {}
-    for name in fields:
-        value: Any = whole
-        for part in name.split("."):
-            value = value[part]
-        found[name] = value
-    return found
-
-
-def method_fields(spec: MethodSpec) -> dict[str, Any]:
-    """What of a spec can change a head: not its summary nor where it is cited from."""
-    fields = asdict(spec)
-    kept = {name: fields[name] for name in ("name", "entry", "commit", "conditioned_on", "needs_sds")}
-    # The whole of a file from outside: which of its fields matters to a program that nobody here knows?
-    settings = {name: value for name, value in fields["settings"].items() if name != "resources"}
-    return {**kept, "settings": settings} if spec.outside else kept
-
-
 def _hashes(weights: Path) -> dict[str, str]:
     return weights_sha256([weights]) if weights.exists() else {}
 
@@ -382,32 +362,3 @@ def _require_weights(weights: Path, stages: Mapping[str, Stage]) -> None:
                 f"Found no {name} in {weights}, expected the networks that score to be there; "
                 f"train it with 'idto3d-eval train {Path(name).stem}', or name another folder."
             )
-
-
-def spec_of(row: MethodRow, protocol: Protocol, methods: Mapping[str, MethodSpec]) -> MethodSpec:
-    """The method of a row.
-
-    Raises:
-        UserError: it is unknown, is not for the protocol's profile, or cannot make what the row asks for.
-    """
-    if row.method not in methods:
-        raise UserError(
-            f"Protocol {protocol.name} names the method {row.method!r}, expected one of {', '.join(methods)}."
-        )
-    spec = methods[row.method]
-    if protocol.profile not in spec.profiles:
-        raise UserError(
-            f"Protocol {protocol.name} asks for {row.method!r} in the profile {protocol.profile!r}, expected "
-            f"{' or '.join(spec.profiles)}; take the row out."
-        )
-    if spec.kind == "external-assets" and row.photos_of != "own":
-        raise UserError(
-            f"Protocol {protocol.name} gives {row.method!r} another person's photos, expected photos_of: "
-            "own: its heads were made beforehand; take the row out."
-        )
-    if spec.needs_truth and protocol.population.label != "synthetic":
-        raise UserError(
-            f"Method {row.method!r} needs the true heads, found a population of "
-            f"{protocol.population.label}, expected a synthetic one; take the row out."
-        )
-    return spec

@@ -96,7 +96,8 @@ def _unknown_people(protocol: Protocol) -> Iterator[str]:
 def _unplannable(protocol: Protocol, weights: Path) -> Iterator[str]:
     """What planning refuses: row by row where rows are wrong, else as a whole."""
     from idto3d_baselines.discovery import known_methods
-    from idto3d_eval.plan import plan_run, spec_of
+    from idto3d_eval.plan import plan_run
+    from idto3d_eval.plan_fields import spec_of
 
     known, refused = known_methods(), []
     for row in protocol.methods:

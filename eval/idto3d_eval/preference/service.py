@@ -22,6 +22,7 @@ from idto3d_eval.preference.database.connection import (
     insert_once,
     reading,
     take_turns,
+    writing,
 )
 from idto3d_eval.preference.database.tables import audit, raters, survey, trials, votes
 from idto3d_eval.preference.study import PLAN, Study, read_secret, read_study
@@ -132,7 +133,7 @@ class StudyService:
 
     def load_plan(self, planned: list[Trial]) -> None:
         """Put trials into the database that are not in it yet."""
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             take_turns(connection)
             there = set(connection.execute(sa.select(trials.c.slot).distinct()).scalars())
             rows = [_row(trial) for trial in planned if trial.slot not in there]
@@ -169,7 +170,7 @@ class StudyService:
                 self._refresh()
             if self.study.panel != "links" or rater not in self._slots:
                 raise Refused("Found a link to a study that has no place for it; ask who sent it to you.")
-            with self.engine.begin() as connection:
+            with writing(self.engine) as connection:
                 self._note_arrival(connection, rater, self._slots[rater], None)
             return Rater(rater, self._slots[rater], consented=False, finished=False)
         if found.erased_at is not None:
@@ -195,7 +196,7 @@ class StudyService:
         rater = links.rater_of_panel(self.key, self.study.panel, person)
         self._refresh()
         kept = person if self.study.keep_panel_ids else None
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             taken = set(connection.execute(sa.select(raters.c.slot)).scalars())
             free = iter(sorted(set(self._slots.values()) - taken))
             # A place that someone else takes at the same moment is not free after all.
@@ -208,7 +209,7 @@ class StudyService:
 
     def consent(self, rater: Rater) -> None:
         """Note that a rater agreed to take part."""
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             done = connection.execute(
                 sa.update(raters)
                 .where(raters.c.rater == rater.rater, raters.c.consented_at.is_(None))
@@ -231,7 +232,7 @@ class StudyService:
         if not found:
             return None
         if found[0].shown_at is None:
-            with self.engine.begin() as connection:
+            with writing(self.engine) as connection:
                 self._show(connection, found[0].pair)
                 found = self._open_trials(connection, rater)
         trial, follows = _trial(found[0]), _trial(found[1]) if len(found) > 1 else None
@@ -261,7 +262,7 @@ class StudyService:
         if not links.NAME.fullmatch(pair) or question not in self.study.questions:
             raise Refused("Found a pair that is not yours; reload the page.", 404)
         now = self.clock()
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             # Votes on one pair take turns by its row, where the database does not let one write at a time.
             found = connection.execute(
                 sa.select(trials).where(trials.c.pair == pair, trials.c.slot == rater.slot).with_for_update()
@@ -302,7 +303,7 @@ class StudyService:
                 )
             if items[name].options and text and text not in items[name].options:
                 raise Refused("Found an answer that the survey does not offer; choose one of those.", 400)
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             if self._open_trials(connection, rater):
                 raise Refused("Found pairs that are still to be answered; go on with those first.", 409)
             for name, text in answers.items():
@@ -332,7 +333,7 @@ class StudyService:
         Raises:
             UserError: nobody of that name came.
         """
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             if _rater(connection, rater) is None:
                 raise UserError(
                     f"Found no rater '{rater}', expected one who came; study show lists their names."

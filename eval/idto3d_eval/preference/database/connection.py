@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
@@ -21,6 +22,8 @@ from idto3d_eval.preference.study import DATABASE
 WAIT = 30  # s that a writer waits for its turn
 MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATING = threading.Lock()  # alembic keeps its state in the module
+_CHOOSING = threading.Lock()
+_TURNS: WeakKeyDictionary[sa.Engine, threading.Lock] = WeakKeyDictionary()
 
 
 def database_url(folder: Path, url: str | None) -> str:
@@ -62,6 +65,24 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A transaction that only reads: it waits for no writer."""
     with engine.connect().execution_options(idto3d_reads=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that writes, committed at its end.
+
+    On SQLite the threads of this process queue for their turn here. SQLite itself lets those that wait look
+    again every tenth of a second, so that with fifty raters the lock lay idle while some waited for seconds.
+    """
+    with _turn(engine), engine.begin() as connection:
+        yield connection
+
+
+def _turn(engine: sa.Engine) -> AbstractContextManager[Any]:
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    with _CHOOSING:
+        return _TURNS.setdefault(engine, threading.Lock())
 
 
 def insert_once(connection: sa.Connection, table: sa.Table, **values: Any) -> bool:
