@@ -53,6 +53,8 @@ class RayPool:
         if self._address is None:
             size = self._size or max(1, (os.cpu_count() or 1) // self._threads)
             given |= {"num_cpus": size * self._threads, "include_dashboard": False}
+        # Nothing is sent to Ray's makers, and jobs that need no GPU find those that CUDA shows them.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             self._ray.init(address=self._address, **given)
