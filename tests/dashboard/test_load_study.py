@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,5 +28,6 @@ def test_a_server_that_is_killed_among_clients_and_a_page_loses_nothing(tmp_path
 
 @pytest.mark.skipif(not programs(), reason="no PostgreSQL on this machine")
 def test_nor_does_one_on_postgresql(tmp_path: Path) -> None:
-    with postgres(tmp_path) as url:
+    # pytest's own folder is closed to the user that PostgreSQL runs as.
+    with tempfile.TemporaryDirectory(prefix="load-study-") as folder, postgres(Path(folder)) as url:
         nothing_is_lost(measure(tmp_path, seconds=12, clients=10, pages=0, kills=1, url=url))

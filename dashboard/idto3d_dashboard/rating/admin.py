@@ -17,16 +17,19 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from idto3d.errors import UserError
 from idto3d_dashboard.rating.routes import FRESH, StudyRoutes
 from idto3d_eval.preference.answers import answers_table, back_up, progress, state_of
+from idto3d_eval.preference.links import token_of
 from idto3d_eval.preference.service import Refused
+from idto3d_eval.preference.study import ANALYSIS, ANALYSIS_TEXT
 
 PASSWORD = "IDTO3D_STUDY_PASSWORD"  # name of the variable
 BACKUPS = "backups"
+ANALYSES = (ANALYSIS_TEXT, ANALYSIS)
 STATES = {"erased": "erased", "finished": "finished", "consented": "answering", "came": "not agreed yet"}
 _POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"}
 _STYLE = (
@@ -56,6 +59,7 @@ class AdminRoutes:
             Route("/study/admin", self._page, methods=["GET"]),
             Route("/study/admin/backup", self._backup, methods=["POST"]),
             Route("/study/admin/answers.csv", self._answers, methods=["GET"]),
+            *(Route(f"/study/admin/{name}", self._analysis, methods=["GET"]) for name in ANALYSES),
         ]
 
     async def _page(self, request: Request) -> Response:
@@ -80,6 +84,18 @@ class AdminRoutes:
             return answer
         table = await run_in_threadpool(answers_table, self.served.service.engine)
         return Response(table.write_csv(), media_type="text/csv", headers=FRESH)
+
+    async def _analysis(self, request: Request) -> Response:
+        if (answer := self._locked(request)) is not None:
+            return answer
+        name = request.url.path.rsplit("/", 1)[-1]
+        if not (self.folder / name).is_file():
+            return PlainTextResponse(
+                f"Found no {name} yet, expected what study analyse writes; give that command.",
+                404,
+                headers=FRESH,
+            )
+        return FileResponse(self.folder / name, filename=name, headers=FRESH)
 
     def _locked(self, request: Request) -> Response | None:
         """The answer to whoever did not give the password; None for those who did."""
@@ -107,13 +123,16 @@ class AdminRoutes:
         each = study.pairs + study.attention + study.repeats
         came, done = len(rows), sum(1 for row in rows if row["finished_at"] is not None)
         backups = sorted(path.name for path in (self.folder / BACKUPS).glob("*.db"))
-        lines = "".join(_line(row, each) for row in rows)
+        lines = "".join(_line(row, each, self.served.service.key) for row in rows)
+        there = [name for name in ANALYSES if (self.folder / name).is_file()]
+        analyses = ", ".join(f'<a href="/study/admin/{name}" download>{name}</a>' for name in there)
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Study</title>'
             f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
             f"<h1>{escape(study.title)}</h1><p>{came} of {study.raters} raters came, {done} finished; "
             f"{sum(row['votes'] for row in rows)} votes of {study.raters * each}.</p>"
-            '<p><a href="/study/admin/answers.csv">The answers so far, as CSV</a></p>'
+            '<p><a href="/study/admin/answers.csv" download>The answers so far, as CSV</a></p>'
+            f"<p>As study analyse last wrote it: {analyses or 'no analysis yet'}</p>"
             '<form method="post" action="/study/admin/backup"><button>Back up now</button> '
             f"{escape(backups[-1]) if backups else 'no backup yet'}</form>"
             '<table><thead><tr><th>rater</th><th class="number">votes</th><th>came</th><th>state</th></tr>'
@@ -148,10 +167,13 @@ def _given(request: Request) -> str:
         return ""
 
 
-def _line(row: dict[str, Any], each: int) -> str:
+def _line(row: dict[str, Any], each: int, key: bytes) -> str:
+    erased = row["erased_at"] is not None
+    name = escape(row["rater"])
+    rater = name if erased else f'<a href="/?r={token_of(key, row["rater"])}">{name}</a>'
     panel = f" ({escape(row['panel_id'])})" if row["panel_id"] else ""
     came = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(row["came_at"]))
     return (
-        f'<tr><td>{escape(row["rater"])}{panel}</td><td class="number">{row["votes"]} of {each}</td>'
+        f'<tr><td>{rater}{panel}</td><td class="number">{row["votes"]} of {each}</td>'
         f"<td>{came}</td><td>{STATES[state_of(row)]}</td></tr>"
     )
