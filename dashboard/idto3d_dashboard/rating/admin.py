@@ -24,7 +24,7 @@ from idto3d.errors import UserError
 from idto3d_dashboard.rating.routes import FRESH, StudyRoutes
 from idto3d_eval.preference.answers import answers_table, back_up, progress, state_of
 from idto3d_eval.preference.links import token_of
-from idto3d_eval.preference.service import Refused
+from idto3d_eval.preference.raters import Refused
 from idto3d_eval.preference.study import ANALYSIS, ANALYSIS_TEXT
 
 PASSWORD = "IDTO3D_STUDY_PASSWORD"  # name of the variable

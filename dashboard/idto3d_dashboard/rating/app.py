@@ -10,7 +10,7 @@ import streamlit
 
 from idto3d_dashboard.rating import screens
 from idto3d_dashboard.rating.state import Served, served
-from idto3d_eval.preference.service import Rater, Refused
+from idto3d_eval.preference.raters import Rater, Refused
 
 # What panels call their participants in the links that they send people by.
 PANEL_PERSON = {"prolific": "PROLIFIC_PID", "mturk": "workerId"}

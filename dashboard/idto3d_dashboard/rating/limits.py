@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 LOG = logging.getLogger("idto3d_study")
 KEPT = 20_000  # buckets that are remembered; a flood from more addresses forgets the oldest
 LINES = 20  # of a log in a second
+LOG_BYTES, LOG_FILES = 4 * 2**20, 4
+
+
+def log_to(path: Path) -> None:
+    """Let this process's log be a file, of which older parts are dropped."""
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
 
 
 @dataclass

@@ -32,7 +32,8 @@ from idto3d_dashboard.rating.view import view_of
 from idto3d_dashboard.viewer.built import built_file
 from idto3d_eval.preference.database.connection import reading
 from idto3d_eval.preference.links import rater_of_token
-from idto3d_eval.preference.service import Rater, Refused, StudyService
+from idto3d_eval.preference.raters import Rater, Refused
+from idto3d_eval.preference.service import StudyService
 
 Act = Callable[[dict[str, Any]], dict[str, Any]]  # what was sent -> what is answered
 Limit = Callable[[Request, dict[str, Any]], None]  # raises where someone asks too often
@@ -127,7 +128,7 @@ class StudyRoutes:
 
     def _vote(self, sent: dict[str, Any]) -> dict[str, Any]:
         rater = self._admitted(sent)
-        receipt = self.service.vote(
+        receipt, shown = self.service.vote_and_go_on(
             rater,
             _text(sent, "pair", 16),
             _text(sent, "question", 32),
@@ -137,7 +138,7 @@ class StudyRoutes:
         told: dict[str, Any] = {"answer": receipt.answer, "new": receipt.new}
         if receipt.right is not None:
             told["right"] = receipt.right
-        return told | {"next": view_of(self.service.now(rater), self.service.study, self.files)}
+        return told | {"next": view_of(shown, self.service.study, self.files)}
 
     def _consent(self, sent: dict[str, Any]) -> dict[str, Any]:
         self.service.consent(self._admitted(sent))

@@ -8,7 +8,8 @@ from idto3d_dashboard.rating.files import StudyFiles
 from idto3d_dashboard.rating.routes import rater_version
 from idto3d_dashboard.rating.view import view_of
 from idto3d_dashboard.viewer.streamlit_component import built_component
-from idto3d_eval.preference.service import LONGEST_TEXT, Shown
+from idto3d_eval.preference.raters import Shown
+from idto3d_eval.preference.service import LONGEST_TEXT
 from idto3d_eval.preference.study import Study
 
 _STYLE = """

@@ -6,7 +6,7 @@ from typing import Any
 
 from idto3d_dashboard.rating.files import StudyFiles
 from idto3d_eval.preference.questions import QUESTIONS, asked
-from idto3d_eval.preference.service import Shown
+from idto3d_eval.preference.raters import Shown
 from idto3d_eval.preference.study import Study
 from idto3d_eval.preference.trials import TRAINING, Trial
 

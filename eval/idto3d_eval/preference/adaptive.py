@@ -13,10 +13,10 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from idto3d_eval.preference.answering import Chooser
 from idto3d_eval.preference.database.tables import trials, votes
 from idto3d_eval.preference.davidson import Cells
 from idto3d_eval.preference.scheduling import Counted, allocation, method_pairs, next_pair
-from idto3d_eval.preference.service import Chooser
 from idto3d_eval.preference.study import Study
 from idto3d_eval.preference.trials import PAIR, Trial
 from idto3d_eval.preference.votes import OUTCOMES

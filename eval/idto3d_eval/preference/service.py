@@ -16,6 +16,16 @@ import sqlalchemy as sa
 
 from idto3d.errors import UserError
 from idto3d_eval.preference import links
+from idto3d_eval.preference.answering import (
+    Chooser,
+    check_answer,
+    check_consent,
+    go_on,
+    keep_answer,
+    note,
+    open_trials,
+    shown_to,
+)
 from idto3d_eval.preference.database.connection import (
     connect,
     database_url,
@@ -25,71 +35,11 @@ from idto3d_eval.preference.database.connection import (
     writing,
 )
 from idto3d_eval.preference.database.tables import audit, raters, survey, trials, votes
+from idto3d_eval.preference.raters import Rater, Receipt, Refused, Shown
 from idto3d_eval.preference.study import PLAN, Study, read_secret, read_study
-from idto3d_eval.preference.trials import PAIR, TRAINING, Trial, read_trials
+from idto3d_eval.preference.trials import Trial, read_trials
 
 LONGEST_TEXT = 2000  # characters of a survey's answer
-LOOSE = 0.25  # s that a browser's and this machine's moments of showing may lie apart
-
-
-class Refused(UserError):
-    """Something that a rater may not do, with the HTTP status that says so."""
-
-    def __init__(self, sentence: str, status: int = 403) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Rater:
-    """Someone who answers.
-
-    Attributes:
-        rater: the name, which a link carries.
-        slot: place in the plan.
-        consented, finished: whether they did.
-    """
-
-    rater: str
-    slot: int
-    consented: bool
-    finished: bool
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The pair that a rater is at.
-
-    Attributes:
-        trial: what is shown.
-        number: from 1, training not counted (0 while training).
-        total: pairs without training.
-        next_trial: the one after it, whose heads can be fetched meanwhile; None at the end.
-    """
-
-    trial: Trial
-    number: int
-    total: int
-    next_trial: Trial | None
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of a vote.
-
-    Attributes:
-        answer: the one that stands: the first that was given.
-        new: whether this call stored it.
-        right: in training, whether it was the right one; None elsewhere.
-    """
-
-    answer: str
-    new: bool
-    right: bool | None
-
-
-# Chooses methods and side of a pair that is shown for the first time (adaptive scheduling).
-Chooser = Callable[[sa.Connection, Trial], Trial]
 
 
 @dataclass
@@ -216,7 +166,7 @@ class StudyService:
                 .values(consented_at=self.clock())
             )
             if done.rowcount:
-                self._audit(connection, rater.rater, "consented", "")
+                note(connection, rater.rater, "consented", "", self.clock())
 
     def now(self, rater: Rater) -> Shown | None:
         """The pair that a rater is at, from now on shown; None when all are answered.
@@ -224,19 +174,13 @@ class StudyService:
         Raises:
             Refused: the rater has not consented.
         """
-        if not rater.consented:
-            raise Refused("Found no consent of yours yet; agree first.")
+        check_consent(rater)
         with reading(self.engine) as connection:
-            found = self._open_trials(connection, rater)
-            total = self._total(connection, rater)
-        if not found:
-            return None
-        if found[0].shown_at is None:
+            shown, new = shown_to(connection, rater)
+        if new:
             with writing(self.engine) as connection:
-                self._show(connection, found[0].pair)
-                found = self._open_trials(connection, rater)
-        trial, follows = _trial(found[0]), _trial(found[1]) if len(found) > 1 else None
-        return Shown(trial, trial.position, total, follows)  # training stands at 0
+                shown = go_on(connection, rater, self.choose, self.clock())
+        return shown
 
     def vote(self, rater: Rater, pair: str, question: str, answer: str, turned_deg: float) -> Receipt:
         """Keep a rater's answer: once, the first one for good.
@@ -251,43 +195,25 @@ class StudyService:
         Raises:
             Refused: not the rater's pair, not shown, too early, not turned, or no such answer.
         """
-        if not rater.consented:
-            raise Refused("Found no consent of yours yet; agree first.")
-        if answer not in self.study.answers:
-            raise Refused(
-                f"Found no answer that can be given, expected {', '.join(self.study.answers)}.", 400
-            )
-        if not 0 <= turned_deg < 1e6:  # NaN as well
-            raise Refused("Found no angle by which the heads were turned.", 400)
-        if not links.NAME.fullmatch(pair) or question not in self.study.questions:
-            raise Refused("Found a pair that is not yours; reload the page.", 404)
-        now = self.clock()
+        check_answer(self.study, rater, pair, question, answer, turned_deg)
         with writing(self.engine) as connection:
-            # Votes on one pair take turns by its row, where the database does not let one write at a time.
-            found = connection.execute(
-                sa.select(trials).where(trials.c.pair == pair, trials.c.slot == rater.slot).with_for_update()
-            ).one_or_none()
-            if found is None or found.question != question:
-                raise Refused("Found a pair that is not yours; reload the page.", 404)
-            standing = self._standing(connection, rater, pair, question)
-            if standing is not None:
-                if standing != answer:
-                    self._audit(connection, rater.rater, "again", f"{pair} {answer}, kept {standing}")
-                return Receipt(standing, False, _right(found, standing))
-            seconds = self._check_open(connection, rater, found, turned_deg, now)
-            connection.execute(
-                sa.insert(votes).values(
-                    rater=rater.rater,
-                    pair=pair,
-                    question=question,
-                    answer=answer,
-                    seconds=seconds,
-                    turned_deg=turned_deg,
-                    voted_at=now,
-                )
+            return keep_answer(
+                connection, self.study, rater, pair, question, answer, turned_deg, self.clock()
             )
-            self._audit(connection, rater.rater, "voted", f"{pair} {answer}")
-        return Receipt(answer, True, _right(found, answer))
+
+    def vote_and_go_on(
+        self, rater: Rater, pair: str, question: str, answer: str, turned_deg: float
+    ) -> tuple[Receipt, Shown | None]:
+        """`vote`, then `now`, in one transaction: the disk is waited for once.
+
+        Args, Raises: as of `vote`.
+        """
+        check_answer(self.study, rater, pair, question, answer, turned_deg)
+        with writing(self.engine) as connection:
+            receipt = keep_answer(
+                connection, self.study, rater, pair, question, answer, turned_deg, self.clock()
+            )
+            return receipt, go_on(connection, rater, self.choose, self.clock())
 
     def finish(self, rater: Rater, answers: Mapping[str, str]) -> str:
         """Keep the survey's answers, and return the completion code; what is kept already stays.
@@ -304,7 +230,7 @@ class StudyService:
             if items[name].options and text and text not in items[name].options:
                 raise Refused("Found an answer that the survey does not offer; choose one of those.", 400)
         with writing(self.engine) as connection:
-            if self._open_trials(connection, rater):
+            if open_trials(connection, rater):
                 raise Refused("Found pairs that are still to be answered; go on with those first.", 409)
             for name, text in answers.items():
                 # What UTF-8 has no bytes for, and NUL, which PostgreSQL keeps in no text.
@@ -317,7 +243,7 @@ class StudyService:
                 .values(finished_at=self.clock())
             )
             if done.rowcount:
-                self._audit(connection, rater.rater, "finished", "")
+                note(connection, rater.rater, "finished", "", self.clock())
         return self.code(rater)
 
     def code(self, rater: Rater) -> str:
@@ -346,7 +272,7 @@ class StudyService:
                 .where(raters.c.rater == rater)
                 .values(panel_id=None, slot=None, erased_at=self.clock())
             )
-            self._audit(connection, rater, "erased", f"{erased} votes")
+            note(connection, rater, "erased", f"{erased} votes", self.clock())
         return int(erased)
 
     def _refresh(self) -> None:
@@ -358,85 +284,11 @@ class StudyService:
     def _note_arrival(self, connection: sa.Connection, rater: str, slot: int, panel_id: str | None) -> None:
         new = insert_once(connection, raters, rater=rater, slot=slot, panel_id=panel_id, came_at=self.clock())
         if new:
-            self._audit(connection, rater, "came", "")
-
-    def _show(self, connection: sa.Connection, pair: str) -> None:
-        """Note that a pair is shown for the first time, and what it shows where that is chosen now."""
-        found = connection.execute(sa.select(trials).where(trials.c.pair == pair).with_for_update()).one()
-        if found.shown_at is not None:
-            return
-        changed: dict[str, Any] = {"shown_at": self.clock()}
-        trial = _trial(found)
-        if self.choose is not None and trial.kind == PAIR:
-            chosen = self.choose(connection, trial)
-            changed |= {"left": chosen.left, "right": chosen.right}
-            connection.execute(
-                sa.update(trials).where(trials.c.repeats == pair).values(left=chosen.right, right=chosen.left)
-            )
-        connection.execute(sa.update(trials).where(trials.c.pair == pair).values(changed))
-
-    def _open_trials(self, connection: sa.Connection, rater: Rater) -> list[sa.Row[Any]]:
-        """The first two trials without an answer."""
-        unanswered = (
-            sa.select(trials)
-            .outerjoin(votes, sa.and_(votes.c.pair == trials.c.pair, votes.c.rater == rater.rater))
-            .where(trials.c.slot == rater.slot, votes.c.pair.is_(None))
-            .order_by(trials.c.position)
-            .limit(2)
-        )
-        return list(connection.execute(unanswered))
-
-    def _total(self, connection: sa.Connection, rater: Rater) -> int:
-        """How many trials a rater has but for training."""
-        count = sa.select(sa.func.count()).where(trials.c.slot == rater.slot, trials.c.kind != TRAINING)
-        return int(connection.execute(count).scalar_one())
-
-    def _check_open(
-        self, connection: sa.Connection, rater: Rater, trial: sa.Row[Any], turned_deg: float, now: float
-    ) -> float:
-        """Seconds since a trial was shown, if it may be answered now."""
-        first = self._open_trials(connection, rater)
-        if trial.shown_at is None or not first or first[0].pair != trial.pair:
-            raise Refused("Found a pair that has not been shown yet; reload the page.", 409)
-        seconds = now - float(trial.shown_at)
-        if seconds < self.study.least_seconds - LOOSE:
-            raise Refused(
-                f"Found an answer after {seconds:.1f} s, expected {self.study.least_seconds:g} s of looking "
-                "at least; look a little longer.",
-                425,
-            )
-        if turned_deg < self.study.turn_deg:
-            raise Refused(
-                f"Found heads turned by {turned_deg:.0f}°, expected {self.study.turn_deg:g}° at least; turn "
-                "them first.",
-                425,
-            )
-        return max(seconds, 0.0)
-
-    def _standing(self, connection: sa.Connection, rater: Rater, pair: str, question: str) -> str | None:
-        found = connection.execute(
-            sa.select(votes.c.answer).where(
-                votes.c.rater == rater.rater, votes.c.pair == pair, votes.c.question == question
-            )
-        )
-        return found.scalar_one_or_none()
-
-    def _audit(self, connection: sa.Connection, rater: str, what: str, detail: str) -> None:
-        connection.execute(
-            sa.insert(audit).values(at=self.clock(), rater=rater, what=what, detail=detail[:500])
-        )
+            note(connection, rater, "came", "", self.clock())
 
 
 def _rater(connection: sa.Connection, rater: str) -> Any:
     return connection.execute(sa.select(raters).where(raters.c.rater == rater)).one_or_none()
-
-
-def _right(trial: sa.Row[Any], answer: str) -> bool | None:
-    return answer == trial.expected if trial.kind == TRAINING else None
-
-
-def _trial(row: sa.Row[Any]) -> Trial:
-    return Trial(**{name: getattr(row, name) for name in Trial.__dataclass_fields__})
 
 
 def _row(trial: Trial) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from idto3d_eval.preference.links import rater_of_slot, token_of
-from idto3d_eval.preference.service import Rater, Shown, StudyService
+from idto3d_eval.preference.raters import Rater, Shown
+from idto3d_eval.preference.service import StudyService
 from idto3d_eval.preference.study import PLAN, Study, write_secret, write_study
 from idto3d_eval.preference.trials import Planner, trials_table
 

@@ -21,7 +21,8 @@ from idto3d_eval.preference.answers import answers_table, audit_trail, back_up, 
 from idto3d_eval.preference.database.connection import MIGRATIONS, connect, database_url
 from idto3d_eval.preference.database.tables import REVISION
 from idto3d_eval.preference.links import join_token, rater_of_slot, token_of
-from idto3d_eval.preference.service import Refused, StudyService
+from idto3d_eval.preference.raters import Refused
+from idto3d_eval.preference.service import StudyService
 from idto3d_eval.preference.study import DATABASE, read_study, write_study
 from idto3d_eval.preference.trials import Planner, read_trials, trials_table
 from tests.eval.preference.postgres import postgres, programs
