@@ -66,7 +66,7 @@ def measure(
     options += ["--questions", "geometry", "--seconds", "0.2", "--turn", "30", "--repeats", "0"]
     study = made_study(runs, folder / "study", *options, "--attention", "0")
     served = [] if url is None else ["--db", url]
-    server = Server(study, *served)
+    server = Server(study, *served, first=True)
     server.start()
     stop = time.time() + seconds
     killer = threading.Thread(target=_kill_now_and_then, args=(server, seconds, kills))

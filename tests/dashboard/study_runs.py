@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,14 +64,19 @@ def token(study: Path, slot: int) -> str:
 
 
 class Server:
-    """`idto3d-eval study serve`, which can be killed and started again on the same port."""
+    """`idto3d-eval study serve`, which can be killed and started again on the same port.
 
-    def __init__(self, study: Path, *options: str, password: str = "open sesame") -> None:
+    With `first` its session goes before all others on this machine, as if browsers had machines of their own.
+    """
+
+    def __init__(
+        self, study: Path, *options: str, password: str = "open sesame", first: bool = False
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
-        self.study, self.options, self.password = study, options, password
+        self.study, self.options, self.password, self.first = study, options, password, first
         self.log = study.parent / f"{study.name}.server.txt"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -89,6 +94,8 @@ class Server:
             self.process = subprocess.Popen(
                 command, env=environment, stdout=told, stderr=subprocess.STDOUT, start_new_session=True
             )
+        if self.first:
+            _put_first(self.process.pid)
         end = time.monotonic() + START
         while not self.well():
             if self.process.poll() is not None or time.monotonic() > end:
@@ -116,6 +123,11 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(20)
+
+
+def _put_first(pid: int) -> None:
+    with suppress(OSError):  # no Linux, no sharing by sessions, or not root
+        Path(f"/proc/{pid}/autogroup").write_text("-10", encoding="ascii")
 
 
 @contextmanager

@@ -64,13 +64,14 @@ class Pages:
 
     async def _start(self) -> asyncio.subprocess.Process:
         Path(self._of.socket).unlink(missing_ok=True)
-        # A session of its own, so that Ctrl-C reaches the server alone, which then ends it.
+        # A group of its own, so that Ctrl-C reaches the server alone, which then ends it. The session is the
+        # same, since it is within one that the kernel lets votes go before pages.
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "idto3d_dashboard.rating.pages",
             stdin=asyncio.subprocess.PIPE,
-            start_new_session=True,
+            process_group=0,
             env={name: value for name, value in os.environ.items() if name != PASSWORD},
         )
         assert process.stdin is not None
