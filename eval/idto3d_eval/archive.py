@@ -24,8 +24,8 @@ from idto3d_eval.archive_file import (
 )
 from idto3d_eval.archive_members import halved
 from idto3d_eval.job_names import row_jobs, shared_jobs
-from idto3d_eval.plan import scored_rows
 from idto3d_eval.plan_recognisers import BY
+from idto3d_eval.plan_scores import scored_rows
 from idto3d_eval.run_folder import protocol_of
 from idto3d_eval.store import Record, Store
 from idto3d_protocols.schema import Protocol

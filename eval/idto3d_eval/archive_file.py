@@ -39,6 +39,7 @@ _ID, _LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", r"[a-z][a-z0-9_]{0,79}"
 _BY = f"(_by/{_LABEL})?"  # another recogniser's readings
 _JOB = re.compile(
     rf"gallery{_BY}|(photos|references){_BY}/{_ID}|(identities|appearance_references)/{_ID}|scores/{_LABEL}|"
+    rf"shapes/{_LABEL}/{_ID}|"
     rf"(features{_BY}|heads|views|appearance|environments|sessions)/{_LABEL}/{_ID}/seed-[0-9]{{1,10}}"
 )
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(json|npz)")

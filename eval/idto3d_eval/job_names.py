@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from idto3d_eval.family_stages import head_stages, identity_stages
 from idto3d_eval.plan_recognisers import BY
+from idto3d_eval.shape_stage import SHAPES, splits
 from idto3d_protocols.schema import MethodRow, Protocol
 
 
@@ -27,8 +28,10 @@ def person_jobs(protocol: Protocol, identity: str) -> list[str]:
 
 def row_jobs(protocol: Protocol, label: str, row: MethodRow) -> list[str]:
     """All jobs behind a row of the table; a row scored twice shares its heads."""
-    heads = (job for name in protocol.population.identities for job in head_jobs(protocol, row, name))
-    return [*heads, f"scores/{label}"]
+    people = protocol.population.identities
+    heads = (job for name in people for job in head_jobs(protocol, row, name))
+    shapes = (job for name in people for job in shape_jobs(protocol, label, name))
+    return [*heads, *shapes, f"scores/{label}"]
 
 
 def head_jobs(protocol: Protocol, row: MethodRow, identity: str) -> list[str]:
@@ -36,3 +39,8 @@ def head_jobs(protocol: Protocol, row: MethodRow, identity: str) -> list[str]:
     by_others = (f"features{BY}/{recogniser}" for recogniser in protocol.recognisers)
     kinds = ["heads", "views", "features", *by_others, *head_stages(protocol, row)]
     return [f"{kind}/{row.label}/{identity}/seed-{seed}" for seed in protocol.seeds for kind in kinds]
+
+
+def shape_jobs(protocol: Protocol, label: str, identity: str) -> list[str]:
+    """What is measured of the heads of one person before a row is scored; nothing where people are few."""
+    return [f"{SHAPES}/{label}/{identity}"] if splits(protocol) else []

@@ -25,15 +25,15 @@ from idto3d_baselines.external_files import content_hashes, reads_weights
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.added_identities import added_identity, require_photos
 from idto3d_eval.code_version import code_version, library_versions
-from idto3d_eval.family_stages import STAGES_OF_HEAD, head_stages, identity_stages, needs_of, renderers
+from idto3d_eval.family_stages import head_stages, identity_stages, needs_of, renderers
 from idto3d_eval.keys import KeyInputs, SharedFields, weights_sha256
 from idto3d_eval.leaks import refuse_conflicts
 from idto3d_eval.named_networks import named_networks
 from idto3d_eval.plan_fields import method_fields, protocol_fields, spec_of
 from idto3d_eval.plan_recognisers import other_jobs
+from idto3d_eval.plan_scores import SCORED, score_jobs, scored_rows
 from idto3d_eval.recognisers import find_recogniser
 from idto3d_eval.resources import NOTHING_BESIDE, Resources, resources_of
-from idto3d_eval.run_folder import AS_PHOTOS
 from idto3d_eval.sessions import session_labels
 from idto3d_eval.stage import Stage
 from idto3d_eval.stages import STAGES
@@ -72,6 +72,10 @@ class Plan:
     def of_stage(self, stage: str) -> tuple[Job, ...]:
         """The jobs of one stage, in the plan's order."""
         return tuple(job for job in self.jobs if job.stage == stage)
+
+    def scores(self) -> tuple[Job, ...]:
+        """The jobs that make the rows of the result table, one a label."""
+        return tuple(job for job in self.jobs if job.stage in SCORED)
 
 
 def plan_run(
@@ -114,14 +118,14 @@ def plan_run(
         for name in identities:
             for seed in protocol.seeds:
                 jobs += _head_jobs(laying, row, specs[row.label], method, asked, name, seed)
-    common = tuple(job.name for job in jobs if job.stage == "photos")
+    common = [job for job in jobs if job.stage == "photos"]
     if protocol.population.label == "synthetic":
         references = [
             laying.job("reference", f"references/{name}", needs=(f"photos/{name}",), identity=name)
             for name in identities
         ]
-        jobs += [laying.job("gallery", "gallery"), *references]
-        common += ("gallery", *(job.name for job in references))
+        common += [laying.job("gallery", "gallery"), *references]
+        jobs += common[-1 - len(references) :]
     references = [
         laying.job(stage, f"{stage}/{name}", needs=(f"identities/{name}",), identity=name)
         for stage in identity_stages(protocol)
@@ -129,63 +133,18 @@ def plan_run(
     ]
     jobs += _family_jobs(laying, protocol)
     jobs += references
-    common += tuple(job.name for job in references)
+    common += references
     for name in protocol.recognisers:
         jobs += other_jobs(laying.job, find_recogniser(name, weights), jobs)
-    common += tuple(job.name for job in jobs if job.stage in {"photos_by", "gallery_by", "reference_by"})
+    common += [job for job in jobs if job.stage in {"photos_by", "gallery_by", "reference_by"}]
     rows = scored_rows(protocol)
     by_label: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         by_label[job.label].append(job)
-    jobs += [_score_job(laying, row, label, by_label, common) for label, row in rows.items()]
+    for label, row in rows.items():
+        jobs += score_jobs(laying.job, protocol, row, label, by_label, common)
     return Plan(
         protocol, tuple(jobs), rows, {label: specs[row.label] for label, row in rows.items()}, weights
-    )
-
-
-def scored_rows(protocol: Protocol) -> dict[str, MethodRow]:
-    """The rows of the result table: the protocol's, and beside each that was given another person's photos
-    the same heads scored as the person in those photos."""
-    rows: dict[str, MethodRow] = {}
-    for row in protocol.methods:
-        rows[row.label] = row
-        if row.photos_of != "own":
-            rows[row.label + AS_PHOTOS] = row
-    return rows
-
-
-def _score_job(
-    laying: _Layer,
-    row: MethodRow,
-    label: str,
-    jobs: Mapping[str, Sequence[Job]],
-    common: tuple[str, ...],
-) -> Job:
-    """Scores a row's heads, each as its own identity or as the one in the photos that it was given."""
-    as_photos = label != row.label
-    scored_as = {
-        name: laying.protocol.conditioning_identity(row, name) if as_photos else name
-        for name in laying.protocol.population.identities
-    }
-    scored = {"generate", "read", "read_by", *STAGES_OF_HEAD}
-    heads = [job.name for job in jobs[row.label] if job.stage in scored]
-    sessions = session_labels(laying.protocol, row) if "stability" in laying.protocol.metrics else ()
-    others = set(sessions) - {row.label}
-    heads += [
-        job.name for other, own in jobs.items() if other in others for job in own if job.stage == "read"
-    ]
-    return laying.job(
-        "score",
-        f"scores/{label}",
-        needs=(*heads, *common),
-        label=label,
-        parameters={
-            "label": label,
-            "heads": row.label,
-            "scored_as": scored_as,
-            "sessions": sessions,
-            "recognisers": list(laying.protocol.recognisers),
-        },
     )
 
 

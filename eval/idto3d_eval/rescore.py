@@ -118,9 +118,7 @@ class _Stored(Store):
                 f"first {missing[0]}, expected a finished run; run its protocol first."
             )
         gone = {name for name in kept if (found := self.record(name)) is not None and found.fileless}
-        self.as_they_were = tuple(
-            job.label for job in plan.of_stage("score") if _reaches(plan, job.needs, gone)
-        )
+        self.as_they_were = tuple(job.label for job in plan.scores() if _reaches(plan, job.needs, gone))
         whole = {plan.rows[label].label for label in self.as_they_were}
         read = {job.name for job in plan.of_stage("read") if job.label in whole}
         self._stands = kept | read | {f"scores/{label}" for label in self.as_they_were}

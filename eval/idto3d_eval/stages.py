@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from idto3d.errors import UserError
-from idto3d_eval import family_stages, other_readings
+from idto3d_eval import family_stages, other_readings, shape_stage
 from idto3d_eval.keys import content_key, file_sha256
 from idto3d_eval.photograph_stage import copy_photographs
 from idto3d_eval.reading_stages import (
@@ -249,6 +249,8 @@ def _seed_global_generators(call: StageCall) -> None:
             continue
 
 
+SCORED_FROM = ("metrics", "population.label", "population.identities", "seeds", *VIEWS)
+
 STAGES: dict[str, Stage] = {
     "identity": Stage(
         make_identity,
@@ -316,7 +318,19 @@ STAGES: dict[str, Stage] = {
     "sessions": Stage(family_stages.compare_with_first_session, fields=("expressions",), seconds=1.0),
     "score": Stage(
         score_row,
-        fields=("metrics", "population.label", "population.identities", "seeds", *VIEWS),
+        fields=SCORED_FROM,
+        tolerates_failures=True,
+        seconds=20.0,
+    ),
+    shape_stage.SHAPES: Stage(
+        shape_stage.measure_shapes,
+        fields=("metrics", "seeds", *VIEWS),
+        tolerates_failures=True,
+        seconds=7.0,
+    ),
+    shape_stage.JOINED: Stage(
+        shape_stage.score_joined,
+        fields=SCORED_FROM,
         tolerates_failures=True,
         seconds=20.0,
     ),

@@ -73,7 +73,7 @@ def score_table(plan: Plan, store: Store, settled: Mapping[str, Record]) -> pola
     import polars
 
     columns: dict[str, list[Any]] = {name: [] for name in (*KEYS, "value", "reason")}
-    for job in plan.of_stage("score"):
+    for job in plan.scores():
         record = settled[job.name]
         rows = read_rows(store.artefact(job.name)) if record.done else _unscored(plan, record.reason)
         for row in rows:

@@ -17,8 +17,8 @@ from pathlib import Path
 from idto3d.errors import UserError
 from idto3d_eval.added_identities import ID, identities_folder
 from idto3d_eval.archive_file import ArchiveError, read_archive
-from idto3d_eval.job_names import head_jobs, person_jobs
-from idto3d_eval.plan import scored_rows
+from idto3d_eval.job_names import head_jobs, person_jobs, shape_jobs
+from idto3d_eval.plan_scores import scored_rows
 from idto3d_eval.results import EARLIER_SCORES, FILES
 from idto3d_eval.run_folder import PEOPLE, PROTOCOL_FILE, SUMMARY, protocol_of
 from idto3d_eval.store import Store
@@ -105,12 +105,14 @@ def _anything_left(run: Path, protocol: Protocol, identity: str) -> bool:
 
 def _jobs(protocol: Protocol, identity: str) -> list[str]:
     """Jobs that hold something of a person, and those that were computed with them."""
-    jobs = person_jobs(protocol, identity)
+    jobs, scored = person_jobs(protocol, identity), scored_rows(protocol)
     for row in protocol.methods:
         for name in protocol.population.identities:
             if identity in (name, protocol.conditioning_identity(row, name)):
                 jobs += head_jobs(protocol, row, name)
-    return [*jobs, *(f"scores/{label}" for label in scored_rows(protocol))]
+                for label in (label for label, of in scored.items() if of is row):
+                    jobs += shape_jobs(protocol, label, name)
+    return [*jobs, *(f"scores/{label}" for label in scored)]
 
 
 def _clear_run(run: Path, identity: str) -> list[str]:

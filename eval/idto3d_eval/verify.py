@@ -85,8 +85,8 @@ def verify_run(
     findings += _tables(store, plan)
     notes: list[str] = []
     known = {record.job: record for record in records}
-    able = [job for job in plan.of_stage("score") if _able(job, known)]
-    lacking = len(plan.of_stage("score")) - len(able)
+    able = [job for job in plan.scores() if _able(job, known)]
+    lacking = len(plan.scores()) - len(able)
     if lacking:
         notes.append(
             f"{lacking} method rows cannot be scored again here: their heads were not kept or not made."

@@ -22,7 +22,8 @@ from idto3d_baselines.specs import METHODS
 from idto3d_eval.bench.bars import Bar
 from idto3d_eval.generalisation import facts_of_run
 from idto3d_eval.metrics import METRICS, MetricCard
-from idto3d_eval.plan import Plan, scored_rows
+from idto3d_eval.plan import Plan
+from idto3d_eval.plan_scores import scored_rows
 from idto3d_eval.run_folder import COSTS, PROTOCOL_FILE, SCORES, SUMMARY
 from idto3d_eval.store import Record, Store
 from idto3d_eval.summary import facts
