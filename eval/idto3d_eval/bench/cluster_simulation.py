@@ -23,6 +23,7 @@ from idto3d_eval.bench.bars import Bar
 from idto3d_eval.plan import Job, Plan, plan_run
 from idto3d_eval.ready import ReadyJobs
 from idto3d_eval.resources import Resources
+from idto3d_eval.shape_stage import JOINED, SHAPES
 from idto3d_eval.stages import STAGES
 from idto3d_protocols.loader import load_protocol
 
@@ -34,6 +35,7 @@ ROWS = (
     *("sample_and_fit", "image_fit", "feed_forward"),
 )
 DISTILLED = ROWS[:8]
+SHAPE_SHARE = 0.9  # of a person's share of a row's score
 HAND_OVER_S = 0.008  # of the process that hands out, a job (measured: bench runner)
 WITHIN = 0.15  # the bar: of the bound
 PICTURE_POINTS = 400
@@ -175,13 +177,19 @@ def _shape(job: Job) -> str:
 
 
 def _drawn(plan: Plan, seconds: Seconds, people: int, rng: np.random.Generator) -> dict[str, float]:
-    """Seconds of every job: a draw from those of its kind, of a row's score the sum over its people."""
+    """Seconds of every job: a draw from those of its kind. A person's share of a row's score goes to the job
+    that measures their shapes, and what is left of it to the one that joins them."""
     takes = {}
     for job in plan.jobs:
         folder = job.name.partition("/")[0]
-        kind = f"heads/{job.label}" if folder == "heads" else folder
-        shares = people if folder == "scores" else 1
-        takes[job.name] = float(rng.choice(seconds[kind], shares).sum())
+        if folder == SHAPES:
+            takes[job.name] = SHAPE_SHARE * float(rng.choice(seconds["scores"]))
+        elif folder == "scores":
+            rest = 1.0 - SHAPE_SHARE if job.stage == JOINED else 1.0
+            takes[job.name] = rest * float(rng.choice(seconds["scores"], people).sum())
+        else:
+            kind = f"heads/{job.label}" if folder == "heads" else folder
+            takes[job.name] = float(rng.choice(seconds[kind]))
     return takes
 
 
