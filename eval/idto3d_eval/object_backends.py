@@ -6,9 +6,11 @@ A put replaces an object at once (S3's PUT, a rename on a disk); `create` makes 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterable, Mapping
+from glob import has_magic
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,8 +131,12 @@ class FsspecObjects:
     def get(self, names: Iterable[str]) -> dict[str, bytes]:
         """Gets them, several at once."""
         paths = {self._path(name): name for name in names}
-        # `cat` of a single path gives its bytes alone; it takes a star for a pattern, which no name has.
-        found = self._fs.cat(list(paths), on_error="return") if paths else {}
+        # Several at once are taken for patterns, so those that could be one are got one by one.
+        plain = [path for path in paths if not has_magic(path)]
+        found = self._fs.cat(plain, on_error="return") if plain else {}
+        for path in paths.keys() - found.keys():
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = self._fs.cat_file(path)
         for content in found.values():
             if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
                 raise content

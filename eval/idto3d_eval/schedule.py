@@ -161,7 +161,8 @@ class Schedule:
         if message.status == "full_disk":
             raise disk_full(self._store.root)
         if not self._can_run(job) or self._key(job) != key:
-            self._drop(running)  # what it was made from is being made again, or came out otherwise
+            self._attempts[job.name] -= 1  # no fault of its own: what it was made from did not stand
+            self._drop(running)
             return
         if message.status == "done":
             self.computed += 1
@@ -267,6 +268,7 @@ class Schedule:
             "log": str(self._store.log(job.name).absolute()),
             "origin": job.origin,
             "own_weights": job.weights,
+            "store": self._store.carried([self.settled[need] for need in done]),
         }
 
 

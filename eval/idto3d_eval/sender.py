@@ -148,11 +148,6 @@ class Sent:
                 with self._path.open("a", encoding="utf-8") as stream:
                     stream.write(f"{line}\n")
 
-    def discard(self, record: Record) -> None:
-        """Forgets a record for this process."""
-        with self._lock:
-            self._lines.discard(_line(record))
-
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """All files of an artefact by their names in it."""

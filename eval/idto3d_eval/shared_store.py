@@ -12,10 +12,11 @@ import json
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from idto3d.errors import UserError
 from idto3d_eval.disk import full_disk_is_told, sync_tree, write_atomically
@@ -84,7 +85,7 @@ class SharedStore(Store):
             self._sender = Sender(self._objects, lease.require, self._sent)
             self._require = lease.require
             try:
-                self._bring_protocol()
+                self._compare_protocols()
                 names = self._objects.names(INDEX)
                 self._listed = frozenset(name[len(INDEX) + 1 : -len(".json")] for name in names)
                 yield
@@ -142,18 +143,32 @@ class SharedStore(Store):
         return noted
 
     def write(self, name: str, content: bytes | str) -> Path:
-        """Writes one file of the run's root here, and has it sent."""
+        """Writes one file of the run's root here, and has it sent.
+
+        Raises:
+            UserError: it says whose run this is, and the store is of another protocol.
+            DiskFull: when there is no room.
+        """
+        if name == PROTOCOL_FILE:
+            self._refuse_other(content.encode() if isinstance(content, str) else content)
         path = super().write(name, content)
         self._sender.file(name, content.encode() if isinstance(content, str) else content)
         return path
 
+    def carried(self, records: Sequence[Record]) -> dict[str, Any]:
+        """The store, and where in it artefacts lie, with their digests."""
+        return {
+            "url": self._url if "://" in self._url else str(Path(self._url).absolute()),
+            "inputs": {record.job: [artefact_place(record), record.digest] for record in records},
+        }
+
     def broken(self, jobs: Mapping[str, str]) -> list[str]:
         """The jobs, of {job: digest}, whose files are whole neither here nor in the store."""
         here = super().broken({job: digest for job, digest in jobs.items() if job not in self._remote})
-        records = {job: self._there(job) or super(SharedStore, self).record(job) for job in here}
-        self._remote |= {
-            job: record for job, record in records.items() if record and record.digest == jobs[job]
-        }
+        for job in here:
+            known = (self._there(job), super().record(job))
+            same = [record for record in known if record is not None and record.digest == jobs[job]]
+            self._remote.update((record.job, record) for record in same[:1])
         asked = [job for job in jobs if job in self._remote]
         with ThreadPoolExecutor(AT_ONCE) as beside:
             brought = dict(zip(asked, beside.map(self._bring, asked), strict=True))
@@ -166,15 +181,14 @@ class SharedStore(Store):
 
     def forget(self, job: str) -> None:
         """Makes a job one that never finished, in the store too."""
-        there = self._there(job)
         self._remote.pop(job, None)
+        here = self.record(job)
         super().forget(job)
-        if there is not None:
+        if job in self._listed or (here is not None and here in self._sent):
             self._sender.flush()
             self._require()
             self._objects.remove(record_place(job))
             self._listed -= {job}
-            self._sent.discard(there)
 
     def _send(self, record: Record) -> None:
         """Has a record sent, with its files; this machine's failures and what an archive told are not."""
@@ -230,24 +244,23 @@ class SharedStore(Store):
             with full_disk_is_told(self.root):
                 write_atomically(self.root / name[len(RESULTS) + 1 :], content)
 
-    def _bring_protocol(self) -> None:
-        """Says whose run the folder is, as the store says it.
-
-        Raises:
-            UserError: the two are of different protocols.
-        """
+    def _compare_protocols(self) -> None:
+        """Refuses a store of another protocol than the folder's; sends the folder's where it has none."""
         name = f"{RESULTS}/{PROTOCOL_FILE}"
-        there = self._objects.get([name]).get(name)
+        self._protocol = self._objects.get([name]).get(name)
         here = self.root / PROTOCOL_FILE
-        if there is None:
-            if here.is_file():
+        if here.is_file():
+            self._refuse_other(here.read_bytes())
+            if self._protocol is None:
                 self._sender.file(PROTOCOL_FILE, here.read_bytes())
-        elif not here.is_file():
-            write_atomically(here, there)
-        elif _names(here.read_bytes()) != _names(there):
+
+    def _refuse_other(self, protocol: bytes) -> None:
+        """Raises UserError where the store's protocol is of another name or version."""
+        there = self._protocol
+        if there is not None and _names(there) != _names(protocol):
             raise UserError(
                 f"Found a run of {' version '.join(_names(there))} in {self._url}, expected one of "
-                f"{' version '.join(_names(here.read_bytes()))} as in {self.root}; name another prefix."
+                f"{' version '.join(_names(protocol))}; name another prefix with --store."
             )
 
     def _place_name(self) -> str:

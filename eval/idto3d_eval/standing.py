@@ -42,7 +42,7 @@ class Intact:
             for record in records
             if record.done and not record.fileless and self._digests.get(record.job) != record.digest
         }
-        found = self._store.broken(asked)
+        found = self._store.broken(asked) if asked else []
         self._digests |= {job: digest for job, digest in asked.items() if job not in found}
         return found
 

@@ -163,6 +163,10 @@ class Store:
             write_atomically(path, content.encode() if isinstance(content, str) else content)
         return path
 
+    def carried(self, records: Sequence[Record]) -> dict[str, Any]:  # noqa: ARG002
+        """Where machines that do not see this folder find artefacts; empty where there is no such place."""
+        return {}
+
     def broken(self, jobs: Mapping[str, str]) -> list[str]:
         """The jobs, of {job: digest}, whose files on disk are not those indexed, or not readable."""
         return [job for job, digest in jobs.items() if _digest_of(self._files(job)) != digest]

@@ -73,8 +73,8 @@ def kill_again_and_again(
 ) -> Counter[str]:
     """Starts the run and kills it, or one of its workers, at random moments.
 
-    Half of the kills wait for headway, so that they fall on work; the others fall on the start too. A run that
-    gets to its end loses some of its records, and goes on.
+    Half of the kills wait for headway, so that they fall on work; the others fall on the start too. A run
+    that gets to its end loses some of its records, and goes on.
 
     Returns:
         How many processes of each kind were killed.
@@ -110,7 +110,7 @@ def kill_again_and_again(
 
 
 def workers_of(process: subprocess.Popen[bytes], executor: str) -> list[int]:
-    """Processes that do the run's jobs now: children of the run, or of the cluster that this process started."""
+    """Processes that do the run's jobs now: children of the run, or of the cluster that is ours."""
     above, words = (
         (os.getpid(), b"ray::_run_job") if executor == "ray" else (process.pid, b"idto3d_eval.worker")
     )

@@ -1,4 +1,4 @@
-"""A run whose processes are killed with SIGKILL at random moments ends, with the same command, in the same bytes."""
+"""A run that is killed with SIGKILL at random moments ends, with the same command, in the same bytes."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
     python tests/slow/kill_runs.py --executor ray --kills 100
     python tests/slow/kill_runs.py --protocol smoke --kills 20
 
-Without a protocol the run is one of stages that do next to nothing, so that a kill takes some seconds; processes
-of the run and of its workers are killed. With one, the run is the command that a user would type. Exits with 0
-when the results are the same.
+Without a protocol the run is one of stages that do next to nothing, so that a kill takes some seconds;
+processes of the run and of its workers are killed. With one, the run is the command that a user would type.
+Exits with 0 when the results are the same.
 """
 
 from __future__ import annotations
