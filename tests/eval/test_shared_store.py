@@ -57,7 +57,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(autouse=True)
 def _fast_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        lease.Lease.__init__, "__kwdefaults__", {"beat_s": 0.1, "still_s": 1.0, "clock": time.monotonic}
+        lease.Lease.__init__, "__kwdefaults__", {"beat_s": 0.2, "still_s": 3.0, "clock": time.monotonic}
     )
 
 
