@@ -23,12 +23,21 @@ from idto3d.errors import UserError
 from idto3d_eval.shared_objects import SharedObjects
 
 FOLDER = "lease"
-BEAT_S = 5.0  # between two counts of the holder
-STILL_S = 30.0  # after which a counter that did not move means that its holder is gone
 
 
 class LeaseLost(UserError):
     """Another process took the store over, since this one was not heard of."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between two counts of a holder, and after which one that does not count is taken to be gone."""
+
+    beat_s: float = 5.0
+    still_s: float = 30.0
+
+
+PACE = Pace()
 
 
 @dataclass(frozen=True)
@@ -57,20 +66,18 @@ class Lease:
         self,
         objects: SharedObjects,
         place: str,
-        *,
-        beat_s: float = BEAT_S,
-        still_s: float = STILL_S,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             objects: of the store.
             place: a name of the folder, its machine's name in it, whose lock this process holds.
-            beat_s: between two counts.
-            still_s: how long a counter stands still until its holder is taken to be gone.
+            pace: of counting and of waiting.
             clock: seconds that only this process looks at.
         """
-        self._objects, self._beat_s, self._still_s, self._clock = objects, beat_s, still_s, clock
+        self._objects, self._clock = objects, clock
+        self._beat_s, self._still_s = (pace or PACE).beat_s, (pace or PACE).still_s
         where = f"process {os.getpid()} on {socket.gethostname()}"
         self._mine = Holder(uuid.uuid4().hex, where, place)
         self._number = 0

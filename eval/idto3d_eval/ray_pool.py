@@ -59,7 +59,8 @@ class RayPool:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
-            self._ray.init(address=self._address, **given)
+            # "local": one of its own, even where this machine belongs to a cluster already.
+            self._ray.init(address=self._address or "local", **given)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"Found no Ray cluster at {self._address or 'this machine'} ({str(error).splitlines()[0]}), "

@@ -48,7 +48,6 @@ class SharedStore(Store):
         told: Callable[[str], None] = lambda _: None,
         *,
         patience: Patience | None = None,
-        lease_s: Mapping[str, float] | None = None,
     ) -> None:
         """
         Args:
@@ -56,13 +55,12 @@ class SharedStore(Store):
             url: of the store.
             told: called with sentences about it.
             patience: how long a store that is away is asked again.
-            lease_s: `beat_s` and `still_s` of the lease, where they are not the usual ones.
 
         Raises:
             UserError: there is no library for such a URL.
         """
         super().__init__(root)
-        self._url, self._told, self._lease_s = url, told, dict(lease_s or {})
+        self._url, self._told = url, told
         self._objects = SharedObjects(url, patience, told, kept=str(root))
         self._listed: frozenset[str] = frozenset()  # jobs whose records the store had at the start
         self._known: dict[str, Record] | None = None  # those records, once one is asked for
@@ -79,7 +77,7 @@ class SharedStore(Store):
             DiskFull: when the folder cannot be made.
         """
         with super().locked(), full_disk_is_told(self.root):
-            lease = Lease(self._objects, self._place_name(), **self._lease_s)
+            lease = Lease(self._objects, self._place_name())
             lease.take(self._told)
             self._sent = Sent(self.root / OWN / "sent", self._url)
             self._sender = Sender(self._objects, lease.require, self._sent)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from idto3d.errors import UserError
-from idto3d_eval.lease import Lease, LeaseLost
+from idto3d_eval.lease import Lease, LeaseLost, Pace
 from idto3d_eval.shared_objects import SharedObjects
 
 BEAT, STILL = 0.1, 0.6
@@ -19,7 +19,7 @@ BEAT, STILL = 0.1, 0.6
 def lease(folder: Path, place: str, *, still_s: float = STILL, offset: float = 0.0) -> Lease:
     """A lease whose process' own clock stands elsewhere than that of others."""
     objects = SharedObjects(str(folder))
-    return Lease(objects, place, beat_s=BEAT, still_s=still_s, clock=lambda: time.monotonic() + offset)
+    return Lease(objects, place, Pace(BEAT, still_s), clock=lambda: time.monotonic() + offset)
 
 
 def stopped(one: Lease) -> Lease:

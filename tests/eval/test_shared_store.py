@@ -18,7 +18,7 @@ from s3_server import BUCKET, Gate, s3_server
 
 from idto3d.errors import UserError
 from idto3d_eval import lease, shared_objects
-from idto3d_eval.lease import Lease, LeaseLost
+from idto3d_eval.lease import Lease, LeaseLost, Pace
 from idto3d_eval.object_backends import open_backend
 from idto3d_eval.run import RunResult, run_protocol
 from idto3d_eval.sender import digest_of, files_of
@@ -56,9 +56,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _fast_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        lease.Lease.__init__, "__kwdefaults__", {"beat_s": 0.2, "still_s": 3.0, "clock": time.monotonic}
-    )
+    monkeypatch.setattr(lease, "PACE", Pace(beat_s=0.2, still_s=3.0))
 
 
 def run(root: Path, shared: str | None = None, methods: str = ROWS, **options: Any) -> tuple[RunResult, str]:
@@ -90,9 +88,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_another_machine_shows_a_finished_run_and_brings_no_artefact(
-    url: str, tmp_path: Path, whole: Path
-) -> None:
+def test_another_machine_shows_a_finished_run_and_brings_no_artefact(tmp_path: Path, whole: Path) -> None:
+    url = str(tmp_path / "store")
     first, _ = run(tmp_path / "a", url)
     second, said = run(tmp_path / "b", url)
     assert first.computed > 0
@@ -116,7 +113,8 @@ def test_another_machine_goes_on_and_brings_what_its_jobs_need(url: str, tmp_pat
     assert f"index/{VIEWS}.json" in objects.names("index")
 
 
-def test_artefacts_lie_under_their_digest_and_records_tell_of_them(url: str, tmp_path: Path) -> None:
+def test_artefacts_lie_under_their_digest_and_records_tell_of_them(tmp_path: Path) -> None:
+    url = str(tmp_path / "store")
     run(tmp_path / "a", url)
     objects = SharedObjects(url)
     names = objects.names("")
@@ -196,8 +194,10 @@ def test_a_store_of_another_protocol_is_refused(tmp_path: Path) -> None:
         )
 
 
-def test_two_runs_of_one_command_at_once_do_no_harm(url: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("server")
+def test_two_runs_of_one_command_at_once_do_no_harm(tmp_path: Path) -> None:
     """One works, the other is refused; afterwards it finds all done."""
+    url = f"s3://{BUCKET}/{tmp_path.name}"
     slow = ROWS.replace("label: good", "label: good, parameters: {pause: 1.0}")
     outcome: dict[str, object] = {}
 
@@ -339,7 +339,7 @@ def test_a_lease_that_is_not_there_is_made_and_the_store_left_free(tmp_path: Pat
     store = SharedStore(tmp_path / "a", str(tmp_path / "store"))
     with store.locked():
         pass
-    follower = Lease(SharedObjects(str(tmp_path / "store")), "elsewhere", still_s=60.0)
+    follower = Lease(SharedObjects(str(tmp_path / "store")), "elsewhere", Pace(still_s=60.0))
     started = time.monotonic()
     follower.take()
     assert time.monotonic() - started < 5.0
