@@ -141,7 +141,5 @@ class SharedObjects:
         with self._lock:
             changed, self._away = self._away != away, away
         if changed:
-            told = (
-                "does not answer; it is asked again, and finished work is sent later" if away else "answers"
-            )
-            self._told(f"The store {self.url} {told}.")
+            meanwhile = "does not answer; it is asked again, and what is finished is sent later"
+            self._told(f"The store {self.url} {meanwhile if away else 'answers again'}.")
