@@ -58,7 +58,11 @@ def start(root: Path, executor: str, address: str) -> subprocess.Popen[bytes]:
 def to_the_end(root: Path, executor: str, address: str) -> None:
     """Runs undisturbed."""
     process = start(root, executor, address)
-    _, said = process.communicate(timeout=PATIENCE_S)
+    try:
+        _, said = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()
     if process.returncode:
         raise RuntimeError(f"found a run that failed: {said.decode(errors='replace')[-2000:]}")
 
@@ -92,6 +96,8 @@ def kill_again_and_again(
                 while process.poll() is None and finished(root) <= before and time.monotonic() < deadline:
                     time.sleep(0.01)
             time.sleep(moments.uniform(0.0, WITHIN_S))
+            if process.poll():
+                raise RuntimeError(f"found a run that failed: {_said(process)}")
             workers = workers_of(process, executor)
             if workers and moments.random() < 0.3:
                 # A worker dies, and the run goes on; then it dies itself, and with it the next kill.
@@ -107,6 +113,12 @@ def kill_again_and_again(
             process.kill()
             process.communicate()
     return landed
+
+
+def _said(process: subprocess.Popen[bytes]) -> str:
+    """The end of what a run that is over said of its failure."""
+    assert process.stderr is not None
+    return process.stderr.read().decode(errors="replace")[-2000:]
 
 
 def workers_of(process: subprocess.Popen[bytes], executor: str) -> list[int]:
