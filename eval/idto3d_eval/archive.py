@@ -3,7 +3,7 @@
 Of each row that is scored, an archive keeps the records of all jobs (keys, digests, costs), the score rows,
 and the readings in half precision; of what rows share, photos' readings, references and gallery, exactly.
 Heads and views are known by their digests alone, so that a row is taken as a whole or made again as a whole
-(`schedule.lacking_files`).
+(`standing.lacking_files`).
 """
 
 from __future__ import annotations

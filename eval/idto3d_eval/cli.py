@@ -113,6 +113,15 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Of a running Ray cluster; one is started here by default.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Hash all finished artefacts first, and make damaged ones again.")
+    ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="A store that machines share, such as s3://bucket/prefix, beside the run's folder."
+        ),
+    ] = None,
 ) -> None:
     """Make, draw and score every head of a protocol; the same command again goes on where it was."""
     from idto3d_protocols.loader import load_protocol
@@ -132,6 +141,8 @@ def run(
         workers=workers,
         executor=executor,
         address=address,
+        check=check,
+        shared=store,
     )
     for sentence in result.without_heads:
         typer.echo(sentence, err=True)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,10 @@ from types import TracebackType
 from typing import Any
 
 from idto3d_eval.executor import Message, Session, session_of, worker_variables
+from idto3d_eval.memory_watch import held_mib
 from idto3d_eval.plan import Job
+
+WATCHED_S = 0.5  # between two looks at the memory of jobs that declare how much they take
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Pool:
         self._workers: dict[int, _Worker] = {}
         self._messages: queue.Queue[_Heard] = queue.Queue()
         self._given_up: dict[str, str] = {}  # job -> why
+        self._watched = 0.0
 
     def __enter__(self) -> Pool:
         return self
@@ -62,7 +67,7 @@ class Pool:
         """Whether a worker has nothing to do."""
         return any(not self._busy(index) for index in range(self.size))
 
-    def submit(self, job: Job, request: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def submit(self, job: Job, request: Mapping[str, Any]) -> None:
         """Gives a job to an idle worker; a process never makes heads of two sessions."""
         index = next(index for index in range(self.size) if not self._busy(index))
         worker, session = self._workers.get(index), session_of(request)
@@ -73,10 +78,12 @@ class Pool:
             worker = _Worker(index, self.threads, self._stages, self._log, self._messages)
             self._workers[index] = worker
         worker.session = worker.session if session is None else session
+        worker.limit_mib = job.resources.memory_mib
         worker.start(request)
 
     def messages(self, seconds: float) -> Iterator[Message]:
         """Waits up to `seconds` for a message, then yields all there are."""
+        self._watch()
         with contextlib.suppress(queue.Empty):
             heard = self._messages.get(timeout=seconds)
             while True:
@@ -90,6 +97,21 @@ class Pool:
                 self._given_up[job] = reason
                 worker.kill()
 
+    def _watch(self) -> None:
+        """Ends jobs that hold more memory than they declare, before the system ends what it likes."""
+        now = time.monotonic()
+        if now - self._watched < WATCHED_S:
+            return
+        self._watched = now
+        for worker in self._workers.values():
+            limit = worker.limit_mib
+            if worker.job is None or not limit or worker.job in self._given_up:
+                continue
+            held = held_mib(worker.process, limit)
+            if held > limit:
+                told = f"it held {held:.0f} MiB of memory, more than the {limit:g} MiB that it declares"
+                self.give_up(worker.job, f"{told}, and was ended")
+
     def _busy(self, index: int) -> bool:
         worker = self._workers.get(index)
         return worker is not None and worker.job is not None
@@ -101,8 +123,9 @@ class Pool:
             worker = self._workers.pop(heard.worker)
             worker.kill()
             job = worker.job or ""
+            given_up = job in self._given_up
             reason = self._given_up.pop(job, message.fields["reason"])
-            return replace(message, job=job, fields={**message.fields, "reason": reason})
+            return replace(message, job=job, fields={"reason": reason, "given_up": given_up})
         if message.status != "progress":
             self._workers[heard.worker].job = None
         return message
@@ -115,6 +138,7 @@ class _Worker:
         self, index: int, threads: int, stages: str, log: Path, messages: queue.Queue[_Heard]
     ) -> None:
         self.job: str | None = None
+        self.limit_mib = 0.0  # of memory that its job declares
         self.session: Session | None = None  # whose heads it makes; None as long as it made none
         self._retired = False
         self._index, self._messages = index, messages
@@ -140,6 +164,11 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
+
+    @property
+    def process(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     def retire(self) -> None:
         """Ends an idle process; nobody is told."""

@@ -99,6 +99,10 @@ class RunProgress:
         if self._shown:
             self._console.print(sentence, highlight=False)
 
+    def warn(self, sentence: str) -> None:
+        """Print a sentence that is told with and without progress."""
+        self._console.print(sentence, highlight=False, soft_wrap=True)
+
     def show(self) -> None:
         """Brings the overall line up to date."""
         if not self._shown:

@@ -2,7 +2,7 @@
 
 The plan, the keys and the artefacts are those of the executor `local`: the process that holds the run's
 folder places artefacts and writes the index, tasks write into partial folders of it. So every node sees the
-folder under one path, and has this package installed.
+folder under one path, or the run has a shared store, and has this package installed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Self
 from idto3d.errors import UserError
 from idto3d_eval.executor import Message, session_of, worker_variables
 from idto3d_eval.plan import Job
+from idto3d_eval.ray_by_store import place_files
 
 CPU, GPU = "cpu", "gpu"
 # Tasks of a shape that wait at Ray beyond those that run: enough that no worker is idle while a message is on
@@ -44,6 +45,7 @@ class RayPool:
         self._ray = _import_ray()
         self._tasks: dict[Any, Job] = {}  # reference -> whose task it is
         self._references: dict[str, Any] = {}  # job -> reference
+        self._requests: dict[str, Mapping[str, Any]] = {}  # job -> what it was asked
         self._given_up: dict[str, str] = {}
         self._totals: tuple[float, float] = (0.0, 0.0)  # processors, GPUs
         self._looked = -math.inf
@@ -57,7 +59,8 @@ class RayPool:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
-            self._ray.init(address=self._address, **given)
+            # "local": one of its own, even where this machine belongs to a cluster already.
+            self._ray.init(address=self._address or "local", **given)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"Found no Ray cluster at {self._address or 'this machine'} ({str(error).splitlines()[0]}), "
@@ -100,6 +103,7 @@ class RayPool:
         if job.resources.memory_mib:
             options["memory"] = int(job.resources.memory_mib * 2**20)
         reference = self._run.options(**options).remote(dict(request), self._stages, self._progress)
+        self._requests[job.name] = request
         self._tasks[reference] = job
         self._references[job.name] = reference
 
@@ -114,7 +118,7 @@ class RayPool:
         for reference in ready:
             job = self._tasks.pop(reference).name
             self._references.pop(job, None)
-            yield self._ended(job, reference)
+            yield self._ended(job, reference, self._requests.pop(job))
         if time.monotonic() - self._looked >= LOOKED_AT_S:
             self._cluster(anew=True)
             for job, fields in self._told().items():
@@ -143,10 +147,10 @@ class RayPool:
         here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=True)
         return self._ray.remote(num_cpus=0, scheduling_strategy=here)(_Progress).remote()
 
-    def _ended(self, job: str, reference: Any) -> Message:
+    def _ended(self, job: str, reference: Any, request: Mapping[str, Any]) -> Message:
         errors = self._ray.exceptions
         try:
-            fields = self._ray.get(reference)
+            fields = place_files(self._ray.get(reference), request)
         except errors.OutOfMemoryError:
             reason = "memory ran out on its machine, and its process was ended"
         except errors.RayError as error:
@@ -191,6 +195,7 @@ class _Progress:
 
 def _run_job(request: dict[str, Any], stages: str, progress: Any) -> dict[str, Any]:
     """A task: does a job as a local worker does, in this process of Ray's."""
+    from idto3d_eval.ray_by_store import run_by_store
     from idto3d_eval.stage import stage_table
     from idto3d_eval.worker import run_request
 
@@ -203,7 +208,8 @@ def _run_job(request: dict[str, Any], stages: str, progress: Any) -> dict[str, A
             last = now
             progress.tell.remote(request["job"], {"done": int(done), "total": int(total), "what": str(what)})
 
-    return run_request(request, stage_table(stages), tell)
+    do = run_by_store if request.get("store") else run_request
+    return do(request, stage_table(stages), tell)
 
 
 def _import_ray() -> Any:

@@ -17,6 +17,7 @@ from rich.console import Console
 from idto3d.errors import UserError
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.compare import Pair, largest_change, pair_rows
+from idto3d_eval.disk import write_atomically
 from idto3d_eval.identity_table import measure
 from idto3d_eval.metrics import METRICS
 from idto3d_eval.plan import Plan, plan_run
@@ -24,7 +25,7 @@ from idto3d_eval.results import EARLIER_SCORES, finish
 from idto3d_eval.run import STAGE_TABLE, settle, shipped_weights
 from idto3d_eval.run_folder import SCORES, protocol_of
 from idto3d_eval.stage import stage_table
-from idto3d_eval.store import Record, Store, write_atomically
+from idto3d_eval.store import Damaged, Record, Store
 
 KEPT = frozenset({"identity", "generate", "render"})  # stages that a rescore never runs
 
@@ -126,6 +127,16 @@ class _Stored(Store):
     def current(self, job: str, key: str) -> Record | None:
         """The record of a job that stands as it is, else as in any run."""
         return self.record(job) if job in self._stands else super().current(job, key)
+
+    def forget(self, job: str) -> None:
+        """As in any run, but what a rescore never makes.
+
+        Raises:
+            Damaged: it would have to be made again.
+        """
+        if job in self._stands:
+            raise Damaged([job])
+        super().forget(job)
 
 
 def _reaches(plan: Plan, needs: tuple[str, ...], gone: set[str]) -> bool:

@@ -15,7 +15,8 @@ from idto3d_eval.keys import canonical_json, content_key, file_sha256
 from idto3d_eval.preference.study import PREFERENCES
 from idto3d_eval.run_folder import BY_IDENTITY, COSTS, SCORES, SUMMARY, protocol_of
 from idto3d_eval.selfcheck.record import refused as refused_metrics
-from idto3d_eval.store import Record, Store
+from idto3d_eval.standing import Intact
+from idto3d_eval.store import Damaged, Record, Store
 
 if TYPE_CHECKING:
     from idto3d_eval.plan import Plan
@@ -43,10 +44,13 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
 
     Raises:
         DiskFull: when no room is left; the same command writes them once there is.
+        Damaged: scores are not those that were indexed; nothing was written.
     """
     key = results_key(plan, settled)
     if store.current(SUMMARY, key) and all((store.root / name).exists() for name in FILES):
         return read_summary(store)
+    if damaged := Intact(store).damaged(settled[job.name] for job in plan.of_stage("score")):
+        raise Damaged(damaged)
     from idto3d_eval.contact_sheet import contact_sheet_png, methods_jpeg
     from idto3d_eval.summary import facts
     from idto3d_eval.tables import cost_table, parquet_bytes, score_table

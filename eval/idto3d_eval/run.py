@@ -7,11 +7,13 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
@@ -27,12 +29,14 @@ from idto3d_eval.results import finish
 from idto3d_eval.run_folder import PROTOCOL_FILE
 from idto3d_eval.schedule import Schedule, Terminated
 from idto3d_eval.stage import stage_table
-from idto3d_eval.store import Record, Store
+from idto3d_eval.standing import damage_told, forget_damaged
+from idto3d_eval.store import Damaged, Record, Store
 from idto3d_eval.terminal import ResultTable
 from idto3d_protocols.schema import Protocol
 
 STAGE_TABLE = "idto3d_eval.stages:STAGES"
 LOCAL, RAY = "local", "ray"
+MENDED_AT_MOST = 3  # times in a row that results find damaged scores
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ def run_protocol(
     stages: str = STAGE_TABLE,
     console: Console | None = None,
     archive: Path | None = None,
+    check: bool = False,
+    shared: str | None = None,
 ) -> RunResult:
     """Makes, draws and scores every head of a protocol, and writes tables and report into the run's folder.
 
@@ -78,6 +84,10 @@ def run_protocol(
         console: where to print.
         archive: what `archive.write_archive` wrote of a run of this protocol; its rows that still hold are
             taken over instead of being made.
+        check: whether to hash all artefacts that earlier runs left, and make damaged ones again. Without it
+            only those are looked at that something is made from.
+        shared: URL of a store in which finished work is kept besides, such as `s3://bucket/prefix`; what
+            other machines finished there is not done again.
 
     Raises:
         UserError: the folder or the archive is of another protocol, the archive is damaged, another process
@@ -85,17 +95,22 @@ def run_protocol(
             (tables and report are written all the same). Of a method from outside that is no error: its
             failures stand in the report, and the result tells.
         DiskFull: no room is left; finished jobs are kept.
+        StoreAway: the shared store did not answer for minutes; finished jobs are kept here.
+        LeaseLost: another process took the shared store over.
         KeyboardInterrupt: on Ctrl-C or SIGTERM; workers are ended, finished jobs are kept.
     """
     console = console or Console()
     table = stage_table(stages)
     plan = plan_run(protocol, weights or shipped_weights(), methods, table)
-    store = Store(root)
+    store = _store(root, shared, console)
     with _terminate_as_interrupt(), store.locked():
         _claim(store, protocol)
         if archive is not None:
             take_archive(store, archive, protocol)
-        schedule = settle(
+        if check:
+            forget_damaged(plan, store, console)
+        work = partial(
+            settle,
             plan,
             store,
             stages,
@@ -105,7 +120,7 @@ def run_protocol(
             executor=executor,
             address=address,
         )
-        summary = finish(plan, store, schedule.settled)
+        schedule, summary, computed = _settle_and_finish(plan, store, work, console)
     console.print(ResultTable(summary))
     console.print(f"Report: {root / 'report.html'}", highlight=False, soft_wrap=True)
     failed = sum(not record.done for record in schedule.settled.values())
@@ -113,7 +128,7 @@ def run_protocol(
     for label, sentence in lost.items():
         if not plan.specs[label].outside and plan.rows[label].weights is None:
             raise UserError(sentence)
-    return RunResult(root, len(schedule.settled) - failed, failed, schedule.computed, tuple(lost.values()))
+    return RunResult(root, len(schedule.settled) - failed, failed, computed, tuple(lost.values()))
 
 
 def settle(
@@ -150,6 +165,30 @@ def settle(
     return schedule
 
 
+def _settle_and_finish(
+    plan: Plan, store: Store, work: Callable[[], Schedule], console: Console
+) -> tuple[Schedule, dict[str, Any], int]:
+    """Works off the plan and writes its results; scores that turn out damaged are made again before.
+
+    Returns:
+        The schedule, the summary, and how many jobs ran.
+    """
+    computed = 0
+    for _ in range(MENDED_AT_MOST):
+        schedule = work()
+        computed += schedule.computed
+        try:
+            return schedule, finish(plan, store, schedule.settled), computed
+        except Damaged as found:
+            for job in found.jobs:
+                console.print(damage_told(job), highlight=False, soft_wrap=True)
+                store.forget(job)
+    raise UserError(
+        f"Found artefacts in {store.root} damaged again after they were made {MENDED_AT_MOST} times, "
+        "expected a disk that gives back what was written; check it, or take another folder with --runs."
+    )
+
+
 def _executor(
     name: str, address: str | None, workers: int | None, threads: int, stages: str, store: Store
 ) -> Executor:
@@ -163,6 +202,14 @@ def _executor(
         raise UserError(f"Found --address with the executor {LOCAL}, expected it with {RAY} alone.")
     size = workers or max(1, (os.cpu_count() or 1) // threads)
     return Pool(size, threads, stages, store.root / "logs" / "workers.log")
+
+
+def _store(root: Path, shared: str | None, console: Console) -> Store:
+    if shared is None:
+        return Store(root)
+    from idto3d_eval.shared_store import SharedStore
+
+    return SharedStore(root, shared, partial(console.print, highlight=False, soft_wrap=True))
 
 
 def shipped_weights() -> Path:

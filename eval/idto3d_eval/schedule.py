@@ -6,18 +6,20 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from idto3d_eval.disk import disk_full
 from idto3d_eval.executor import Executor, Message
 from idto3d_eval.keys import content_key
 from idto3d_eval.plan import Job, Plan
 from idto3d_eval.progress import RunProgress
 from idto3d_eval.ready import ReadyJobs
 from idto3d_eval.stage import Stage
-from idto3d_eval.store import Record, Store, disk_full
+from idto3d_eval.standing import Intact, damage_told, lacking_files
+from idto3d_eval.store import Record, Store
 
 # A job whose process or machine was lost is tried so often in one run; then it counts as failed, and the next
 # run tries it again. A method's own failure is not: it would fail again.
@@ -53,6 +55,7 @@ class Schedule:
         self._attempts: Counter[str] = Counter()
         self._waiting = {job.name for job in plan.jobs}
         self._ready = ReadyJobs(plan, stages)
+        self._intact = Intact(store)
         self._first: dict[str, str] = {}  # jobs to be done again for their files -> the digest they had
 
     def recall(self) -> bool:
@@ -119,7 +122,7 @@ class Schedule:
         """Gives ready jobs of a shape to an executor as long as it has room, the best first."""
         later = []
         for job in self._ready.take(shape) if executor.room(shape) else ():
-            if job.name in self._running or job.name in self.settled:
+            if job.name in self._running or job.name in self.settled or not self._can_run(job):
                 continue
             if self._first and job.name not in self._first:
                 later.append(job)
@@ -132,6 +135,9 @@ class Schedule:
             elif broken and not self._stages[job.stage].tolerates_failures:
                 reason = self.settled[broken[0]].reason
                 self._settle(job, self._failure(job, key, reason, retry=self.settled[broken[0]].retry))
+            elif damaged := self._intact.damaged(self.settled[need] for need in job.needs):
+                self._redo(damaged)
+                break  # what is ready has changed
             else:
                 partial = self._store.partial()
                 executor.submit(job, self._request(job, partial))
@@ -154,6 +160,10 @@ class Schedule:
         job, key, partial = running.job, running.key, running.partial
         if message.status == "full_disk":
             raise disk_full(self._store.root)
+        if not self._can_run(job) or self._key(job) != key:
+            self._attempts[job.name] -= 1  # no fault of its own: what it was made from did not stand
+            self._drop(running)
+            return
         if message.status == "done":
             self.computed += 1
             facts = dict(message.fields["facts"])
@@ -163,15 +173,16 @@ class Schedule:
             told = float(facts.pop("peak_memory_mib", 0.0))
             costs["peak_memory_mib"] = max(costs["peak_memory_mib"], told)
             record = Record(job.name, key, "done", "", guidance_calls=calls, facts=facts, **costs)
-            self._settle(job, self._store.commit(partial, record))
+            committed = self._store.commit(partial, record)
+            self._intact.wrote(committed)
+            self._settle(job, committed)
             return
         retry = message.status == "died" or bool(message.fields.get("retry"))
         reason = str(message.fields["reason"])
         attempts = self._attempts[job.name]
-        if message.status == "died" and attempts < ATTEMPTS and not running.given_up:
-            shutil.rmtree(partial, ignore_errors=True)
-            self._shown.unsettled(job.name)
-            self._ready.put_back(job)
+        given_up = running.given_up or message.fields.get("given_up")
+        if message.status == "died" and attempts < ATTEMPTS and not given_up:
+            self._drop(running)
             return
         self.computed += 1
         if message.status == "died" and attempts > 1:
@@ -193,9 +204,9 @@ class Schedule:
         relied_on = {need for job in self._plan.jobs if job.name in self.settled for need in job.needs}
         first = relied_on & set(digests)
         for job in reversed(self._plan.jobs):
-            if job.name in first:
-                first |= set(job.needs) & set(digests)
-        self._first |= {name: digests[name] for name in first}
+            if job.name in first or job.name in self._first:
+                first |= {need for need in job.needs if need not in self.settled}
+        self._first |= {name: digests.get(name, self._first.get(name, "")) for name in first}
 
     def _forget(self, name: str) -> None:
         """Unsettles all that was settled on another outcome of a job; only `_first` jobs run meanwhile."""
@@ -203,18 +214,40 @@ class Schedule:
         for job in self._plan.jobs:
             if job.name in self.settled and lost & set(job.needs):
                 lost.add(job.name)
-        kept = {other: record for other, record in self.settled.items() if other not in lost - {name}}
+        self._unsettle(lost - {name}, {})
+
+    def _redo(self, damaged: Sequence[str]) -> None:
+        """Has damaged artefacts made again before anything else; what was made from them stands if they come
+        out the same."""
+        for name in damaged:
+            self._shown.warn(damage_told(name))
+            self._store.forget(name)
+        self._unsettle(set(damaged), {name: self.settled[name].digest for name in damaged})
+
+    def _unsettle(self, lost: set[str], first: Mapping[str, str]) -> None:
+        """Takes jobs back, with all that must be made again for its files; {job: digest} go first."""
+        kept = {name: record for name, record in self.settled.items() if name not in lost}
         again = lacking_files(self._plan, kept)
-        for unsettled in (lost - {name}) | again:
+        for unsettled in lost | again:
             self._shown.unsettled(unsettled)
-        self.settled = {other: record for other, record in kept.items() if other not in again}
+        self.settled = {name: record for name, record in kept.items() if name not in again}
         self._waiting = {job.name for job in self._plan.jobs if job.name not in self.settled}
         self._ready.begin(self.settled)
-        self._do_first({other: kept[other].digest for other in again})
+        self._do_first({**first, **{name: kept[name].digest for name in again}})
+
+    def _drop(self, running: _Running) -> None:
+        """Takes back a job that was under way; it comes up again once all that it needs is settled."""
+        shutil.rmtree(running.partial, ignore_errors=True)
+        self._shown.unsettled(running.job.name)
+        if self._can_run(running.job):
+            self._ready.put_back(running.job)
 
     def _failure(self, job: Job, key: str, reason: str, *, retry: bool, **costs: Any) -> Record:
         digest = content_key(["failed", reason])
         return self._store.note(Record(job.name, key, "failed", digest, reason, retry, **costs))
+
+    def _can_run(self, job: Job) -> bool:
+        return all(need in self.settled for need in job.needs)
 
     def _key(self, job: Job) -> str:
         return job.key({need: self.settled[need].digest for need in job.needs})
@@ -235,20 +268,8 @@ class Schedule:
             "log": str(self._store.log(job.name).absolute()),
             "origin": job.origin,
             "own_weights": job.weights,
+            "store": self._store.carried([self.settled[need] for need in done]),
         }
-
-
-def lacking_files(plan: Plan, known: Mapping[str, Record]) -> set[str]:
-    """The known jobs that must be done again, since a job that is not known needs files that were not kept.
-
-    A row's score needs all its heads and readings, and those their views, so that a row taken from an archive
-    stands as a whole or is made again as a whole.
-    """
-    again: set[str] = set()
-    for job in reversed(plan.jobs):
-        if job.name not in known or job.name in again:
-            again |= {need for need in job.needs if need in known and known[need].fileless}
-    return again
 
 
 def _costs(job: Job, message: Message) -> dict[str, Any]:

@@ -7,25 +7,31 @@ finished when its record carries the key of today's inputs and its files are the
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from idto3d.errors import UserError
+from idto3d_eval.disk import full_disk_is_told, sync_folder, sync_tree, write_atomically
 from idto3d_eval.keys import folder_digest
 
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+class Damaged(UserError):
+    """Files of finished jobs that are not those that were indexed."""
 
-class DiskFull(UserError):
-    """No room is left for an artefact; what was finished before is untouched."""
+    def __init__(self, jobs: Sequence[str]) -> None:
+        self.jobs = tuple(jobs)
+        others = f" and of {len(self.jobs) - 1} more jobs" if len(self.jobs) > 1 else ""
+        super().__init__(
+            f"Found files of {self.jobs[0]}{others} that are not those that were indexed, expected them as "
+            "the run wrote them; give its `run` command again with --check, which makes them anew."
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Store:
 
     def artefact(self, job: str) -> Path:
         """Where a finished job's files lie."""
-        return self.root / job
+        return self._files(job)
 
     def log(self, job: str) -> Path:
         """Where a job's output and its traceback lie."""
@@ -111,7 +117,7 @@ class Store:
             DiskFull: when there is no room; nothing finished before is touched.
         """
         with full_disk_is_told(self.root):
-            _sync_tree(partial)
+            sync_tree(partial)
             complete = Record(**{**asdict(record), "digest": folder_digest(partial)})
             self._place(partial, record.job)
             self._write_record(complete)
@@ -132,7 +138,7 @@ class Store:
             with full_disk_is_told(self.root):
                 for name, content in files.items():
                     (partial / name).write_bytes(content)
-                _sync_tree(partial)
+                sync_tree(partial)
                 self._place(partial, record.job)
         return self.note(record)
 
@@ -157,9 +163,17 @@ class Store:
             write_atomically(path, content.encode() if isinstance(content, str) else content)
         return path
 
+    def carried(self, records: Sequence[Record]) -> dict[str, Any]:  # noqa: ARG002
+        """Where machines that do not see this folder find artefacts; empty where there is no such place."""
+        return {}
+
     def broken(self, jobs: Mapping[str, str]) -> list[str]:
-        """The jobs, of {job: digest}, whose files on disk are not those that were indexed."""
-        return [job for job, digest in jobs.items() if folder_digest(self.artefact(job)) != digest]
+        """The jobs, of {job: digest}, whose files on disk are not those indexed, or not readable."""
+        return [job for job, digest in jobs.items() if _digest_of(self._files(job)) != digest]
+
+    def forget(self, job: str) -> None:
+        """Makes a job one that never finished; its files stay until it is done again."""
+        self._record_path(job).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -186,15 +200,18 @@ class Store:
             finally:
                 shutil.rmtree(self._partial, ignore_errors=True)
 
+    def _files(self, job: str) -> Path:
+        return self.root / job
+
     def _place(self, partial: Path, job: str) -> None:
         """Renames a written folder to where a job's files lie; the job is unfinished until it is indexed."""
         self._record_path(job).unlink(missing_ok=True)
-        target = self.artefact(job)
+        target = self._files(job)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(self._partial / uuid.uuid4().hex)
         partial.rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def _record_path(self, job: str) -> Path:
         return self.root / "index" / f"{job}.json"
@@ -204,83 +221,9 @@ class Store:
         write_atomically(self._record_path(record.job), text.encode())
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that after a kill or a power cut it is the old one or the new one, whole.
-
-    Raises:
-        OSError: when it cannot be written; the old file stays.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+def _digest_of(folder: Path) -> str:
+    """Of an artefact's files; "" where the disk does not give them."""
     try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        return folder_digest(folder)
     except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-@contextlib.contextmanager
-def full_disk_is_told(folder: Path) -> Iterator[None]:
-    """Turns the system's "no space left" into one sentence.
-
-    Raises:
-        DiskFull: in place of an OSError that says the disk or the quota is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        raise disk_full(folder) from error
-
-
-def disk_full(folder: Path) -> DiskFull:
-    """The sentence for a full disk, with what is left of it."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(existing).free / 2**20
-    return DiskFull(
-        f"Found {free:.1f} MiB free on the disk that holds {folder}, expected room for the next artefact; "
-        "everything finished is kept, so free some space and run the same command again."
-    )
-
-
-def is_full_disk(error: BaseException) -> bool:
-    """Whether a full disk lies behind an exception, however many libraries wrapped it."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        if isinstance(current, DiskFull):
-            return True
-        if isinstance(current, OSError) and current.errno in FULL_DISK:
-            return True
-        if "no space left on device" in str(current).lower():
-            return True
-        current = current.__cause__ or current.__context__
-    return False
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            _sync_file(path)
-        else:
-            _sync_folder(path)
-    _sync_folder(folder)
-
-
-def _sync_file(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    _sync_file(folder)
+        return ""

@@ -22,9 +22,9 @@ from typing import Any, TextIO, cast
 
 from idto3d.errors import UserError
 from idto3d_eval.device import device_memory_mib, device_name, reset_device_memory
+from idto3d_eval.disk import is_full_disk
 from idto3d_eval.energy import energy_meter
 from idto3d_eval.stage import Facts, Progress, Stage, StageCall, protocol_part
-from idto3d_eval.store import is_full_disk
 from idto3d_protocols.schema import Protocol
 
 _PROGRESS_EVERY = 0.2  # seconds between two progress lines
@@ -84,7 +84,7 @@ def _answer(request: Mapping[str, Any], stages: Mapping[str, Stage], progress: P
     except Exception as error:
         traceback.print_exc()
         answer |= {"status": "full_disk" if is_full_disk(error) else "failed", "reason": _reason(error)}
-        answer["retry"] = isinstance(error, MemoryError)
+        answer["retry"] = _is_of_memory(error)
     answer["seconds"] = time.perf_counter() - started
     answer["peak_memory_mib"] = _peak_memory_mib()
     energy = meter.stop()
@@ -145,10 +145,16 @@ def _plain_facts(facts: Facts | None) -> Facts:
     return cast(Facts, json.loads(json.dumps(facts or {}, default=str)))
 
 
+def _is_of_memory(error: Exception) -> bool:
+    """Whether there was too little memory, of the machine or of a device (PyTorch's class, by its name)."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
 def _reason(error: Exception) -> str:
     """One line that tells a reader of the table what went wrong."""
     text = " ".join(str(error).split()) or type(error).__name__
     told = text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    told = f"memory ran out: {told}" if _is_of_memory(error) else told
     return told if len(told) <= 500 else told[:497] + "..."
 
 

@@ -308,3 +308,12 @@ PHOTOGRAPHS = {
     "generate": Stage(of_photographs, ("expressions",)),
     "render": Stage(view_of_photographs, ("expressions", "views", "resolution")),
 }
+
+
+def generate_anew(call: StageCall) -> Facts | None:
+    """A method that makes another head every time."""
+    (call.out / "part.glb").write_text(f"{call.identity} {os.urandom(8).hex()}")
+    return None
+
+
+CHANGING = {**STAGES, "generate": Stage(generate_anew, ("expressions",))}

@@ -1,60 +1,34 @@
-"""A run killed with SIGKILL at random moments ends, with the same command, in the same bytes."""
+"""A run that is killed with SIGKILL at random moments ends, with the same command, in the same bytes."""
 
 from __future__ import annotations
 
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import fake_stages as fake
-import polars
+import pytest
+from killed_runs import RUN, cluster_of, kill_again_and_again, outcome, to_the_end
 
-KILLS = 3
-ROWS = (
-    "[{method: good, label: good, parameters: {pause: 0.1}}, {method: mean, label: mean},"
-    " {method: other, label: other, parameters: {behaviour: raise, only: heldout-0001}}]"
-)
-CODE = (
-    "import sys, pathlib, fake_stages as f, idto3d_eval.run as r\n"
-    "r.run_protocol(f.protocol(methods=sys.argv[2]), pathlib.Path(sys.argv[1]), workers=2,"
-    " weights=pathlib.Path('no weights'), methods=f.METHODS, stages=f.TABLE)\n"
-)
+EXECUTORS = ["local", "ray"]
 
 
-def start(root: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE, str(root), ROWS], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+def killed_and_whole(tmp_path: Path, executor: str, kills: int) -> None:
+    if executor == "ray":
+        pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    with cluster_of(executor) as address:
+        to_the_end(tmp_path / "whole", "local", "")
+        landed = kill_again_and_again(tmp_path / "killed", executor, address, kills, seed=7, told=print)
+        to_the_end(tmp_path / "killed", executor, address)
+    assert sum(landed.values()) == kills
+    assert landed[RUN] > 0
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
+    assert not (tmp_path / "killed/.partial").exists()
 
 
-def test_kills_at_random_moments_leave_the_same_scores(tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait(timeout=300) == 0
-    moments = random.Random(7)
-    hit, records = 0, 0
-    while hit < KILLS:
-        before = len(list((killed / "index").rglob("*.json")))
-        process = start(killed)
-        deadline = time.monotonic() + 120
-        # Wait until this process has finished something: every kill falls on work, and all make headway.
-        while process.poll() is None and time.monotonic() < deadline:
-            records = len(list((killed / "index").rglob("*.json")))
-            if records > before:
-                break
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0.0, 0.15))
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        hit += 1
-    assert hit > 0
-    last = start(killed)
-    assert last.wait(timeout=300) == 0, last.stderr and last.stderr.read()
-    assert (killed / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
-    table = polars.read_parquet(killed / "scores.parquet")
-    assert set(table["method"]) == {"good", "mean", "other"}
-    assert len(list((killed / "index").rglob("*.json"))) == len(list((whole / "index").rglob("*.json")))
-    assert fake.protocol(methods=ROWS).seeds == (0,)
+@pytest.mark.parametrize(("executor", "kills"), [("local", 6), ("ray", 2)])
+def test_kills_at_random_moments_leave_the_same_results(tmp_path: Path, executor: str, kills: int) -> None:
+    killed_and_whole(tmp_path, executor, kills)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_hundred_kills_at_random_moments_leave_the_same_results(tmp_path: Path, executor: str) -> None:
+    killed_and_whole(tmp_path, executor, 100)

@@ -19,8 +19,8 @@ from PIL import Image
 from rich.console import Console
 
 from idto3d.errors import UserError
+from idto3d_eval.disk import DiskFull
 from idto3d_eval.run import RunResult, run_protocol
-from idto3d_eval.store import DiskFull
 from idto3d_protocols.schema import Protocol
 
 ROWS = "[{method: good, label: good}, {method: mean, label: mean}, {method: truth, label: truth}]"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from idto3d.errors import UserError
+from idto3d_eval.disk import DiskFull, is_full_disk, write_atomically
 from idto3d_eval.keys import folder_digest
-from idto3d_eval.store import DiskFull, Record, Store, is_full_disk, write_atomically
+from idto3d_eval.store import Record, Store
 
 JOB = "heads/good/heldout-0000/seed-0"
 
