@@ -1,0 +1,5 @@
+"""Cases that a reader does not pass yet, and why; each is expected to fail until it is mended."""
+
+from __future__ import annotations
+
+GAPS: dict[str, str] = {}
