@@ -41,13 +41,9 @@ def damaged(
 ) -> Iterator[Case]:
     """A sound file cut at several places, with bits flipped, and with its middle exchanged for noise."""
     for part in range(cuts):
-        yield one(
-            f"{kind} cut {part}", reader, file, lambda part=part: _cut(sound(), part, cuts), EITHER
-        )
+        yield one(f"{kind} cut {part}", reader, file, lambda part=part: _cut(sound(), part, cuts), EITHER)
     for seed in range(flips):
-        yield one(
-            f"{kind} flipped {seed}", reader, file, lambda seed=seed: flipped(sound(), seed), EITHER
-        )
+        yield one(f"{kind} flipped {seed}", reader, file, lambda seed=seed: flipped(sound(), seed), EITHER)
     yield one(f"{kind} noise inside", reader, file, lambda: _noise_inside(sound()), EITHER)
     yield one(f"{kind} twice", reader, file, lambda: sound() * 2, EITHER)
 

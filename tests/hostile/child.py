@@ -1,4 +1,4 @@
-"""A process that reads hostile files: bounded in memory, without network, watched for files written elsewhere.
+"""A process that reads hostile files: bounded in memory, without network, watched for what it writes.
 
     python -m tests.hostile.child READER,…
 
@@ -15,22 +15,32 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from idto3d.errors import UserError
-from tests.hostile.readers import READERS
 
+READERS = import_module(os.environ.get("HOSTILE_READERS", "tests.hostile.readers")).READERS
 GIB = 2**30
 MEMORY = GIB  # beyond what the imports took
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate"}
+CHANGES = {
+    "os.mkdir",
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.chmod",
+    "os.truncate",
+}
 NETWORK = {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
 PROGRAMS = {"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "os.fork", "os.spawn"}
 
 
 class Watch:
-    """Refuses network and programs, and files outside of one folder, and remembers that they were asked for."""
+    """Refuses network, programs, and writing outside of one folder, and remembers who asked for it."""
 
     def __init__(self) -> None:
         self.folder: str | None = None

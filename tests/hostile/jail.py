@@ -1,4 +1,4 @@
-"""Children that read hostile files, kept alive over many of them, and ended and replaced when one is too much."""
+"""Children that read hostile files, kept alive over many of them, and replaced when one was too much."""
 
 from __future__ import annotations
 
@@ -112,7 +112,13 @@ class Jail:
         home.mkdir(exist_ok=True)
         threads = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
-        environment |= {"HOME": str(home), "TMPDIR": str(home), "MALLOC_ARENA_MAX": "1", **threads, **self._extra}
+        environment |= {
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "MALLOC_ARENA_MAX": "1",
+            **threads,
+            **self._extra,
+        }
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [environment.get("PYTHONPATH", "")])]
         )
@@ -171,7 +177,9 @@ class Jail:
         self._process = None
 
 
-def read_all(cases: Iterable[Case], children: int = 2, extra: Mapping[str, str] | None = None) -> dict[str, Outcome]:
+def read_all(
+    cases: Iterable[Case], children: int = 2, extra: Mapping[str, str] | None = None
+) -> dict[str, Outcome]:
     """What becomes of all cases, by name; several children share them."""
     waiting: Queue[Case] = Queue()
     for case in cases:

@@ -1,6 +1,6 @@
 """The hostile corpus: every case by its name, and a folder of their files for whoever wants to look at them.
 
-    python -m tests.hostile.make_corpus FOLDER
+python -m tests.hostile.make_corpus FOLDER
 """
 
 from __future__ import annotations
@@ -8,10 +8,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.hostile import networks, packed, pictures, plain_meshes, regressions, scenes, tables, yamls
+from tests.hostile import (
+    folders,
+    networks,
+    packed,
+    pictures,
+    plain_meshes,
+    regressions,
+    scenes,
+    tables,
+    yamls,
+)
 from tests.hostile.case import Case
 
-KINDS = (pictures, scenes, plain_meshes, yamls, networks, tables, packed, regressions)
+KINDS = (pictures, scenes, plain_meshes, yamls, networks, folders, tables, packed, regressions)
 CASES: dict[str, Case] = {case.name: case for kind in KINDS for case in kind.cases()}
 
 

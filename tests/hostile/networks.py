@@ -216,7 +216,9 @@ def _cards() -> dict[str, bytes]:
 
 def _tensors() -> dict[str, bytes]:
     def of(**change: Any) -> bytes:
-        return tensors({"directions": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **change}}, bytes(8))
+        return tensors(
+            {"directions": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **change}}, bytes(8)
+        )
 
     assert onnx.__version__
     return {

@@ -1,4 +1,4 @@
-"""Hostile archives of runs: zips that climb, unpack without end, overlap, lie about sizes, or hold pickles."""
+"""Hostile archives of runs: zips that climb, unpack without end, lie about sizes, or hold pickles."""
 
 from __future__ import annotations
 
@@ -67,7 +67,13 @@ def npz(**arrays: Any) -> bytes:
 def npy(header: str, data: bytes = b"", version: int = 1) -> bytes:
     """An array's file with any header."""
     text = header.encode() + b"\n"
-    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + data
+    return (
+        b"\x93NUMPY"
+        + bytes([version, 0])
+        + struct.pack("<H" if version == 1 else "<I", len(text))
+        + text
+        + data
+    )
 
 
 @functools.cache
@@ -102,15 +108,15 @@ def _members() -> dict[str, Any]:
         "array header nested lists": lambda: _array(plain % ("<f8", "[" * 90 + "]" * 90)),
         "array version 9": lambda: _array(plain % ("<f8", "(1,)"), bytes(8), 9),
         "array empty header": lambda: _array(""),
-        "array of records": lambda: _array("{'descr': [('a', '|O')], 'fortran_order': False, 'shape': (1,), }"),
+        "array of records": lambda: _array(
+            "{'descr': [('a', '|O')], 'fortran_order': False, 'shape': (1,), }"
+        ),
         "array cut": lambda: {f"files/{JOB}/a.npz": npz(a=np.arange(9_000))[:300]},
         "arrays many": lambda: {f"files/{JOB}/a.npz": npz(**{f"a{n}": np.zeros(1) for n in range(80)})},
         "array bomb": lambda: {f"files/{JOB}/a.npz": npz(a=np.zeros(12_000_000))},
         "rows nested": lambda: {f"files/{JOB}/rows.json": b"[" * 100_000},
         "rows of numbers": lambda: {f"files/{JOB}/rows.json": b"[1, 2]"},
-        "rows of nan": lambda: {
-            f"files/{JOB}/rows.json": b'[["a", "b", "c", 0, "d", NaN, ""]]'
-        },
+        "rows of nan": lambda: {f"files/{JOB}/rows.json": b'[["a", "b", "c", 0, "d", NaN, ""]]'},
         "rows huge": lambda: {f"files/{JOB}/rows.json": b"[" + b"0," * 10_000_000 + b"0]"},
     }
 

@@ -63,12 +63,8 @@ def png(width: int, height: int, depth: int = 8, colour: int = 0, *, rows: int |
 
 def _sizes() -> Iterator[Case]:
     for side in (30_000, 65_535, 2**31 - 1):
-        yield one(
-            f"photo png header {side}", READER, "a.png", lambda side=side: png(side, side, rows=1)
-        )
-        yield one(
-            f"photo bmp header {side}", READER, "a.bmp", lambda side=side: _bmp_header(side, side)
-        )
+        yield one(f"photo png header {side}", READER, "a.png", lambda side=side: png(side, side, rows=1))
+        yield one(f"photo bmp header {side}", READER, "a.bmp", lambda side=side: _bmp_header(side, side))
     for width, height in ((1, 1), (0, 0), (0, 64), (1, 40_000), (2**31 - 1, 1), (31, 31)):
         yield one(
             f"photo png {width} by {height}",
@@ -165,9 +161,7 @@ def _metadata() -> Iterator[Case]:
         "far directory": b"II*\0\xff\xff\xff\x7f",
     }
     for name, block in blocks.items():
-        yield one(
-            f"photo exif {name}", READER, "a.jpg", lambda block=block: _jpeg_with_exif(block), EITHER
-        )
+        yield one(f"photo exif {name}", READER, "a.jpg", lambda block=block: _jpeg_with_exif(block), EITHER)
         yield one(
             f"photo png exif {name}", READER, "a.png", lambda block=block: _with_chunk(b"eXIf", block), EITHER
         )
@@ -203,9 +197,7 @@ def _animated() -> Iterator[Case]:
     yield one("photo animated webp", READER, "a.webp", lambda: encoded(frames[0], "WEBP", **more), ACCEPTED)
     yield one("photo animated gif", READER, "a.gif", lambda: encoded(frames[0], "GIF", **more))
     control = struct.pack(">II", 2**31 - 1, 0)
-    yield one(
-        "photo apng of many frames", READER, "a.png", lambda: _with_chunk(b"acTL", control), EITHER
-    )
+    yield one("photo apng of many frames", READER, "a.png", lambda: _with_chunk(b"acTL", control), EITHER)
     frame = struct.pack(">IIIIIHHBB", 0, 30_000, 30_000, 0, 0, 1, 1, 0, 0)
     yield one("photo apng frame outside", READER, "a.png", lambda: _with_chunk(b"fcTL", frame), EITHER)
 

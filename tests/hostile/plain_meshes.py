@@ -1,4 +1,4 @@
-"""Hostile OBJs and PLYs: promises that the file does not hold, NaN, files that lie elsewhere, absurd lines."""
+"""Hostile OBJs and PLYs: promises that the file does not hold, NaN, files elsewhere, absurd lines."""
 
 from __future__ import annotations
 

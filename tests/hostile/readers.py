@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+SHIPPED = Path(__file__).parents[2] / "idto3d" / "weights"
 
 
 def photo(path: Path) -> None:
@@ -52,28 +55,36 @@ def method(path: Path) -> None:
 def recogniser(path: Path) -> None:
     """A recogniser that a user brings."""
     from idto3d.identity.recogniser import load_recogniser
+    from idto3d.weight_bounds import check_weights
 
+    check_weights(path.parent)
     load_recogniser(path)
 
 
 def reader(path: Path) -> None:
     """A face reader."""
     from idto3d.identity.reader import load_reader
+    from idto3d.weight_bounds import check_weights
 
+    check_weights(path.parent)
     load_reader(path)
 
 
 def face_adapter(path: Path) -> None:
     """An adapter for faces, as safetensors or torch's own file."""
     from idto3d.guidance.face_adapter import read_face_adapter
+    from idto3d.weight_bounds import check_weights
 
+    check_weights(path.parent)
     read_face_adapter(path)
 
 
 def directions(path: Path) -> None:
     """What words mean to a prior."""
     from idto3d.guidance.word_directions import WordDirections
+    from idto3d.weight_bounds import check_weights
 
+    check_weights(path.parent)
     WordDirections.read(path.parent)
 
 
@@ -94,6 +105,37 @@ def record(path: Path) -> None:
     Store(path.parent).record(path.stem)
 
 
+def scores(path: Path) -> None:
+    """A finished run of which one file is another: compared with the sound run, and opened for looking at."""
+    from idto3d_dashboard.reading.run import open_run
+    from idto3d_dashboard.reading.values import person_rows
+    from idto3d_eval.compare import compare_runs
+
+    sound = Path(os.environ["HOSTILE_RUN"])
+    for name in ("summary.json", "protocol.json", "scores.parquet"):
+        if not (path.parent / name).exists():
+            shutil.copy(sound / name, path.parent)
+    compare_runs(path.parent, sound, ["identity_similarity"])
+    run = open_run(path.parent)
+    run.by_identity().collect()
+    person_rows(run, run.labels, run.identities[0])
+
+
+def weights(path: Path) -> None:
+    """A folder of weights that a row of a protocol names: a prior, with all that the case leaves as it is."""
+    from idto3d.guidance.guidance import Guidance
+    from idto3d.weight_bounds import check_weights
+
+    folder = path.parent
+    for each in (SHIPPED / "guidance").rglob("*"):
+        place = folder / each.relative_to(SHIPPED / "guidance")
+        if each.is_file() and not place.exists() and "lora_texture" not in each.parts:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(each)
+    check_weights(folder)
+    Guidance.from_folder(folder, "geometry")
+
+
 READERS: dict[str, Callable[[Path], None]] = {
     each.__name__: each
     for each in (
@@ -109,5 +151,7 @@ READERS: dict[str, Callable[[Path], None]] = {
         directions,
         archive,
         record,
+        scores,
+        weights,
     )
 }

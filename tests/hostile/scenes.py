@@ -63,11 +63,7 @@ def glb(
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0}],
         "meshes": [
-            {
-                "primitives": [
-                    {"attributes": {"POSITION": 0, "TEXCOORD_0": 2}, "indices": 1, "material": 0}
-                ]
-            }
+            {"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 2}, "indices": 1, "material": 0}]}
         ],
         "accessors": [
             {"bufferView": place, "componentType": component, "count": count, "type": kind}
@@ -180,7 +176,9 @@ def _documents() -> dict[str, dict[str, Any]]:
         "uvs are indices": {
             "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "indices": 1}]}]
         },
-        "indices are positions": {"meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 0}]}]},
+        "indices are positions": {
+            "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 0}]}]
+        },
         "draco": {"extensionsRequired": ["KHR_draco_mesh_compression"]},
         "unknown extension": {"extensionsRequired": ["EXT_made_up"]},
     }

@@ -1,4 +1,4 @@
-"""Hostile protocols and method files: YAML bombs, tags that ask for code, nesting, wrong types, wrong values."""
+"""Hostile protocols and method files: YAML bombs, tags that ask for code, nesting, wrong types and values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from idto3d_protocols.loader import protocol_text
-from tests.hostile.case import ACCEPTED, EITHER, Case, damaged, noise, one
+from tests.hostile.case import ACCEPTED, Case, damaged, noise, one
 
 METHOD = """schema_version: 1
 name: a
