@@ -2,15 +2,14 @@
 
     python .ci/hashes.py constraints.txt constraints.hashes.txt '.[dev]'
 
-pip resolves as it would install, and reports which file it chose and what its sha256 is, so that the hashes are
-those of this platform and Python version; both are named in the file. torch is left out: which of its builds is
+pip resolves as it would install, and reports which file it chose and its sha256, so that the hashes are those
+of this platform and Python version; both are named in the file. torch is left out: which of its builds is
 right depends on the machine, and a hash would pin one.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import sys
 import sysconfig
@@ -33,9 +32,7 @@ def main() -> None:
         if not found:
             sys.exit(f"Found no sha256 of {name} {version} in pip's report, expected one; update pip.")
         lines[name] = f"{name}=={version} \\\n    --hash=sha256:{found}\n"
-    where = (
-        f"{sysconfig.get_platform()}, Python {platform.python_version_tuple()[0]}.{sys.version_info.minor}"
-    )
+    where = f"{sysconfig.get_platform()}, Python {sys.version_info.major}.{sys.version_info.minor}"
     head = (
         f"# What `make install-hashed` installs: exact files, for {where}. Written by `make hashes`.\n"
         f"# Not in here, and installed by version alone: {', '.join(sorted(BY_VERSION))}.\n"
@@ -51,9 +48,7 @@ def report(constraints: str, asked: list[str]) -> dict[str, list[dict[str, dict[
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-        sys.exit(
-            f"Found no way to resolve {' '.join(asked)} ({last}), expected pip to reach its index; run it again."
-        )
+        sys.exit(f"Found no way to resolve {asked} ({last}), expected pip to reach its index; run again.")
     found: dict[str, list[dict[str, dict[str, object]]]] = json.loads(done.stdout)
     return found
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import struct
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def check_weights(folder: Path) -> None:
             check_onnx(path)
         elif path.suffix == ".json":
             _check_json(path)
+        elif path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
+            check_torch_file(path)
 
 
 def check_safetensors(path: Path) -> None:
@@ -60,6 +63,15 @@ def check_safetensors(path: Path) -> None:
     Raises:
         WeightsError: with the first thing found.
     """
+    safetensors_header(path)
+
+
+def safetensors_header(path: Path, *, metadata: bool = False) -> dict[str, dict[str, Any]]:
+    """Name -> type, shape and place of each tensor; with `__metadata__` where that is wanted.
+
+    Raises:
+        WeightsError: it promises what the file does not hold.
+    """
     size = _size(path)
     with path.open("rb") as file:
         start = file.read(8)
@@ -67,7 +79,7 @@ def check_safetensors(path: Path) -> None:
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
             raise _refused(path, f"a header of {length} bytes in {size}", f"at most {MAX_HEADER_BYTES}")
         tensors = _parsed(file.read(length), path)
-    tensors.pop("__metadata__", None)
+    told = tensors.pop("__metadata__", {})
     for name, tensor in tensors.items():
         what = f"the tensor {name!r:.60}"
         fields = tensor if isinstance(tensor, dict) else {}
@@ -78,6 +90,27 @@ def check_safetensors(path: Path) -> None:
         need = math.prod(shape) * _TYPES.get(str(fields.get("dtype")), 1)
         if not begin <= end <= size - 8 - length or need > end - begin:
             raise _refused(path, f"{what} of shape {shape!r:.60} at {begin} to {end}", "what the file holds")
+    return {"__metadata__": told, **tensors} if metadata else tensors
+
+
+def check_torch_file(path: Path) -> None:
+    """torch's own file: the zip that it writes since version 1.6, whose pickle is short.
+
+    What the pickle says is left to torch, which reads nothing but tensors from it (`weights_only`).
+
+    Raises:
+        WeightsError: with the first thing found.
+    """
+    try:
+        with zipfile.ZipFile(path) as packed:
+            entries = packed.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        told = " ".join(str(error).split())[:100]
+        raise _refused(path, f"no zip of tensors ({told})", "torch's format, or safetensors") from error
+    pickles = [entry.file_size for entry in entries if entry.filename.endswith(".pkl")]
+    packed_ones = [entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+    if len(entries) > MAX_FILES * 10 or packed_ones or sum(pickles) > MAX_HEADER_BYTES:
+        raise _refused(path, "members packed or too many", "tensors as torch writes them")
 
 
 def check_onnx(path: Path) -> None:

@@ -54,11 +54,11 @@ def method(path: Path) -> None:
 
 def recogniser(path: Path) -> None:
     """A recogniser that a user brings."""
-    from idto3d.identity.recogniser import load_recogniser
-    from idto3d.weight_bounds import check_weights
+    from idto3d_eval.named_weights import open_recogniser
+    from idto3d_eval.recognisers import Found
 
-    check_weights(path.parent)
-    load_recogniser(path)
+    card = path.with_name(f"{path.stem}.card.json")
+    open_recogniser(Found(path.stem, path, card if card.exists() else None))
 
 
 def reader(path: Path) -> None:
@@ -123,8 +123,8 @@ def scores(path: Path) -> None:
 
 def weights(path: Path) -> None:
     """A folder of weights that a row of a protocol names: a prior, with all that the case leaves as it is."""
+    from idto3d.guidance.folder_bounds import check_model_folder
     from idto3d.guidance.guidance import Guidance
-    from idto3d.weight_bounds import check_weights
 
     folder = path.parent
     for each in (SHIPPED / "guidance").rglob("*"):
@@ -132,7 +132,7 @@ def weights(path: Path) -> None:
         if each.is_file() and not place.exists() and "lora_texture" not in each.parts:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(each)
-    check_weights(folder)
+    check_model_folder(folder)
     Guidance.from_folder(folder, "geometry")
 
 
