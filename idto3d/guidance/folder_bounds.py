@@ -1,6 +1,6 @@
-"""Whether a model folder from outside is what its configs say, found out from headers and without its weights.
+"""Whether a model folder from outside is what its configs say, found out from headers alone.
 
-Each part is built as torch's shapes without memory, and held against the tensors that its files say they hold.
+Each part is built as shapes without memory, and held against the tensors that its files say they hold.
 """
 
 from __future__ import annotations
