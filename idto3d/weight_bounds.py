@@ -13,7 +13,7 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from idto3d.errors import UserError
 
@@ -244,7 +244,7 @@ def _parsed(data: bytes, path: Path) -> dict[str, Any]:
     return found
 
 
-def _whole_numbers(value: Any) -> bool:
+def _whole_numbers(value: Any) -> TypeGuard[list[int]]:
     """Whether it is a list of whole numbers from 0 on."""
     return isinstance(value, list) and all(type(part) is int and 0 <= part < 2**63 for part in value)
 

@@ -74,6 +74,8 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     _warm(sys.argv[1].split(","))
+    gc.collect()
+    gc.freeze()  # what was imported is not looked through again after each file
     watch = Watch()
     sys.addaudithook(watch)
     limit = _size_mib("VmSize") * 2**20 + MEMORY

@@ -28,6 +28,7 @@ SECONDS = 5.0  # of the processor, a file; the clock of a machine that others us
 CLOCK = 30.0  # seconds after which a child that waits for something is ended
 START = 300.0  # seconds for the imports
 MIB = 1024
+SLOW = ("face_adapter", "directions", "weights")  # they import torch and diffusers
 LONGEST = 1000  # characters of a sentence
 
 
@@ -177,24 +178,37 @@ class Jail:
         self._process = None
 
 
-def read_all(
-    cases: Iterable[Case], children: int = 2, extra: Mapping[str, str] | None = None
-) -> dict[str, Outcome]:
-    """What becomes of all cases, by name; several children share them."""
-    waiting: Queue[Case] = Queue()
+def read_all(cases: Iterable[Case], extra: Mapping[str, str] | None = None) -> dict[str, Outcome]:
+    """What becomes of all cases, by name, read by two children.
+
+    One imports what takes long to import and begins with the cases that need it; the other has none of that.
+    """
+    slow, others = Queue[Case](), Queue[Case]()
     for case in cases:
-        waiting.put(case)
+        (slow if case.reader in SLOW else others).put(case)
     outcomes: dict[str, Outcome] = {}
+    failures: list[Exception] = []
 
-    def work() -> None:
-        with Jail(extra=extra) as jail, contextlib.suppress(Empty):
-            while True:
-                case = waiting.get_nowait()
-                outcomes[case.name] = jail.read(case)
+    def work(readers: Iterable[str], queues: Iterable[Queue[Case]]) -> None:
+        try:
+            with Jail(readers, extra) as jail:
+                for queue in queues:
+                    with contextlib.suppress(Empty):
+                        while True:
+                            case = queue.get_nowait()
+                            outcomes[case.name] = jail.read(case)
+        except Exception as error:
+            failures.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(children)]
+    quick = [name for name in READERS if name not in SLOW]
+    threads = [
+        threading.Thread(target=work, args=(quick, [others])),
+        threading.Thread(target=work, args=(READERS, [slow, others])),
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if failures:
+        raise failures[0]
     return outcomes
