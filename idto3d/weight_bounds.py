@@ -19,6 +19,7 @@ from idto3d.errors import UserError
 
 MAX_FILES = 10_000  # of a folder of weights
 MAX_HEADER_BYTES = 16 * 2**20  # of safetensors; of the largest models it takes less than one
+MAX_TENSORS = 20_000  # the largest models have some thousands
 MAX_JSON_BYTES = 64 * 2**20  # a tokenizer's vocabulary takes up to twenty
 MAX_CONFIG_NUMBER = 1_000_000  # vocabularies and timesteps stay below
 MAX_LAYERS = 256  # of any list in a config, and of each number of layers
@@ -80,6 +81,8 @@ def safetensors_header(path: Path, *, metadata: bool = False) -> dict[str, dict[
             raise _refused(path, f"a header of {length} bytes in {size}", f"at most {MAX_HEADER_BYTES}")
         tensors = _parsed(file.read(length), path)
     told = tensors.pop("__metadata__", {})
+    if len(tensors) > MAX_TENSORS:
+        raise _refused(path, f"{len(tensors)} tensors", f"at most {MAX_TENSORS}")
     for name, tensor in tensors.items():
         what = f"the tensor {name!r:.60}"
         fields = tensor if isinstance(tensor, dict) else {}

@@ -35,6 +35,7 @@ CHANGES = {
     "os.chmod",
     "os.truncate",
 }
+CHANGED = {"os.rename": (0, 2), "os.link": (0, 2), "os.symlink": (1, 2)}  # which arguments are changed
 NETWORK = {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
 PROGRAMS = {"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "os.fork", "os.spawn"}
 
@@ -55,7 +56,7 @@ class Watch:
         if event == "open" and isinstance(args[2], int) and args[2] & WRITES:
             self._check(args[0], event)
         elif event in CHANGES:
-            for place in args[:2] if event in ("os.rename", "os.link") else args[:1]:
+            for place in args[slice(*CHANGED.get(event, (0, 1)))]:
                 self._check(place, event)
 
     def _check(self, place: object, event: str) -> None:

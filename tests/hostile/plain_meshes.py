@@ -57,7 +57,7 @@ def ply_binary(vertices: int = 3, faces: int = 1) -> bytes:
 
 def _beside(name: str, files: dict[str, bytes]) -> Case:
     """An OBJ that names a material file; a missing or refused one may leave a grey head."""
-    expected = REFUSED if "texture" in name or "outside" in name or "address" in name else EITHER
+    expected = REFUSED if name.startswith("obj texture") or "outside" in name or "address" in name else EITHER
     return Case(name, READER, lambda: {"a.obj": OBJ, **files}, expected)
 
 

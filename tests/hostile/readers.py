@@ -126,7 +126,8 @@ def weights(path: Path) -> None:
     from idto3d.guidance.folder_bounds import check_model_folder
     from idto3d.guidance.guidance import Guidance
 
-    folder = path.parent
+    del path  # one of the folder's files
+    folder = Path.cwd()
     for each in (SHIPPED / "guidance").rglob("*"):
         place = folder / each.relative_to(SHIPPED / "guidance")
         if each.is_file() and not place.exists() and "lora_texture" not in each.parts:

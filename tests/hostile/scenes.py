@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tests.hostile.case import ACCEPTED, EITHER, Case, damaged, noise, one
+from tests.hostile.case import ACCEPTED, EITHER, REFUSED, Case, damaged, noise, one
 from tests.hostile.pictures import encoded, picture, png
 
 CORNERS = np.array([[-0.06, -0.09, 0], [0.06, -0.09, 0], [0.06, 0.04, 0], [-0.06, 0.04, 0]], "<f4")
 FACES = np.array([0, 1, 2, 0, 2, 3], "<u4")
+LATER = ("unreached cycle", "deep tree")  # of heads only what a scene reaches is looked at
 UVS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], "<f4")
 
 
@@ -25,7 +26,8 @@ def cases() -> Iterator[Case]:
         for name, data in _containers().items():
             yield one(f"{reader} glb {name}", reader, file, data)
         for name, change in _documents().items():
-            yield one(f"{reader} glb {name}", reader, file, lambda change=change: glb(**change))
+            expected = EITHER if reader == "head" and name in LATER else REFUSED
+            yield one(f"{reader} glb {name}", reader, file, lambda change=change: glb(**change), expected)
         for name, values in _numbers().items():
             yield one(f"{reader} glb {name}", reader, file, lambda values=values: glb(corners=values))
         for name, image in _textures().items():
