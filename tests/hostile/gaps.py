@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 GAPS: dict[str, str] = {
-    "head glb type as list": "glb_bounds looks a list up in a table; its code is in the keys of committed results",
+    "head glb type as list": "glb_bounds looks it up unchecked; its code is in keys of committed results",
 }

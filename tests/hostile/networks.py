@@ -158,6 +158,7 @@ def _onnx() -> dict[str, Any]:
             [helper.make_node("Run", ["face"], ["out"], domain="org.example")],
             opsets=[helper.make_opsetid("org.example", 1)],
         ),
+        "long chain": lambda: _chain(20_000),
         "opset of the future": lambda: network([relu], opset=9_999),
         "cycle": lambda: network(
             [helper.make_node("Add", ["face", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
@@ -178,7 +179,7 @@ def _odd_onnx() -> dict[str, Any]:
         "doubling": lambda: _doubling(26),
         "if bomb": lambda: _nested(10),
         "nested graphs": lambda: _nested(13),
-        "long chain": lambda: _chain(20_000),
+        "chain": lambda: _chain(800),
         "negative shape": lambda: network([helper.make_node("MatMul", ["face", "m"], ["out"])], [matrix]),
         "long names": lambda: network([helper.make_node("Relu", ["face"], ["out"], name="n" * 3_000_000)]),
         "wrong output": lambda: network([helper.make_node("Relu", ["face"], ["out"])], out=[1]),
