@@ -17,7 +17,7 @@ VIEWER := dashboard/idto3d_dashboard/viewer
 # In the order in which they need each other.
 NETWORKS := recogniser_a recogniser_b reader_methods reader_scoring base words geometry texture
 
-.PHONY: help install system browser bench-dashboard bench-runner load-study screenshots demo unseen test lint format types pytest test-slow kill-test selfcheck train clean
+.PHONY: help install system browser bench-dashboard bench-runner load-study screenshots demo unseen test lint format types pytest test-slow kill-test selfcheck train clean fuzz hashes install-hashed audit
 
 help: ## what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -91,6 +91,30 @@ test-slow: install ## the tests that take minutes: kills, whole runs
 
 kill-test: install ## twenty kills of a run, each followed by the same command: the same scores to the byte
 	@$(BIN)/python tests/slow/kill_runs.py --protocol smoke --kills 20
+
+MINUTES := 10
+fuzz: install ## changed files into every reader, MINUTES of each; what breaks one is kept in tests/hostile/found
+	@$(BIN)/python -m tests.hostile.fuzz --minutes $(MINUTES) $(READERS)
+
+hashes: install ## constraints.hashes.txt: every package with version and sha256, for this platform
+	@$(BIN)/python .ci/hashes.py constraints.txt constraints.hashes.txt '.[$(EXTRAS)]'
+
+# In an environment of its own. torch comes by version, from wherever this machine gets its build; all else must
+# have the hash that is written down, what builds the package included.
+HASHED := .venv-hashed
+install-hashed: ## a second environment from nothing but the listed files
+	@rm -rf $(HASHED)
+	@$(PYTHON) -m venv $(HASHED)
+	@$(HASHED)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(TORCH)
+	@$(HASHED)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r constraints.hashes.txt
+	@PATH="$$PWD/$(HASHED)/bin:$$PATH" $(HASHED)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@$(HASHED)/bin/python -m pip check
+	@$(HASHED)/bin/idto3d-eval protocols ls >/dev/null && echo "Installed into $(HASHED) with every hash as listed."
+
+AUDIT := .venv-audit
+audit: ## known vulnerabilities of what is listed; 3 where the database cannot be reached
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install --disable-pip-version-check --quiet pip-audit; }
+	@bash .ci/audit $(AUDIT)/bin/pip-audit constraints.hashes.txt
 
 selfcheck: install ## prove every metric again; renews the shipped record and docs/metrics.md
 	@$(BIN)/idto3d-eval metrics selfcheck --ship --docs docs

@@ -128,8 +128,10 @@ def run(
 
     loaded = load_protocol(protocol)
     from idto3d_baselines.discovery import known_methods
+    from idto3d_eval.named_weights import check_named_weights
     from idto3d_eval.run import run_protocol
 
+    check_named_weights(loaded, weights)
     methods = known_methods().named([row.method for row in loaded.methods])
     result = run_protocol(
         loaded,

@@ -17,6 +17,7 @@ from idto3d_eval.identity_table import Measured, measure
 from idto3d_eval.metrics import METRICS, MetricCard
 from idto3d_eval.results import read_summary, require_finished
 from idto3d_eval.run_folder import SCORES, protocol_of
+from idto3d_eval.score_file import damage_told, scan_scores
 from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.store import Store
 
@@ -78,15 +79,13 @@ def compare_runs(first: Path, second: Path, metrics: Sequence[str] | None = None
         UserError: a folder without a finished run, runs of two protocols or versions, a metric that neither
             has or that failed its self-check, runs that share no row.
     """
-    import polars
-
     runs = [Store(folder) for folder in (first, second)]
     for store in runs:
         require_finished(store)
     summaries = [read_summary(store) for store in runs]
     protocols = [protocol_of(store) for store in runs]
     _require_one_protocol(*protocols)
-    measured = [measure(polars.scan_parquet(store.root / SCORES)) for store in runs]
+    measured = [_measured(store.root / SCORES) for store in runs]
     labels = [[row["label"] for row in summary["rows"]] for summary in summaries]
     shared = [label for label in labels[0] if label in labels[1]]
     if not shared:
@@ -105,6 +104,11 @@ def compare_runs(first: Path, second: Path, metrics: Sequence[str] | None = None
         },
         tuple(_differing(summaries, protocols)),
     )
+
+
+def _measured(path: Path) -> Measured:
+    with damage_told(path):
+        return measure(scan_scores(path))
 
 
 def pair_rows(

@@ -28,6 +28,7 @@ def add(
     from idto3d.errors import UserError
     from idto3d.identity.detector import DETECTORS
     from idto3d.identity.reader import load_reader
+    from idto3d.weight_bounds import check_weights
     from idto3d_eval.added_identities import add_identities
     from idto3d_eval.face_check import FaceCheck
     from idto3d_eval.single import shipped_weights
@@ -44,6 +45,7 @@ def add(
     elif kind not in DETECTORS:
         raise UserError(f"Found the detector {kind!r}, expected one of {', '.join(DETECTORS)}.")
     else:
+        check_weights(detector)
         check = FaceCheck(f"{kind} ({detector.name})", detector=DETECTORS[kind](detector))
     for person in add_identities(folder, licence, consent, check, split):
         counts = ", ".join(f"{len(hashes)} {name}" for name, hashes in person.photos.items())

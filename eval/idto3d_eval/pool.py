@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from idto3d_eval.environment import handed_on
 from idto3d_eval.executor import Message, Session, session_of, worker_variables
 from idto3d_eval.memory_watch import held_mib
 from idto3d_eval.plan import Job
@@ -35,16 +36,17 @@ class _Heard:
 class Pool:
     """Up to `size` workers with the same thread count; they are started when first needed."""
 
-    def __init__(self, size: int, threads: int, stages: str, log: Path) -> None:
+    def __init__(self, size: int, threads: int, stages: str, log: Path, asked: Collection[str] = ()) -> None:
         """
         Args:
             size: workers at once.
             threads: pinned in each.
             stages: `module:name` of the table of stages.
             log: where a worker's own words go, outside of jobs.
+            asked: environment variables that methods' files ask for.
         """
         self.size, self.threads = size, threads
-        self._stages, self._log = stages, log
+        self._stages, self._log, self._asked = stages, log, asked
         self._workers: dict[int, _Worker] = {}
         self._messages: queue.Queue[_Heard] = queue.Queue()
         self._given_up: dict[str, str] = {}  # job -> why
@@ -75,7 +77,8 @@ class Pool:
             worker.retire()
             worker = None
         if worker is None:
-            worker = _Worker(index, self.threads, self._stages, self._log, self._messages)
+            environment = {**handed_on(self._asked), **worker_variables(self.threads)}
+            worker = _Worker(index, environment, self._stages, self._log, self._messages)
             self._workers[index] = worker
         worker.session = worker.session if session is None else session
         worker.limit_mib = job.resources.memory_mib
@@ -135,14 +138,18 @@ class _Worker:
     """One process and the thread that listens to it."""
 
     def __init__(
-        self, index: int, threads: int, stages: str, log: Path, messages: queue.Queue[_Heard]
+        self,
+        index: int,
+        environment: Mapping[str, str],
+        stages: str,
+        log: Path,
+        messages: queue.Queue[_Heard],
     ) -> None:
         self.job: str | None = None
         self.limit_mib = 0.0  # of memory that its job declares
         self.session: Session | None = None  # whose heads it makes; None as long as it made none
         self._retired = False
         self._index, self._messages = index, messages
-        environment = {**os.environ, **worker_variables(threads)}
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
             self._process = subprocess.Popen(

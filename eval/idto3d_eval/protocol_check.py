@@ -96,6 +96,7 @@ def _unknown_people(protocol: Protocol) -> Iterator[str]:
 def _unplannable(protocol: Protocol, weights: Path) -> Iterator[str]:
     """What planning refuses: row by row where rows are wrong, else as a whole."""
     from idto3d_baselines.discovery import known_methods
+    from idto3d_eval.named_weights import check_named_weights
     from idto3d_eval.plan import plan_run
     from idto3d_eval.plan_fields import spec_of
 
@@ -109,6 +110,7 @@ def _unplannable(protocol: Protocol, weights: Path) -> Iterator[str]:
     if refused:
         return
     try:
+        check_named_weights(protocol, weights)
         plan_run(protocol, weights, known.specs)
     except UserError as error:
         yield str(error)

@@ -16,6 +16,7 @@ from typing import Any
 
 from idto3d.errors import UserError
 from idto3d_eval.disk import is_full_disk
+from idto3d_eval.environment import with_dropped
 from idto3d_eval.sender import digest_of, files_of
 from idto3d_eval.shared_objects import PATIENCE, SharedObjects
 from idto3d_eval.stage import Progress, Stage
@@ -40,10 +41,11 @@ def run_by_store(
     """
     here = Path(tempfile.mkdtemp(prefix="idto3d-job-"))
     try:
-        objects = SharedObjects(request["store"]["url"])
         inputs = {}
-        for number, (need, (place, digest)) in enumerate(request["store"]["inputs"].items()):
-            inputs[need] = str(_brought(objects, place, digest, here / f"input-{number}"))
+        with with_dropped():  # the store's credentials, which the job itself is not to see
+            objects = SharedObjects(request["store"]["url"])
+            for number, (need, (place, digest)) in enumerate(request["store"]["inputs"].items()):
+                inputs[need] = str(_brought(objects, place, digest, here / f"input-{number}"))
         (here / "out").mkdir()
         own = {**request, "inputs": inputs, "out": str(here / "out"), "log": str(here / "log")}
         answer = run_request(own, stages, progress)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from idto3d.errors import UserError
+from idto3d_eval.environment import drop_others, without_others
 from idto3d_eval.executor import Message, session_of, worker_variables
 from idto3d_eval.plan import Job
 from idto3d_eval.ray_by_store import place_files
@@ -30,18 +31,27 @@ HEARTBEAT_S = 1.0  # between two words of a task about its progress
 class RayPool:
     """Tasks on a Ray cluster, each with the threads, the share of a GPU and the memory that its job takes."""
 
-    def __init__(self, threads: int, stages: str, address: str | None, size: int | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        stages: str,
+        address: str | None,
+        size: int | None = None,
+        asked: Collection[str] = (),
+    ) -> None:
         """
         Args:
             threads: of a job that says nothing else.
             stages: `module:name` of the table of stages.
             address: of a running cluster, as Ray takes it; None starts one here that ends with the run.
             size: workers of the one that is started here; by default as many as the cores allow.
+            asked: environment variables that methods' files ask for.
 
         Raises:
             UserError: Ray is not installed, or the cluster cannot be reached.
         """
         self._threads, self._stages, self._address, self._size = threads, stages, address, size
+        self._asked = tuple(sorted(asked))
         self._ray = _import_ray()
         self._tasks: dict[Any, Job] = {}  # reference -> whose task it is
         self._references: dict[str, Any] = {}  # job -> reference
@@ -59,8 +69,9 @@ class RayPool:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
-            # "local": one of its own, even where this machine belongs to a cluster already.
-            self._ray.init(address=self._address or "local", **given)
+            with without_others(self._asked):  # a cluster that is started here inherits what there is
+                # "local": one of its own, even where this machine belongs to a cluster already.
+                self._ray.init(address=self._address or "local", **given)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"Found no Ray cluster at {self._address or 'this machine'} ({str(error).splitlines()[0]}), "
@@ -102,7 +113,9 @@ class RayPool:
             options["num_gpus"] = job.resources.gpus
         if job.resources.memory_mib:
             options["memory"] = int(job.resources.memory_mib * 2**20)
-        reference = self._run.options(**options).remote(dict(request), self._stages, self._progress)
+        # On a cluster of this machine's own, tasks see the folder, and need no credentials of the store.
+        asked = dict(request) if self._address else {**request, "store": {}}
+        reference = self._run.options(**options).remote(asked, self._stages, self._progress, self._asked)
         self._requests[job.name] = request
         self._tasks[reference] = job
         self._references[job.name] = reference
@@ -193,12 +206,15 @@ class _Progress:
         return taken
 
 
-def _run_job(request: dict[str, Any], stages: str, progress: Any) -> dict[str, Any]:
+def _run_job(
+    request: dict[str, Any], stages: str, progress: Any, asked: Collection[str] = ()
+) -> dict[str, Any]:
     """A task: does a job as a local worker does, in this process of Ray's."""
     from idto3d_eval.ray_by_store import run_by_store
     from idto3d_eval.stage import stage_table
     from idto3d_eval.worker import run_request
 
+    drop_others(asked)  # whoever started the cluster gave it theirs
     last = 0.0
 
     def tell(done: int, total: int, what: str) -> None:

@@ -14,9 +14,11 @@ from idto3d_eval.code_version import code_version
 from idto3d_eval.keys import canonical_json, content_key, file_sha256
 from idto3d_eval.preference.study import PREFERENCES
 from idto3d_eval.run_folder import BY_IDENTITY, COSTS, SCORES, SUMMARY, protocol_of
+from idto3d_eval.score_file import damage_told, scan_scores
 from idto3d_eval.selfcheck.record import refused as refused_metrics
 from idto3d_eval.standing import Intact
 from idto3d_eval.store import Damaged, Record, Store
+from idto3d_eval.summary_file import load_summary
 
 if TYPE_CHECKING:
     from idto3d_eval.plan import Plan
@@ -123,14 +125,7 @@ def read_summary(store: Store) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read.
     """
-    path = store.root / SUMMARY
-    try:
-        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(
-            f"Found no summary that can be read at {path} ({error}); run its protocol again."
-        ) from None
-    return summary
+    return load_summary(store.root / SUMMARY)
 
 
 def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,8 +134,6 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     Pictures are drawn and packed beside the pages: Pillow does most of it without the interpreter's lock.
     """
     from concurrent.futures import ThreadPoolExecutor
-
-    import polars
 
     from idto3d_eval import expression_matrix
     from idto3d_eval.identity_table import as_table, measure
@@ -152,8 +145,10 @@ def _write_pages(store: Store, protocol: Protocol, known: Mapping[str, Any]) -> 
     from idto3d_eval.table_files import write_tables
     from idto3d_eval.tables import parquet_bytes
 
-    scores = polars.scan_parquet(store.root / SCORES)
-    measured = measure(scores)
+    path = store.root / SCORES
+    scores = scan_scores(path)
+    with damage_told(path):
+        measured = measure(scores)
     summary = {**with_figures(known, protocol, scores, measured, store), "figures_of": _made_of(store)}
     scenes = {"quality_cost": sheet(summary), "expression_matrix": expression_matrix.sheet(summary)}
     with ThreadPoolExecutor(max_workers=1) as beside:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ import idto3d
 from idto3d.errors import UserError
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.archive import take_archive
+from idto3d_eval.environment import asked_for
 from idto3d_eval.executor import Executor
 from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.pool import Pool
@@ -160,7 +161,8 @@ def settle(
     with RunProgress(console, plan.jobs, table, size, progress) as shown:
         schedule = Schedule(plan, store, table, shown)
         if not schedule.recall():
-            with _executor(executor, address, workers, threads, stages, store) as found:
+            asked = asked_for(plan.specs.values())
+            with _executor(executor, address, workers, threads, stages, store, asked) as found:
                 schedule.work(found)
     return schedule
 
@@ -190,18 +192,24 @@ def _settle_and_finish(
 
 
 def _executor(
-    name: str, address: str | None, workers: int | None, threads: int, stages: str, store: Store
+    name: str,
+    address: str | None,
+    workers: int | None,
+    threads: int,
+    stages: str,
+    store: Store,
+    asked: Collection[str],
 ) -> Executor:
     if name == RAY:
         from idto3d_eval.ray_pool import RayPool
 
-        return RayPool(threads, stages, address, workers)
+        return RayPool(threads, stages, address, workers, asked)
     if name != LOCAL:
         raise UserError(f"Found executor {name!r}, expected {LOCAL} or {RAY}.")
     if address is not None:
         raise UserError(f"Found --address with the executor {LOCAL}, expected it with {RAY} alone.")
     size = workers or max(1, (os.cpu_count() or 1) // threads)
-    return Pool(size, threads, stages, store.root / "logs" / "workers.log")
+    return Pool(size, threads, stages, store.root / "logs" / "workers.log", asked)
 
 
 def _store(root: Path, shared: str | None, console: Console) -> Store:

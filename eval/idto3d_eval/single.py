@@ -89,6 +89,10 @@ def generate_heads(
     unknown = [name for name in expressions if name not in EXPRESSIONS]
     if unknown:
         raise UserError(f"Found expression {unknown[0]!r}, expected one of {', '.join(EXPRESSIONS)}.")
+    if weights is not None:
+        from idto3d.weight_bounds import check_weights
+
+        check_weights(weights)
     folder = weights or shipped_weights()
     paths = photo_paths(photos)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):

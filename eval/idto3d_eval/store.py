@@ -84,7 +84,7 @@ class Store:
         try:
             with open(f"{self._place_text}/index/{job}.json", "rb") as stream:  # noqa: PTH123
                 found = Record(**json.loads(stream.read()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
         if found.done and not found.fileless and not os.path.exists(f"{self._place_text}/{job}"):  # noqa: PTH110
             return None

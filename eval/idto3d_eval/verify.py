@@ -121,7 +121,7 @@ def _records(store: Store) -> list[Record]:
     for path in sorted(folder.rglob("*.json")):
         try:
             record = Record(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             record = Record(path.relative_to(folder).with_suffix("").as_posix(), "", "unreadable", "")
         if record.job != SUMMARY:
             found.append(record)

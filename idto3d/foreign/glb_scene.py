@@ -30,6 +30,14 @@ class SceneCheck(DocumentCheck):
             )
         super().run()
 
+    def accessors(self) -> None:
+        for accessor in self.items("accessors"):
+            if not isinstance(accessor.get("componentType"), int) or not isinstance(
+                accessor.get("type"), str
+            ):
+                raise self.refuse("an accessor without a type", "a dense array")
+        super().accessors()
+
     def images(self) -> None:
         views, total = self.items("bufferViews"), 0
         for image in self.items("images"):

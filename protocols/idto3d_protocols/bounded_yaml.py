@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 MAX_BYTES = 256 * 1024
 """A protocol of ten thousand identities stays below this; more than it is no file that a person wrote."""
+MAX_NODES = 20_000
+"""Values and names of fields: more of them take seconds to read."""
 
 
 def read_text(path: Path, what: str, otherwise: str) -> str:
@@ -64,7 +66,7 @@ def parse_mapping(text: str, named: str) -> dict[str, Any]:
 def sentence(error: ValidationError, named: str, model: type[BaseModel]) -> str:
     """The first thing wrong, as one sentence with field, found and expected, and how many more there are."""
     first, *rest = error.errors(include_url=False)
-    field = ".".join(str(part) for part in first["loc"])
+    field = _plain(".".join(str(part) for part in first["loc"]))
     more = f" ({len(rest)} more)" if rest else ""
     if first["type"] == "value_error":
         return f"{named}: {str(first['msg']).removeprefix('Value error, ')}{more}."
@@ -79,8 +81,18 @@ def sentence(error: ValidationError, named: str, model: type[BaseModel]) -> str:
 
 def shown(value: object) -> str:
     """A value as a sentence can carry it."""
-    text = repr(list(value)) if isinstance(value, tuple) else repr(value)
+    try:
+        text = repr(list(value)) if isinstance(value, tuple) else repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = f"a {type(value).__name__} of too many digits"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(field: str) -> str:
+    """A field's name as a sentence can carry it."""
+    if field.isprintable() and len(field) <= 120:
+        return field
+    return shown(field)
 
 
 def _fields_beside(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
@@ -97,7 +109,13 @@ def _fields_beside(location: tuple[int | str, ...], model: type[BaseModel]) -> s
 class _Loader(yaml.SafeLoader):
     """Safe loading: makes tuples of lists (the schemas are strict) and refuses repeated keys and aliases."""
 
+    nodes = 0
+
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, f"found more than {MAX_NODES} values", mark)
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "found an alias, expected none", mark)

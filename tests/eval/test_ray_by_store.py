@@ -29,13 +29,14 @@ class Shown:
         return lambda *_, **__: None
 
 
-def run(root: Path, executor: str, shared: str | None = None) -> RunResult:
+def run(root: Path, executor: str, shared: str | None = None, address: str | None = None) -> RunResult:
     return run_protocol(
         fake.protocol(methods=ROWS),
         root,
         progress=False,
         workers=2,
         executor=executor,
+        address=address,
         shared=shared,
         weights=root.parent / "weights",
         methods=fake.METHODS,
@@ -91,8 +92,15 @@ def test_an_input_that_does_not_come_is_a_failure_of_this_machine(
 
 def test_by_ray_with_a_store_a_run_is_the_run_by_local_workers_to_the_byte(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from ray.cluster_utils import Cluster
+
     run(tmp_path / "local", "local")
-    found = run(tmp_path / "ray", "ray", str(tmp_path / "store"))
+    # A cluster that is there already may have machines that do not see the folder.
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    try:
+        found = run(tmp_path / "ray", "ray", str(tmp_path / "store"), cluster.address)
+    finally:
+        cluster.shutdown()
     assert found.failed == 0
     assert (tmp_path / "ray/scores.parquet").read_bytes() == (tmp_path / "local/scores.parquet").read_bytes()
     assert (tmp_path / f"ray/logs/{HEAD}.log").is_file()

@@ -18,6 +18,8 @@ import streamlit
 from idto3d.errors import UserError
 from idto3d_dashboard.reading.files import Stamp, stamp
 from idto3d_eval.run_folder import BY_IDENTITY, PEOPLE, PROTOCOL_FILE, SCORES, SUMMARY, SUMMARY_SCHEMA
+from idto3d_eval.score_file import damage_told, scan_scores
+from idto3d_eval.summary_file import load_summary
 from idto3d_protocols.schema import Protocol
 
 if TYPE_CHECKING:
@@ -128,11 +130,7 @@ def open_run(folder: Path) -> Run:
 def _opened(folder: str, *stamps: Stamp) -> tuple[Mapping[str, Any], Protocol]:
     del stamps  # a part of the key alone: other files, read anew
     root = Path(folder)
-    summary = _json(root / SUMMARY, None)
-    if not isinstance(summary, dict):
-        raise UserError(
-            f"Found {SUMMARY} of {root.name} damaged; idto3d-eval report {root.name} writes it anew."
-        )
+    summary = load_summary(root / SUMMARY)
     if summary.get("schema_version") != SUMMARY_SCHEMA:
         raise UserError(
             f"Found a summary of version {summary.get('schema_version')} in {root.name}, expected "
@@ -151,17 +149,17 @@ def _opened(folder: str, *stamps: Stamp) -> tuple[Mapping[str, Any], Protocol]:
 
 @streamlit.cache_resource(max_entries=KEPT, show_spinner="Means by identity …")
 def _measured(scores: Stamp) -> polars.DataFrame:
-    import polars
-
     from idto3d_eval.identity_table import as_table, measure
 
-    return as_table(measure(polars.scan_parquet(scores[0])))
+    path = Path(scores[0])
+    with damage_told(path):
+        return as_table(measure(scan_scores(path)))
 
 
 def _json(path: Path, otherwise: Any) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return otherwise
 
 

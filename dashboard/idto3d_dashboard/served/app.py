@@ -19,6 +19,7 @@ from idto3d_dashboard.drawing.style import put_style
 from idto3d_dashboard.live_sheet import LiveSheet
 from idto3d_dashboard.pages import GROUPS
 from idto3d_dashboard.reading.run import open_run
+from idto3d_eval.score_file import damage_told
 
 
 def main() -> None:
@@ -55,7 +56,8 @@ def _shown(module: ModuleType, folders: dict[str, Path], name: str) -> Callable[
 
     def show() -> None:
         try:
-            module.show(choose(open_run(folders[name]), folders), LiveSheet())
+            with damage_told(folders[name]):
+                module.show(choose(open_run(folders[name]), folders), LiveSheet())
         except UserError as error:
             streamlit.warning(str(error), icon=":material/info:")
 
