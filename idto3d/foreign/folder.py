@@ -60,19 +60,20 @@ class FolderFiles:
             AssetError: it is no image or material file of the folder, is too large, or is no image.
         """
         self._asked += 1
+        told = "".join(sign if sign.isprintable() else "?" for sign in name[:80])
         try:
             if self._asked > MAX_FILES:
-                raise refused(name, f"over {MAX_FILES} files that the mesh names", "fewer; join its textures")
+                raise refused(told, f"over {MAX_FILES} files that the mesh names", "fewer; join its textures")
             path = inside(self.folder, name)
             suffix = path.suffix.lower()
             if suffix not in (*IMAGE_SUFFIXES, MATERIAL_SUFFIX):
-                raise refused(name, f"a file of type {suffix!r}", "PNG, JPEG or MTL")
+                raise refused(told, f"a file of type {suffix!r}", "PNG, JPEG or MTL")
             if not path.is_file():
                 self.missing.append(name)
-                raise refused(name, "no file", f"one in '{self.folder.name}'")
+                raise refused(told, "no file", f"one in '{self.folder.name}'")
             data = read_bounded(path, MAX_FILE_BYTES)
             if suffix != MATERIAL_SUFFIX:
-                check_image(data, name)
+                check_image(data, told)
             return data
         except AssetError as error:
             if name not in self.missing:

@@ -59,7 +59,12 @@ def read_foreign_mesh(folder: Path, name: str, unit: str) -> ForeignMesh:
     else:
         (check_obj if suffix == ".obj" else check_ply)(data, name)
     notes: list[str] = []
-    parts = [_part(shape, suffix, name, notes) for shape in _shapes(data, suffix, name, files)]
+    try:
+        parts = [_part(shape, suffix, name, notes) for shape in _shapes(data, suffix, name, files)]
+    except AssetError:
+        raise
+    except Exception as error:  # materials of any form come through a foreign parser
+        raise refused(name, f"a material that cannot be read ({brief(error)})", "a valid one") from error
     _check_parts(parts, name)
     if files.missing:
         notes.append(f"no file {', '.join(sorted(set(files.missing)))[:200]} beside it")

@@ -53,10 +53,10 @@ def parse_mapping(text: str, named: str) -> dict[str, Any]:
     """
     try:
         data = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where is not None else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{named} is not YAML{line}: {problem}; correct that line.") from None
     if not isinstance(data, dict):
         raise ValueError(f"{named} holds {shown(data)}, expected a mapping of fields.")

@@ -100,24 +100,24 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HOSTILE_RUN"] = str(sound_run.make(Path(folder) / "run"))
-        failures = sum(fuzz(reader, asked.minutes * 60.0, asked.seed) for reader in asked.readers)
+        with Jail(asked.readers, {"HOSTILE_RUN": os.environ["HOSTILE_RUN"]}) as jail:
+            failures = sum(fuzz(jail, reader, asked.minutes * 60.0, asked.seed) for reader in asked.readers)
     raise SystemExit(1 if failures else 0)
 
 
-def fuzz(reader: str, seconds: float, seed: int) -> int:
+def fuzz(jail: Jail, reader: str, seconds: float, seed: int) -> int:
     """Fuzzes one reader for so long; returns how many different faults were found."""
     until, kept, done, taken = time.monotonic() + seconds, set[str](), 0, 0
-    with Jail([reader], {"HOSTILE_RUN": os.environ["HOSTILE_RUN"]}) as jail:
-        for case in changed(reader, seed):
-            outcome = jail.read(case)
-            done, taken = done + 1, taken + (outcome.outcome == ACCEPTED)
-            if faults := outcome.faults():
-                known = _alike(outcome, faults)
-                if known not in kept:
-                    kept.add(known)
-                    print(f"{reader}: {faults[0][:700]}\n  {_keep(case)}", flush=True)
-            if time.monotonic() > until:
-                break
+    for case in changed(reader, seed):
+        outcome = jail.read(case)
+        done, taken = done + 1, taken + (outcome.outcome == ACCEPTED)
+        if faults := outcome.faults():
+            known = _alike(outcome, faults)
+            if known not in kept:
+                kept.add(known)
+                print(f"{reader}: {faults[0][:900]}\n  {_keep(case)}", flush=True)
+        if time.monotonic() > until:
+            break
     told = f"{done} files in {seconds:.0f} s (seed {seed}), {taken} accepted, {len(kept)} faults"
     print(f"{reader}: {told}", flush=True)
     return len(kept)

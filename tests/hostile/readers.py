@@ -110,15 +110,17 @@ def scores(path: Path) -> None:
     from idto3d_dashboard.reading.run import open_run
     from idto3d_dashboard.reading.values import person_rows
     from idto3d_eval.compare import compare_runs
+    from idto3d_eval.score_file import damage_told
 
     sound = Path(os.environ["HOSTILE_RUN"])
     for name in ("summary.json", "protocol.json", "scores.parquet"):
         if not (path.parent / name).exists():
             shutil.copy(sound / name, path.parent)
     compare_runs(path.parent, sound, ["identity_similarity"])
-    run = open_run(path.parent)
-    run.by_identity().collect()
-    person_rows(run, run.labels, run.identities[0])
+    with damage_told(path.parent):  # as the dashboard does around each page
+        run = open_run(path.parent)
+        run.by_identity().collect()
+        person_rows(run, run.labels, run.identities[0])
 
 
 def weights(path: Path) -> None:
