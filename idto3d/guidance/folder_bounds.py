@@ -54,8 +54,9 @@ def _encoder(fields: dict[str, Any]) -> Any:
     known = {each.name for each in dataclasses.fields(ConditionEncoderConfig)}
     if set(fields) - known:
         raise ValueError(f"an unknown field {sorted(set(fields) - known)[0]!r:.60}")
-    sizes = [fields.get("attributes"), fields.get("expressions")]
-    if not isinstance(sizes[0], dict) or not isinstance(sizes[1], list) or max(map(len, sizes)) > 1000:
+    attributes, expressions = fields.get("attributes"), fields.get("expressions")
+    told = isinstance(attributes, dict) and isinstance(expressions, list)
+    if not told or max(len(attributes or ()), len(expressions or ())) > 1000:
         raise ValueError("expressions that are no list or attributes that are no map, of at most 1000")
     return ConditionEncoder(ConditionEncoderConfig(**{**fields, "expressions": tuple(fields["expressions"])}))
 
