@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,26 +93,33 @@ def run_command(arguments: Sequence[str], cores: int) -> Spent:
     Raises:
         RuntimeError: it fails.
     """
-    allowed = set(sorted(os.sched_getaffinity(0))[:cores])
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
     environment = {**os.environ, "POLARS_MAX_THREADS": str(cores), "OMP_NUM_THREADS": str(cores)}
     command = [sys.executable, "-m", "idto3d_eval.cli", *arguments]
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            command,
-            stdout=said,
-            stderr=said,
-            env=environment,
-            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - started
-        if process.returncode:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+        figures = Path(folder) / "figures.json"
+        measured = [sys.executable, "-c", _MEASURED, str(figures), json.dumps(allowed), *command]
+        subprocess.run(measured, stdout=said, stderr=said, env=environment, check=True)
+        status, seconds, processor, kib = json.loads(figures.read_text(encoding="utf-8"))
+        if status:
             said.seek(0)
             text = said.read().decode(errors="replace")
             raise RuntimeError(f"Found that {' '.join(arguments)} failed: {text[-2000:]}")
-    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9)
+    return Spent(seconds, processor, kib * 1024 / 1e9)
+
+
+# A small process in between: the kernel counts to a process what its parent held when it was forked.
+_MEASURED = """
+import json, os, subprocess, sys, time
+os.sched_setaffinity(0, json.loads(sys.argv[2]))
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[3:])
+_, status, usage = os.wait4(process.pid, 0)
+seconds = time.perf_counter() - started
+found = os.waitstatus_to_exitcode(status), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+with open(sys.argv[1], "w") as file:
+    json.dump(found, file)
+"""
 
 
 def make_run(folder: Path, rows: int, seed: int = 0) -> int:

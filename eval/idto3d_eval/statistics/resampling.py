@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 KEPT = 4_000_000  # numbers of one set of draws that are kept for the next figure
 KEPT_SIGNS = 16_000_000  # bytes; 200,000 patterns of 200 identities are 5 million, asked for by every pair
 # Sets that are kept at once. Of 200 identities some metrics know 200, others 199, 198 and so on, in turns.
-_SETS, _RECENT = 32, 4
+_SETS, _RECENT = 12, 2
 
 
 def weights(identities: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:

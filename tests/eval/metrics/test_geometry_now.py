@@ -111,7 +111,8 @@ def test_order_triangulation_and_reading_do_not_move_a_face(number):
     off = pair.landmarks + rng.normal(scale=2.0, size=(7, 3))
     again = now_errors(rng.permutation(scan), pair.scan.landmarks, fine, off, VARIANTS["now"])
     assert first.median().value > 0.05
-    assert again.median().value == pytest.approx(first.median().value, abs=2e-3)
+    # 0.0032 mm was seen on a processor that rounds otherwise, 0.0005 on most.
+    assert again.median().value == pytest.approx(first.median().value, abs=5e-3)
     np.testing.assert_allclose(np.sort(again.distances), np.sort(first.distances), atol=5e-2)
 
 
