@@ -90,6 +90,7 @@ def test_an_input_that_does_not_come_is_a_failure_of_this_machine(
     assert "Found no whole artefacts/heads" in answer["reason"]
 
 
+@pytest.mark.slow
 def test_by_ray_with_a_store_a_run_is_the_run_by_local_workers_to_the_byte(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     from ray.cluster_utils import Cluster
