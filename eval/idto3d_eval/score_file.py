@@ -5,6 +5,7 @@ Parquet packs equal rows into almost nothing, so the number of rows is looked at
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,16 +56,24 @@ def damage_told(path: Path) -> Iterator[None]:
     Raises:
         UserError: the file cannot be read.
     """
-    import polars
-
     try:
         yield
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
+    except BaseException as error:  # a panic of polars is no Exception
+        if not _of_polars(error):
+            raise
         told = " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
         raise UserError(
             f"Found a damaged table at {path} ({told}), expected it as its run wrote it; run its protocol "
             "again, and what is finished stays."
         ) from None
+
+
+def _of_polars(error: BaseException) -> bool:
+    """Without importing polars, which a page that reads no table should not wait for."""
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(
+        error, (polars.exceptions.PolarsError, polars.exceptions.PanicException)
+    )
 
 
 def _fits(name: str, kind: polars.DataType) -> bool:
