@@ -124,8 +124,9 @@ def plan_run(
             laying.job("reference", f"references/{name}", needs=(f"photos/{name}",), identity=name)
             for name in identities
         ]
-        common += [laying.job("gallery", "gallery"), *references]
-        jobs += common[-1 - len(references) :]
+        measures = [laying.job("gallery", "gallery"), *references]
+        jobs += measures
+        common += measures
     references = [
         laying.job(stage, f"{stage}/{name}", needs=(f"identities/{name}",), identity=name)
         for stage in identity_stages(protocol)

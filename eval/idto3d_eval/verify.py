@@ -85,8 +85,9 @@ def verify_run(
     findings += _tables(store, plan)
     notes: list[str] = []
     known = {record.job: record for record in records}
-    able = [job for job in plan.scores() if _able(job, known)]
-    lacking = len(plan.scores()) - len(able)
+    scores = plan.scores()
+    able = [job for job in scores if _able(job, known)]
+    lacking = len(scores) - len(able)
     if lacking:
         notes.append(
             f"{lacking} method rows cannot be scored again here: their heads were not kept or not made."

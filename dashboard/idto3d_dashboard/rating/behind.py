@@ -48,11 +48,11 @@ class Pages:
         while early < EARLY_ENDS:
             started = time.monotonic()
             process = await self._start()
+            waiting = asyncio.create_task(self._wait_until_there())
             try:
-                waiting = asyncio.create_task(self._wait_until_there())
                 status = await process.wait()
-                waiting.cancel()
             finally:
+                waiting.cancel()
                 self._there.clear()
                 if process.returncode is None:
                     process.kill()
