@@ -37,6 +37,7 @@ NAMES = frozenset(
         # Caches and switches of libraries, name by name: beside them lie tokens under the same prefix.
         *("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "TORCH_HOME", "DISPLAY"),
         "NO_ALBUMENTATIONS_UPDATE",
+        "RAY_AUTH_MODE",  # whether a cluster asks for a token, and no token
     }
 )
 PREFIXES = (
@@ -62,7 +63,7 @@ def handed_on(asked: Collection[str] = ()) -> dict[str, str]:
 
 def is_handed_on(name: str, asked: Collection[str] = ()) -> bool:
     """Whether a variable reaches a worker."""
-    return name in asked or ((name in NAMES or name.startswith(PREFIXES)) and not SECRET.search(name))
+    return name in asked or name in NAMES or (name.startswith(PREFIXES) and not SECRET.search(name))
 
 
 def asked_for(specs: Iterable[MethodSpec]) -> frozenset[str]:

@@ -7,6 +7,7 @@ folder under one path, or the run has a shared store, and has this package insta
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -68,8 +69,10 @@ class RayPool:
         # Nothing is sent to Ray's makers, and jobs that need no GPU find those that CUDA shows them.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # A cluster that is started here inherits what there is; one that runs may ask for a token of it.
+        inherited = without_others(self._asked) if self._address is None else contextlib.nullcontext()
         try:
-            with without_others(self._asked):  # a cluster that is started here inherits what there is
+            with inherited:
                 # "local": one of its own, even where this machine belongs to a cluster already.
                 self._ray.init(address=self._address or "local", **given)
         except (ConnectionError, ValueError, RuntimeError) as error:

@@ -18,10 +18,14 @@ if HERE not in sys.path:
 if HERE not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH", "")]))
 
+# Ray's first cluster writes a token into the home, which tests would overwrite for each other; a test
+# of its own has a home of its own.
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 
 @contextlib.contextmanager
 def turn_with_ray(asked: bool) -> Iterator[None]:
-    """Clusters that begin on one machine at once take each other's tokens and time out at their start."""
+    """Clusters that begin on one machine at once time out at their start."""
     with (Path(tempfile.gettempdir()) / "idto3d-tests-with-ray.lock").open("w") as handle:
         if asked:
             fcntl.flock(handle, fcntl.LOCK_EX)

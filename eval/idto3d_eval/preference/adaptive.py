@@ -32,8 +32,8 @@ def adaptive_chooser(study: Study) -> Chooser:
 
     def choose(connection: sa.Connection, trial: Trial) -> Trial:
         rng = np.random.default_rng([study.seed, int(trial.pair, 16)])
-        share = allocation(_answered(connection, trial.question, place), rng)
-        counted = _shown(connection, trial, place, number)
+        cells, counted = _so_far(connection, trial, place, number)
+        share = allocation(cells, rng)
         barred = _seen(connection, trial, place, number)
         left, right = next_pair(counted, share, rng, barred)
         return replace(trial, left=study.methods[left], right=study.methods[right])
@@ -41,40 +41,36 @@ def adaptive_chooser(study: Study) -> Chooser:
     return choose
 
 
-def _answered(connection: sa.Connection, question: str, place: dict[str, int]) -> Cells:
-    """All votes on a question's pairs, counted by ordered pair and outcome."""
-    left, right = (sa.func.sum(sa.case((votes.c.answer == answer, 1), else_=0)) for answer in OUTCOMES[:2])
+def _so_far(
+    connection: sa.Connection, trial: Trial, place: dict[str, int], number: dict[tuple[int, int], int]
+) -> tuple[Cells, Counted]:
+    """All votes on a question's pairs by ordered pair and outcome, and how often each was shown.
+
+    Both in one reading of the table, which is most of the time that a choice takes.
+    """
+    outcomes = (sa.func.sum(sa.case((votes.c.answer == answer, 1), else_=0)) for answer in OUTCOMES[:2])
+    here = sa.func.sum(sa.case((trials.c.identity == trial.identity, 1), else_=0))
     asked = (
-        sa.select(trials.c.left, trials.c.right, left, right, sa.func.count())
-        .join(votes, votes.c.pair == trials.c.pair)
-        .where(trials.c.question == question, trials.c.kind == PAIR)
+        sa.select(
+            trials.c.left, trials.c.right, sa.func.count(), here, *outcomes, sa.func.count(votes.c.pair)
+        )
+        .outerjoin(votes, votes.c.pair == trials.c.pair)
+        .where(trials.c.question == trial.question, trials.c.kind == PAIR, trials.c.shown_at.is_not(None))
         .group_by(trials.c.left, trials.c.right)
     )
     methods = len(place)
     counts = np.zeros((methods, methods, 3))
-    for one, other, to_left, to_right, total in connection.execute(asked).all():
-        counts[place[one], place[other]] = to_left, to_right, total - to_left - to_right
-    first, second = np.nonzero(counts.sum(2))
-    return Cells(methods, first, second, counts[first, second][None])
-
-
-def _shown(
-    connection: sa.Connection, trial: Trial, place: dict[str, int], number: dict[tuple[int, int], int]
-) -> Counted:
-    """How often each pair was shown for a question, answered or not."""
-    here = sa.func.sum(sa.case((trials.c.identity == trial.identity, 1), else_=0))
-    found = connection.execute(
-        sa.select(trials.c.left, trials.c.right, sa.func.count(), here)
-        .where(trials.c.question == trial.question, trials.c.kind == PAIR, trials.c.shown_at.is_not(None))
-        .group_by(trials.c.left, trials.c.right)
-    )
     by_side = np.zeros((len(number), 2), dtype=np.int64)
     of_identity = np.zeros_like(by_side)
-    for left, right, count, own in found.all():
-        at, side = _pair_of(place[left], place[right], number)
-        by_side[at, side] += count
+    for left, right, shown, own, to_left, to_right, voted in connection.execute(asked).all():
+        one, other = place[left], place[right]
+        counts[one, other] = to_left, to_right, voted - to_left - to_right
+        at, side = _pair_of(one, other, number)
+        by_side[at, side] += shown
         of_identity[at, side] += own
-    return Counted(by_side.sum(1), of_identity, by_side[:, 0] - by_side[:, 1])
+    first, second = np.nonzero(counts.sum(2))
+    cells = Cells(methods, first, second, counts[first, second][None])
+    return cells, Counted(by_side.sum(1), of_identity, by_side[:, 0] - by_side[:, 1])
 
 
 def _seen(

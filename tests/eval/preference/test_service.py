@@ -19,7 +19,7 @@ import pytest
 from idto3d.errors import UserError
 from idto3d_eval.preference.answers import answers_table, audit_trail, back_up, progress, survey_table
 from idto3d_eval.preference.database.connection import MIGRATIONS, connect, database_url
-from idto3d_eval.preference.database.tables import REVISION
+from idto3d_eval.preference.database.tables import REVISION, metadata
 from idto3d_eval.preference.links import join_token, rater_of_slot, token_of
 from idto3d_eval.preference.raters import Refused
 from idto3d_eval.preference.service import StudyService
@@ -313,6 +313,29 @@ def test_the_tables_revision_is_the_last_migrations() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_a_study_of_the_first_tables_is_carried_over_with_its_votes(tmp_path: Path) -> None:
+    """By the migrations alone the tables become those that the code names, indexes included."""
+    from alembic import command
+    from alembic.autogenerate import compare_metadata
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
+
+    service, _ = opened(tmp_path)
+    _answer_all(tmp_path, 0)
+    before = answers_table(service.engine)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with service.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    service.engine.dispose()
+    again, _ = opened(tmp_path)
+    assert answers_table(again.engine).equals(before)
+    assert before.height > 0
+    with again.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_a_server_that_starts_again_reads_neither_plan_nor_migrations(

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
-REVISION = "0001"  # of the migration that leaves the tables as they stand here
+REVISION = "0002"  # of the migration that leaves the tables as they stand here
 
 # Times are seconds since 1970, UTC.
 raters = Table(
@@ -47,6 +47,8 @@ trials = Table(
     Column("repeats", String(16), nullable=False),
     Column("shown_at", Float, comment="first shown; null until then"),
     UniqueConstraint("slot", "position"),
+    # What an adaptive choice counts, in the order in which it groups.
+    Index("trials_counted", "question", "kind", "left", "right", "shown_at", "identity", "pair"),
 )
 
 votes = Table(
@@ -59,6 +61,7 @@ votes = Table(
     Column("seconds", Float, nullable=False, comment="from first shown to here, by this machine's clock"),
     Column("turned_deg", Float, nullable=False, comment="as the browser told"),
     Column("voted_at", Float, nullable=False),
+    Index("votes_by_pair", "pair", "answer"),
 )
 
 survey = Table(
