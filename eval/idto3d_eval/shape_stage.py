@@ -1,7 +1,8 @@
 """Rows of many people: what of a score takes long is measured by a job a person, and the row's job joins it.
 
-A row's score takes seconds a person, nearly all of them for surfaces (NoW, regions, mesh health). In one job,
-five hundred people are an hour at the end of a run in which all other workers have nothing left to do.
+A row's score takes seconds a person, nearly all of them for surfaces (NoW, regions, mesh health, what moves
+that should keep still, seams, baked light). In one job, five hundred people are an hour at the end of a run,
+in which all other workers have nothing left to do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idto3d_eval.rows import mesh
+from idto3d_eval.rows import appearance, expression, light, mesh
 from idto3d_eval.rows.context import ALL, Head, Measures, RowWriter
 from idto3d_eval.rows.geometry import GeometryRows
 from idto3d_eval.stage import Facts, StageCall
@@ -27,6 +28,11 @@ JOINED = "score_joined"  # the stage of the rows that they are joined into
 SPLIT_FROM = 50
 """People from whom on a row is scored person by person; below, one job takes minutes."""
 FAMILIES = frozenset({"geometry", "mesh"})
+SURFACES = frozenset(
+    {"still_drift", "still_albedo_drift", "seam_visibility", "baked_light", "baked_light_excess"}
+)
+"""What is measured by person of other families: those metrics that read a head's meshes."""
+COST = "cost"
 OWN, PUBLISHED = "own", "published"  # which distances of a head a file holds
 
 
@@ -66,17 +72,21 @@ def score_joined(call: StageCall) -> Facts | None:
 
     references = references_of(call)
     heads = heads_of(call, references)
+    families = [family for family in call.protocol.metrics if family not in {*FAMILIES, COST}]
     rows = score_method(
-        heads,
+        [replace(head, asset=None) for head in heads],
         references,
         gallery_of(call),
         call.protocol.expressions,
-        [family for family in call.protocol.metrics if family not in FAMILIES],
+        families,
         looks=looks_of(call),
         sessions=sessions_of(call, references),
         session=call.parameters["heads"],
         others=others_of(call),
     )
+    rows = [row for row in rows if row.metric not in SURFACES]
+    if COST in call.protocol.metrics:  # which asks how large a head's files are
+        rows += score_method(heads, references, None, call.protocol.expressions, [COST])
     shapes, measures = _Shapes(call.protocol, rows), Measures(references, None, call.protocol.expressions)
     for made_for, own in _by_person(call, heads):
         job = f"{SHAPES}/{call.label}/{made_for}"
@@ -99,11 +109,11 @@ def score_joined(call: StageCall) -> Facts | None:
 
 
 class _Shapes(GeometryRows):
-    """Writes rows of the families that are measured here, of single heads and over all of them."""
+    """Writes rows of what is measured here, of single heads and over all of them."""
 
     def __init__(self, protocol: Protocol, rows: list[ScoreRow]) -> None:
         super().__init__()
-        self._wanted, self._rows = FAMILIES & frozenset(protocol.metrics), rows
+        self._wanted, self._rows = frozenset(protocol.metrics), rows
 
     def measure(self, head: Head, measures: Measures) -> None:
         """The rows of one head."""
@@ -114,6 +124,10 @@ class _Shapes(GeometryRows):
             self.head_rows(writer, head, measures)
         if "mesh" in self._wanted:
             mesh.head_rows(writer, head, measures)
+        others: list[ScoreRow] = []
+        for family in (expression, light, appearance):
+            family.head_rows(replace(writer, rows=others), head, measures)
+        self._rows += [row for row in others if row.metric in SURFACES]
 
     def distances_of(self, head: Head) -> Mapping[str, np.ndarray]:
         """NoW's distances [N] mm of a head, of our variant and as published; none of one not measured."""

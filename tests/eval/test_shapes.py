@@ -27,7 +27,7 @@ def protocol() -> Protocol:
     smoke = load_protocol("smoke")
     rows = [row for row in smoke.methods if row.label != "id_to_3d"]
     swapped = MethodRow(method="template_mean", label="swapped", photos_of="next")
-    metrics = ("identity", "expression", "geometry", "mesh", "cost")
+    metrics = ("identity", "expression", "geometry", "mesh", "light", "appearance", "cost")
     return smoke.model_copy(update={"methods": (*rows, swapped), "metrics": metrics})
 
 
