@@ -252,10 +252,11 @@ class _Ladder:
         )
 
     def _meshes(self, name: str) -> dict[str, TexturedMesh]:
-        from idto3d.asset import read_expression, read_manifest
+        from idto3d.asset import read_manifest
+        from idto3d.given_asset import read_given
 
         folder = self.folder / name
-        return {each: read_expression(folder, each) for each in read_manifest(folder).expressions}
+        return {each: read_given(folder, each) for each in read_manifest(folder).expressions}
 
     def _applied(self) -> str:
         """What normalisation did to a head from outside."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from idto3d.asset import TexturedMesh, read_expression, read_manifest
+from idto3d.asset import TexturedMesh, read_manifest
 from idto3d.errors import UserError
 from idto3d.export.registration import Residual, register, residual
 from idto3d.geometry.mesh import FloatArray, Mesh
+from idto3d.given_asset import read_given
 
 Told = Callable[[str, int, int], None]
 NEUTRAL = "neutral"
@@ -50,8 +51,8 @@ def read_blendshapes(asset: Path, expressions: Sequence[str] = (), told: Told | 
             f"Found no '{NEUTRAL}' in '{asset}', expected one as the base of all other expressions; "
             "generate the head with it."
         )
-    others = {name: read_expression(asset, name) for name in chosen if name != NEUTRAL}
-    return blendshapes(read_expression(asset, NEUTRAL), others, told)
+    others = {name: read_given(asset, name) for name in chosen if name != NEUTRAL}
+    return blendshapes(read_given(asset, NEUTRAL), others, told)
 
 
 def chosen_expressions(asset: Path, expressions: Sequence[str] = ()) -> tuple[str, ...]:

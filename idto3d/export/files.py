@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from idto3d.asset import read_expression
 from idto3d.errors import UserError
 from idto3d.export.blendshapes import NEUTRAL, Told, chosen_expressions, read_blendshapes
 from idto3d.export.morph_glb import encode_morph_glb
 from idto3d.export.obj import encode_obj
 from idto3d.export.registration import Residual
+from idto3d.given_asset import read_given
 from idto3d.whole_file import write_whole
 
 MORPHS, OBJ_FOLDER = "morphs.glb", "obj"
@@ -68,7 +68,7 @@ def export_head(
         residuals = head.residuals
         files |= _write(out, {MORPHS: encode_morph_glb(head)})
     for number, expression in enumerate(chosen if obj else ()):
-        files |= _write(out / OBJ_FOLDER, encode_obj(read_expression(asset, expression), expression))
+        files |= _write(out / OBJ_FOLDER, encode_obj(read_given(asset, expression), expression))
         if told:
             told("writing OBJ", number + 1, len(chosen))
     return Exported(files, residuals)

@@ -26,9 +26,9 @@ def mesh(path: Path) -> None:
 
 def head(path: Path) -> None:
     """A head of a head asset."""
-    from idto3d.asset import read_expression
+    from idto3d.given_asset import read_given
 
-    read_expression(path.parent, path.stem)
+    read_given(path.parent, path.stem)
 
 
 def manifest(path: Path) -> None:

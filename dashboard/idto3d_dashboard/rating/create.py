@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from idto3d.asset import TexturedMesh, read_bounded, read_expression
+from idto3d.asset import TexturedMesh, read_bounded
 from idto3d.errors import UserError
+from idto3d.given_asset import read_given
 from idto3d.whole_file import write_whole
 from idto3d_dashboard.rating.parts import PHOTO, Part
 from idto3d_dashboard.reading.heads import Head, head_of
@@ -203,7 +204,7 @@ def _mesh(
                 f"Found no head of {person} by {method} with {part.expression} ({head.missing}), expected "
                 "one to show; leave the method or the person out."
             )
-        meshes[name] = read_expression(head.glb.parent, part.expression)
+        meshes[name] = read_given(head.glb.parent, part.expression)
     return damaged(meshes[name], study.seed) if part.role == DAMAGED else meshes[name]
 
 

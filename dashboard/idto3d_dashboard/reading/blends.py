@@ -39,12 +39,12 @@ def blend_of(neutral: Head, posed: Head, expression: str) -> Blend:
 def _blended(neutral: Stamp, posed: Stamp, expression: str) -> Blend:
     import numpy as np
 
-    from idto3d.asset import read_expression
     from idto3d.export.blendshapes import blendshapes
     from idto3d.export.morph_glb import encode_morph_glb
+    from idto3d.given_asset import read_given
 
     try:
-        base, other = (read_expression(path.parent, path.stem) for path in (Path(neutral[0]), Path(posed[0])))
+        base, other = (read_given(path.parent, path.stem) for path in (Path(neutral[0]), Path(posed[0])))
     except UserError as error:
         return Blend(b"", str(error))
     # Others would have to be registered, which takes minutes: that is what the command `export` is for.
