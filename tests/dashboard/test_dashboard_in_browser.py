@@ -117,7 +117,7 @@ def test_a_link_brings_another_reader_to_the_same_view(address: str, browser: An
         page = first.open(address + "identity?identity=heldout-0001&method=oracle&look=clay")
         assert page.locator("h1").inner_text() == "heldout-0001"
         page.get_by_role("link", name="Geometry").click()
-        page.wait_for_function("() => document.querySelector('h1')?.innerText.startsWith('heldout-0001')")
+        page.wait_for_function("() => document.querySelector('h1')?.innerText === 'heldout-0001: geometry'")
         assert "identity=heldout-0001" in page.url
         other = second.open(page.url)
         assert other.locator("h1").inner_text() == page.locator("h1").inner_text()
