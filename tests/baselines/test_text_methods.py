@@ -60,7 +60,7 @@ def test_a_method_by_distillation_spends_its_calls_and_makes_a_head(
     assert neutral.vertices.shape != smile.vertices.shape or not np.allclose(neutral.vertices, smile.vertices)
 
 
-@pytest.mark.parametrize("name", ["fantasia3d", "tada"])
+@pytest.mark.parametrize("name", [pytest.param("fantasia3d", marks=pytest.mark.slow), "tada"])
 def test_text_baselines_hear_words_and_not_the_face(
     name: str, photos: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,13 @@ def stored(server: Server, slot: int) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("slot", "width", "scheme"), [(0, 1280, "light"), (1, 1280, "dark"), (2, 390, "light"), (3, 390, "dark")]
+    ("slot", "width", "scheme"),
+    [
+        (0, 1280, "light"),
+        pytest.param(1, 1280, "dark", marks=pytest.mark.slow),
+        pytest.param(2, 390, "light", marks=pytest.mark.slow),
+        (3, 390, "dark"),
+    ],
 )
 def test_a_whole_session(server: Server, browser: Any, slot: int, width: int, scheme: str) -> None:
     """From consent to the code: by keys alone on one desktop, by mouse and buttons elsewhere."""

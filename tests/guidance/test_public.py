@@ -194,13 +194,13 @@ def test_plumbing_real_portraits_become_a_head_under_random_denoisers(
 @pytest.mark.parametrize(
     "name",
     [
-        "fantasia3d",
+        pytest.param("fantasia3d", marks=pytest.mark.slow),
         "fantasia3d_token",
         "dreamfusion",
-        "humannorm",
-        "tada",
+        pytest.param("humannorm", marks=pytest.mark.slow),
+        pytest.param("tada", marks=pytest.mark.slow),
         "magic123",
-        "dreamcraft3d",
+        pytest.param("dreamcraft3d", marks=pytest.mark.slow),
         "sample_and_fit",
         "photo_projection",
     ],

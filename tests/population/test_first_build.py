@@ -42,7 +42,7 @@ def test_the_last_of_two_lines_of_one_vertex_counts_and_no_line_is_no_displaceme
 
 @pytest.mark.parametrize("text", ["3 0 0 0\n", "-1 0 0 0\n", "0 0 0\n"])
 def test_a_file_of_another_mesh_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match="Found vertices|cannot reshape"):
+    with pytest.raises(ValueError, match=r"Found vertices|cannot reshape"):
         read_target(target(tmp_path / "a.gz", text), 3, Turned(), torch.float32)
 
 
