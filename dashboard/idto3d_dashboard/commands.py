@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from importlib import import_module
@@ -28,6 +29,7 @@ SETTINGS = {
     "browser.gatherUsageStats": False,
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
+    "runner.magicEnabled": False,  # which takes every script apart before it runs
 }
 
 
@@ -67,7 +69,7 @@ def dashboard(
     flags = {name.replace(".", "_"): value for name, value in settings.items()}
     bootstrap.load_config_options(flag_options=flags)
     _load_tables()
-    threading.Thread(target=_load, daemon=True).start()
+    threading.Thread(target=_load, args=(folders[0].resolve(),), daemon=True).start()
     bootstrap.run(str(APP), False, [str(folder.resolve()) for folder in folders], flags)
 
 
@@ -80,11 +82,23 @@ def _load_tables() -> None:
         import_module(name)
 
 
-def _load() -> None:
-    """Load what pages are drawn with while the server starts, so that the first reader does not wait."""
+def _load(folder: Path) -> None:
+    """Do once, while the server starts, what the first reader would wait for.
+
+    Imports, the first run's summary, a chart, and Streamlit's look at its stack, for which every module is
+    looked up.
+    """
+    import inspect
+
     import plotly.graph_objects
     import polars
 
     import idto3d_dashboard.pages
+    from idto3d.errors import UserError
+    from idto3d_dashboard.reading.run import open_run
 
-    del plotly, polars, idto3d_dashboard
+    with contextlib.suppress(UserError):  # which the page tells
+        open_run(folder)
+    inspect.stack()
+    plotly.graph_objects.Figure().add_scatter(x=[0], y=[0]).update_layout(hovermode="closest").to_json()
+    del polars, idto3d_dashboard

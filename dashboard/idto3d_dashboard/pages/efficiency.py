@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from idto3d_dashboard.choice import Choice
 from idto3d_dashboard.drawing import charts
+from idto3d_dashboard.drawing.quality_cost import HOW_TO_READ
+from idto3d_dashboard.drawing.quality_cost import quality_cost as drawn
 from idto3d_dashboard.drawing.sections import find, put_section
 from idto3d_dashboard.sheet import Sheet, in_columns
 from idto3d_eval import quality_cost
@@ -20,7 +22,11 @@ def show(choice: Choice, sheet: Sheet) -> None:
         sheet.html(charts.legend(run.labels, choice.methods))
     for (at, panel), place in zip(enumerate(panels), in_columns(sheet, 2), strict=False):
         with place:
-            sheet.chart(*charts.quality_cost(panel, run.labels, choice.methods), f"efficiency_{at}")
+            html, rows = drawn(panel, run.labels, choice.methods)
+            sheet.html(html)
+            sheet.download(rows, f"efficiency_{at}")
+    if panels:
+        sheet.note(HOW_TO_READ)
     found = find(run.summary, "Quality at equal time", "Cost by stage")
     for section in found:
         put_section(sheet, section, run.labels, choice.methods)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from idto3d_dashboard.choice import EVERYBODY, Choice
 from idto3d_dashboard.drawing import charts, compared, result_table
 from idto3d_dashboard.drawing.intervals import interval_rows, interval_table
+from idto3d_dashboard.drawing.quality_cost import HOW_TO_READ
+from idto3d_dashboard.drawing.quality_cost import quality_cost as drawn
 from idto3d_dashboard.reading.comparison import compare
 from idto3d_dashboard.reading.figures import group_cells
 from idto3d_dashboard.sheet import Sheet, in_columns
@@ -12,6 +14,7 @@ from idto3d_eval import quality_cost
 
 TITLE, PATH = "Overview", "overview"
 NOTHING = "nothing"
+NOT_HERE = (quality_cost.NOTE, quality_cost.KEY)  # of the report's picture, which is drawn otherwise
 
 
 def show(choice: Choice, sheet: Sheet) -> None:
@@ -70,8 +73,11 @@ def _costs(choice: Choice, sheet: Sheet) -> None:
     shown = enumerate(panel for panel in found if panel.cost == cost)
     for (at, panel), place in zip(shown, in_columns(sheet, 2), strict=False):
         with place:
-            sheet.chart(*charts.quality_cost(panel, choice.run.labels, choice.methods), f"quality_cost_{at}")
-    sheet.note(" ".join(quality_cost.notes(choice.run.summary)))
+            html, rows = drawn(panel, choice.run.labels, choice.methods)
+            sheet.html(html)
+            sheet.download(rows, f"quality_cost_{at}")
+    told = [note for note in quality_cost.notes(choice.run.summary) if note not in NOT_HERE]
+    sheet.note(" ".join([HOW_TO_READ, *told]))
 
 
 def _second_run(choice: Choice, sheet: Sheet) -> None:

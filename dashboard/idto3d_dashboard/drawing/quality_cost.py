@@ -1,0 +1,135 @@
+"""Quality against cost: a mark a row with its interval, the best for each cost, rows that bracket the scale.
+
+Plain elements rather than a chart of Plotly's, whose script keeps a browser busy for a second or two: the
+first page that a reader opens has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from idto3d_dashboard.drawing.style import colours, symbols
+from idto3d_eval.charts import axis
+from idto3d_eval.quality_cost import NOTE, Panel, Point, front
+
+if TYPE_CHECKING:
+    import polars
+
+HOW_TO_READ = NOTE.replace("Rows of one cost may stand side by side.", "Faint marks: unranked rows.")
+_FEWEST_TICKS, _MOST_TICKS = 3, 7  # of the horizontal axis, on a telephone too
+
+
+@dataclass(frozen=True)
+class _Across:
+    """The horizontal axis: logarithmic where every row costs something.
+
+    Attributes:
+        low, high: of the axis; logarithms where it is logarithmic.
+        logarithmic: whether it is.
+    """
+
+    low: float
+    high: float
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, costs: Sequence[float]) -> _Across:
+        """An axis on which all costs have a place."""
+        logarithmic = min(costs) > 0
+        ends = [math.log10(cost) if logarithmic else cost for cost in (min(costs), max(costs))]
+        room = 0.06 * (ends[1] - ends[0]) or 0.3
+        return cls(ends[0] - room, ends[1] + room, logarithmic)
+
+    def place(self, cost: float) -> float:
+        """Percent from the left."""
+        at = math.log10(cost) if self.logarithmic else cost
+        return 100.0 * (at - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[float]:
+        """Round costs on the axis, few enough to be read."""
+        low, high = (10.0**self.low, 10.0**self.high) if self.logarithmic else (self.low, self.high)
+        even = [tick for tick in axis(low, high)[2] if low <= tick <= high]
+        if not self.logarithmic:
+            return even
+        powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+        found: list[float] = []
+        for factors in ((1, 2, 5), (1, 3), (1,)):
+            every = [factor * 10.0**power for power in powers for factor in factors]
+            found = [tick for tick in every if self.low <= math.log10(tick) <= self.high]
+            if len(found) <= _MOST_TICKS:
+                break
+        return found if len(found) >= _FEWEST_TICKS else even
+
+
+def quality_cost(panel: Panel, labels: Sequence[str], chosen: Sequence[str]) -> tuple[str, polars.DataFrame]:
+    """A panel as HTML, and its rows. The line joins the best of all rows, chosen or not.
+
+    Args:
+        panel: one metric against one cost.
+        labels: all rows of the run, which colours and marks follow.
+        chosen: of them, those that are drawn.
+    """
+    import polars
+
+    shown = [point for point in panel.points if point.label in chosen]
+    rows = [
+        {
+            "method": point.label,
+            "cost": point.cost,
+            "value": point.value,
+            "low": point.low,
+            "high": point.high,
+            "ranked": point.ranked,
+        }
+        for point in shown
+    ]
+    return _drawn(panel, shown, labels), polars.DataFrame(rows, infer_schema_length=None)
+
+
+def _drawn(panel: Panel, shown: Sequence[Point], labels: Sequence[str]) -> str:
+    ends = [end for point in panel.points for end in (point.value, point.low, point.high)]
+    ends = [end for end in (*ends, *(value for _, value in panel.brackets)) if math.isfinite(end)]
+    low, high, ticks = axis(min(ends), max(ends))
+    across = _Across.of([point.cost for point in panel.points])
+
+    def up(value: float) -> float:
+        return 100.0 * (value - low) / (high - low)
+
+    tones, marks = colours(labels), symbols(labels)
+    parts = [f'<s class="row" style="bottom:{up(tick):.2f}%"><b>{tick:g}</b></s>' for tick in ticks]
+    parts += [
+        f'<s class="column" style="left:{across.place(tick):.2f}%"><b>{tick:,.4g}</b></s>'
+        for tick in across.ticks()
+    ]
+    named: dict[float, list[str]] = {}
+    for label, value in panel.brackets:
+        named.setdefault(round(value, 2), []).append(label)
+    parts += [
+        f'<s class="bracket" style="bottom:{up(value):.2f}%"><b>{escape(", ".join(names))}</b></s>'
+        for value, names in named.items()
+    ]
+    best = [(across.place(point.cost), up(point.value)) for point in front(panel.points)]
+    for (left, bottom), (right, top) in pairwise(best):
+        at = f"left:{left:.2f}%;width:{right - left:.2f}%;bottom:{bottom:.2f}%;height:{top - bottom:.2f}%"
+        parts.append(f'<s class="step" style="{at}"></s>')
+    for point in shown:
+        left, faint = across.place(point.cost), "" if point.ranked else " faint"
+        if math.isfinite(point.high - point.low):
+            bottom, height = up(point.low), up(point.high) - up(point.low)
+            at = f"left:{left:.2f}%;bottom:{bottom:.2f}%;height:{height:.2f}%"
+            parts.append(f'<i class="whisker" style="{at}"></i>')
+        told = escape(f"{point.label}: {point.value:.3f} at {point.cost:,.4g} {panel.cost}")
+        at = f"left:{left:.2f}%;bottom:{up(point.value):.2f}%;background:{tones[point.label]}"
+        parts.append(f'<i class="mark {marks[point.label]}{faint}" style="{at}" title="{told}"></i>')
+    title = escape(panel.metric)
+    told = f"{title} against {escape(panel.cost)}: {len(shown)} rows; the table above has the figures"
+    return (
+        f'<figure class="idto3d scatter"><figcaption>{title}</figcaption>'
+        f'<div role="img" aria-label="{told}">{"".join(parts)}</div>'
+        f"<p>{escape(panel.cost)}{', logarithmic' if across.logarithmic else ''}</p></figure>"
+    )
