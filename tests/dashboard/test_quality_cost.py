@@ -38,7 +38,8 @@ def test_chosen_rows_stand_by_their_cost_with_whiskers_where_there_is_an_interva
 
 def test_the_line_joins_the_best_of_all_rows_and_unranked_ones_are_faint() -> None:
     html, _ = quality_cost(panel(), NAMES, NAMES)
-    assert len(places(html, "step")) == 1  # from the first to the second; the third is not ranked
+    ((outline,),) = [re.findall(r'class="line" style="[^"]*polygon\(([^)]+(?:\)[^)"]*)*)\)', html)]
+    assert outline.count("calc(") == 2 * 2 * 3  # first, its step, second, there and back
     assert html.count(" faint") == 1
 
 

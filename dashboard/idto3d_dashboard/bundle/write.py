@@ -109,6 +109,7 @@ def _choice(run: Run, identity: str) -> Choice:
 def _html(run: Run, page: _Page, pages: list[_Page], sheet: StillSheet) -> str:
     told = run.summary["protocol"]
     title = f"{page.module.TITLE}{f', {page.identity}' if page.identity else ''}: {told['name']}"
+    drawn = '<script src="shown/plotly.js"></script>' if sheet.scripts else ""
     scripts = "".join(f'<script src="{escape(path)}"></script>' for path in dict.fromkeys(sheet.scripts))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -120,7 +121,7 @@ def _html(run: Run, page: _Page, pages: list[_Page], sheet: StillSheet) -> str:
         f"</head><body>{_navigation(page, pages)}<main>{sheet.body()}"
         f'<p class="note">{escape(told["name"])}, version {told["version"]}; population: '
         f"{escape(told['population']['label'])}.</p></main>"
-        '<script src="shown/plotly.js"></script><script src="shown/viewer.classic.js"></script>'
+        f'{drawn}<script src="shown/viewer.classic.js"></script>'
         f'{scripts}<script src="shown/bundle.js"></script></body></html>\n'
     )
 

@@ -10,11 +10,10 @@ from idto3d_dashboard.drawing.curves import Curve, line_chart
 from idto3d_dashboard.drawing.style import colours, symbols
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     import polars
 
 Entry = Mapping[str, Any]
-Drawn = tuple["go.Figure", "polars.DataFrame"]
+Drawn = tuple[str, "polars.DataFrame"]
 
 
 def legend(labels: Sequence[str], chosen: Sequence[str]) -> str:
@@ -46,14 +45,14 @@ def curve(told: Entry, labels: Sequence[str], chosen: Sequence[str]) -> Drawn:
     shown = {name: points for name, points in told["series"].items() if name in chosen or name not in labels}
     curves = [Curve(name, *_axes(shown[name])) for name in labels if name in shown]
     between = {name: _axes(points) for name, points in shown.items() if name not in labels}
-    figure = line_chart(curves, labels, x=told["x"], y=told["y"], marks=False, between=between)
-    figure.update_layout(title=told["title"])
+    title, x, y = told["title"], told["x"], told["y"]
+    drawn = line_chart(curves, labels, x=x, y=y, title=title, marks=False, between=between)
     rows = [
         {"series": name, told["x"]: float(x), told["y"]: y}
         for name, points in shown.items()
         for x, y in points
     ]
-    return figure, polars.DataFrame(rows, infer_schema_length=None)
+    return drawn, polars.DataFrame(rows, infer_schema_length=None)
 
 
 def _axes(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from idto3d_dashboard.drawing.style import colours, dashes, set_chart, symbols
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-GREY = "#8C8C8C"  # in sight on light and on dark paper
+from idto3d_dashboard.drawing.plane import (
+    GREY,
+    Place,
+    bar,
+    bounds,
+    line,
+    line_legend,
+    mark,
+    numbered,
+    plane,
+    rows_of,
+    share,
+    stepped,
+)
+from idto3d_dashboard.drawing.style import colours, dashes, symbols
+from idto3d_eval.charts import axis
 
 
 @dataclass(frozen=True)
@@ -30,60 +40,104 @@ def line_chart(
     *,
     x: str,
     y: str,
+    title: str = "",
     marks: bool = True,
     between: Mapping[str, tuple[Sequence[float | str], Sequence[float | None]]] | None = None,
     steps: bool = False,
-) -> go.Figure:
-    """A line a curve, in the colour that its row has on all pages.
+) -> str:
+    """A line a curve, in the colour that its row has on all pages, and the lines' names; as HTML.
 
     Args:
         curves: in the order of the legend.
         labels: of all rows of the run, which give the colours.
         x, y: titles of the axes.
+        title: of the chart; what it shows upwards by default.
         marks: whether points are marked.
         between: name -> points of lines that bound the scale, drawn grey.
         steps: whether lines rise in steps.
     """
-    import plotly.graph_objects as go
-
-    colour, mark, dash = colours(labels), symbols(labels), dashes(labels)
-    named = {curve.label for curve in curves if not curve.other}
-    figure = go.Figure()
+    colour, symbol, dash = colours(labels), symbols(labels), dashes(labels)
+    grey = [Curve(name, *points) for name, points in (between or {}).items()]
+    every = [*curves, *grey]
+    ends = bounds(value for curve in every for value in curve.y)
+    if ends is None:
+        return ""
+    low, high, ticks = axis(*ends)
+    across = _Across.of([place for curve in every for place in curve.x])
+    parts, named = [], []
     for curve in curves:
-        figure.add_scatter(
-            x=list(curve.x),
-            y=list(curve.y),
-            name=f"{curve.label}, {curve.other}" if curve.other else curve.label,
-            legendgroup=curve.label,
-            # A second line goes by its row's name: twice as many left a telephone no room for the chart.
-            showlegend=not curve.other or curve.label not in named,
-            mode="lines+markers" if marks and not curve.other else "lines",
-            line={
-                "color": colour[curve.label],
-                "dash": "dot" if curve.other else dash[curve.label],
-                "width": 1.5 if curve.other else 2,
-                "shape": "hv" if steps else "linear",
-            },
-            marker={"symbol": mark[curve.label], "size": 7},
-        )
-    for at, (name, (places, values)) in enumerate((between or {}).items()):
-        figure.add_scatter(
-            x=list(places),
-            y=list(values),
-            name=name,
-            mode="lines",
-            line={"color": GREY, "dash": ("dash", "dot")[at % 2], "width": 1.5},
-        )
-    figure.update_xaxes(title=x)
-    figure.update_yaxes(title=y)
-    # A row of the legend for about every third name, so that it does not lie on the chart.
-    return set_chart(figure, 340 + 12 * (sum(line.showlegend is not False for line in figure.data) // 2))
+        ink, kind = colour[curve.label], "dot" if curve.other else dash[curve.label]
+        name = f"{curve.label}, {curve.other}" if curve.other else curve.label
+        for piece in _pieces(curve, across, low, high):
+            parts.append(line(stepped(piece) if steps else piece, ink, kind, name))
+        if marks and not curve.other:
+            parts += [
+                mark((across.place(at), share(value, low, high)), ink, symbol[curve.label], told)
+                for at, value in zip(curve.x, curve.y, strict=True)
+                if value is not None and math.isfinite(value)
+                for told in [f"{name}: {value:.3f} at {at}"]
+            ]
+        if not curve.other or all(one.label != curve.label for one in curves if not one.other):
+            named.append((name, ink, kind))
+    for at, curve in enumerate(grey):
+        kind = ("dash", "dot")[at % 2]
+        parts += [line(piece, GREY, kind, curve.label) for piece in _pieces(curve, across, low, high)]
+        named.append((curve.label, GREY, kind))
+    drawn = plane(
+        parts,
+        title=title or y,
+        told=f"{title or y} against {x}: {len(every)} lines; their figures are in the file below",
+        under=x,
+        rows=rows_of(ticks, low, high),
+        columns=across.columns(),
+        named=across.names is not None,
+    )
+    return drawn + line_legend(named)
+
+
+@dataclass(frozen=True)
+class _Across:
+    """The horizontal axis: of numbers, or of names in their order."""
+
+    low: float
+    high: float
+    names: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, places: Sequence[float | str]) -> _Across:
+        if any(isinstance(place, str) for place in places):
+            return cls(0.0, 1.0, tuple(dict.fromkeys(map(str, places))))
+        low, high = bounds(map(float, places)) or (0.0, 1.0)
+        return cls(low, high if high > low else low + 1.0, None)
+
+    def place(self, at: float | str) -> float:
+        """Percent from the left."""
+        if self.names is None:
+            return share(float(at), self.low, self.high)
+        return 100.0 * (self.names.index(str(at)) + 0.5) / len(self.names)
+
+    def columns(self) -> list[tuple[float, str]]:
+        if self.names is None:
+            return numbered(self.low, self.high)
+        return [(self.place(name), name) for name in self.names]
+
+
+def _pieces(curve: Curve, across: _Across, low: float, high: float) -> Iterator[list[Place]]:
+    """A curve's places, taken apart where it has no value."""
+    piece: list[Place] = []
+    for at, value in zip(curve.x, curve.y, strict=True):
+        if value is None or not math.isfinite(value):
+            yield piece
+            piece = []
+        else:
+            piece.append((across.place(at), share(value, low, high)))
+    yield piece
 
 
 def bar_chart(
     values: Mapping[str, Sequence[float | None]], places: Sequence[str], labels: Sequence[str], *, y: str
-) -> go.Figure:
-    """Bars of methods side by side at each place.
+) -> str:
+    """Bars of methods side by side at each place, and their names; as HTML.
 
     Args:
         values: label -> one value a place, None where there is none.
@@ -91,17 +145,32 @@ def bar_chart(
         labels: of all rows of the run, which give the colours.
         y: the axis' title.
     """
-    import plotly.graph_objects as go
+    ends = bounds(value for own in values.values() for value in own)
+    if ends is None:
+        return ""
+    colour, dash = colours(labels), dashes(labels)
+    low, high, ticks = axis(min(ends[0], 0.0), ends[1] or 1.0)
+    room, wide = 100.0 / len(places), 80.0 / (len(places) * len(values))
 
-    colour = colours(labels)
-    hatched = {label: ("", "/", "x", ".")[at // 7 % 4] for at, label in enumerate(labels)}
-    figure = go.Figure()
-    for label, own in values.items():
-        figure.add_bar(
-            x=list(places),
-            y=list(own),
-            name=label,
-            marker={"color": colour[label], "pattern": {"shape": hatched[label]}},
+    def up(value: float) -> float:
+        return share(value, low, high)
+
+    parts = [
+        bar(
+            room * (at + 0.1) + wide * number, wide, share(value, low, high), colour[label], dash[label], told
         )
-    figure.update_yaxes(title=y, rangemode="tozero")
-    return set_chart(figure, 340 + 12 * (len(values) // 2))
+        for number, (label, own) in enumerate(values.items())
+        for at, value in enumerate(own)
+        if value is not None and math.isfinite(value)
+        for told in [f"{label}: {places[at]} {value:.3f}"]
+    ]
+    drawn = plane(
+        parts,
+        title=y,
+        told=f"{y} by region of {len(values)} rows; their figures are in the table below",
+        under="",
+        rows=rows_of(ticks, low, high),
+        columns=[(room * (at + 0.5), name) for at, name in enumerate(places)],
+        named=True,
+    )
+    return drawn + line_legend([(label, colour[label], dash[label]) for label in values])

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from idto3d_dashboard.drawing.curves import GREY
+from idto3d_dashboard.drawing.plane import GREY
 from idto3d_dashboard.drawing.style import colours, set_chart, symbols
 
 if TYPE_CHECKING:

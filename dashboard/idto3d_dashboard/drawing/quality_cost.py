@@ -1,8 +1,4 @@
-"""Quality against cost: a mark a row with its interval, the best for each cost, rows that bracket the scale.
-
-Plain elements rather than a chart of Plotly's, whose script keeps a browser busy for a second or two: the
-first page that a reader opens has it.
-"""
+"""Quality against cost: a mark a row with its interval, the best for each cost, and the scale's brackets."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from idto3d_dashboard.drawing.plane import GREY, line, mark, plane, rows_of, share, stepped, whisker
 from idto3d_dashboard.drawing.style import colours, symbols
 from idto3d_eval.charts import axis
 from idto3d_eval.quality_cost import NOTE, Panel, Point, front
@@ -96,40 +92,32 @@ def _drawn(panel: Panel, shown: Sequence[Point], labels: Sequence[str]) -> str:
     ends = [end for end in (*ends, *(value for _, value in panel.brackets)) if math.isfinite(end)]
     low, high, ticks = axis(min(ends), max(ends))
     across = _Across.of([point.cost for point in panel.points])
+    tones, marks = colours(labels), symbols(labels)
 
     def up(value: float) -> float:
-        return 100.0 * (value - low) / (high - low)
+        return share(value, low, high)
 
-    tones, marks = colours(labels), symbols(labels)
-    parts = [f'<s class="row" style="bottom:{up(tick):.2f}%"><b>{tick:g}</b></s>' for tick in ticks]
-    parts += [
-        f'<s class="column" style="left:{across.place(tick):.2f}%"><b>{tick:,.4g}</b></s>'
-        for tick in across.ticks()
-    ]
     named: dict[float, list[str]] = {}
     for label, value in panel.brackets:
         named.setdefault(round(value, 2), []).append(label)
-    parts += [
+    parts = [
         f'<s class="bracket" style="bottom:{up(value):.2f}%"><b>{escape(", ".join(names))}</b></s>'
         for value, names in named.items()
     ]
     best = [(across.place(point.cost), up(point.value)) for point in front(panel.points)]
-    for (left, bottom), (right, top) in pairwise(best):
-        at = f"left:{left:.2f}%;width:{right - left:.2f}%;bottom:{bottom:.2f}%;height:{top - bottom:.2f}%"
-        parts.append(f'<s class="step" style="{at}"></s>')
+    parts.append(line(stepped(best), GREY))
     for point in shown:
-        left, faint = across.place(point.cost), "" if point.ranked else " faint"
+        left = across.place(point.cost)
         if math.isfinite(point.high - point.low):
-            bottom, height = up(point.low), up(point.high) - up(point.low)
-            at = f"left:{left:.2f}%;bottom:{bottom:.2f}%;height:{height:.2f}%"
-            parts.append(f'<i class="whisker" style="{at}"></i>')
-        told = escape(f"{point.label}: {point.value:.3f} at {point.cost:,.4g} {panel.cost}")
-        at = f"left:{left:.2f}%;bottom:{up(point.value):.2f}%;background:{tones[point.label]}"
-        parts.append(f'<i class="mark {marks[point.label]}{faint}" style="{at}" title="{told}"></i>')
-    title = escape(panel.metric)
-    told = f"{title} against {escape(panel.cost)}: {len(shown)} rows; the table above has the figures"
-    return (
-        f'<figure class="idto3d scatter"><figcaption>{title}</figcaption>'
-        f'<div role="img" aria-label="{told}">{"".join(parts)}</div>'
-        f"<p>{escape(panel.cost)}{', logarithmic' if across.logarithmic else ''}</p></figure>"
+            parts.append(whisker(left, up(point.low), up(point.high)))
+        told = f"{point.label}: {point.value:.3f} at {point.cost:,.4g} {panel.cost}"
+        tone, symbol = tones[point.label], marks[point.label]
+        parts.append(mark((left, up(point.value)), tone, symbol, told, faint=not point.ranked))
+    return plane(
+        parts,
+        title=panel.metric,
+        told=f"{panel.metric} against {panel.cost}: {len(shown)} rows; their figures are in the table above",
+        under=f"{panel.cost}{', logarithmic' if across.logarithmic else ''}",
+        rows=rows_of(ticks, low, high),
+        columns=[(across.place(tick), f"{tick:,.4g}") for tick in across.ticks()],
     )

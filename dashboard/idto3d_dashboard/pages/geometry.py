@@ -110,11 +110,9 @@ def _curves(choice: Choice, sheet: Sheet, found: Mapping[str, GeometryError]) ->
         f"The share of the face region's points that lie within a distance of the head: {together}of "
         f"{choice.identity} with {choice.expression.replace('_', ' ')}."
     )
-    sheet.chart(
-        line_chart(curves, run.labels, x="distance, mm", y="share of points", marks=False),
-        _curve_rows(curves, "all people", "mm", "share_of_points"),
-        f"{choice.identity}-now-curve",
-    )
+    sheet.html(line_chart(curves, run.labels, x="distance, mm", y="share of points", marks=False))
+    rows = _curve_rows(curves, "all people", "mm", "share_of_points")
+    sheet.download(rows, f"{choice.identity}-now-curve")
 
 
 def _people(choice: Choice, sheet: Sheet, medians: polars.DataFrame) -> None:
@@ -131,13 +129,9 @@ def _people(choice: Choice, sheet: Sheet, medians: polars.DataFrame) -> None:
         sheet.empty(f"None of {whose} has a NoW median with the chosen methods.")
         return
     sheet.note(f"The share of {whose} with at most so large a NoW median.")
-    sheet.chart(
-        line_chart(
-            curves, choice.run.labels, x="NoW median, mm", y="share of people", marks=False, steps=True
-        ),
-        _curve_rows(curves, whose, "now_median_mm", "share_of_people"),
-        "now-median-over-people",
-    )
+    x, y = "NoW median, mm", "share of people"
+    sheet.html(line_chart(curves, choice.run.labels, x=x, y=y, marks=False, steps=True))
+    sheet.download(_curve_rows(curves, whose, "now_median_mm", "share_of_people"), "now-median-over-people")
 
 
 def _regions(choice: Choice, sheet: Sheet) -> None:
@@ -168,7 +162,8 @@ def _regions(choice: Choice, sheet: Sheet) -> None:
     ]
     sheet.note(f"{told}: mean distance of the true head's points to the method's head, mm.")
     bars = {one.label: [_known(one.values[name]) for name in names] for one in figures}
-    sheet.chart(bar_chart(bars, REGIONS, choice.run.labels, y="mean distance, mm"), None, "regions")
+    if drawn := bar_chart(bars, REGIONS, choice.run.labels, y="mean distance, mm"):
+        sheet.html(drawn)
     sheet.html(figures_table(figures, TOLD))
     sheet.download(figures_rows(figures, TOLD), f"{choice.identity if whose == ALONE else 'group'}-regions")
 

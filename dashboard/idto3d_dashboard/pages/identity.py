@@ -149,11 +149,8 @@ def _views(choice: Choice, sheet: Sheet) -> None:
         f"Cosine to {person}'s scoring photos, mean over expressions; views from the person's right to left, "
         "those from above or below last."
     )
-    sheet.chart(
-        line_chart(curves, run.labels, x="view", y="cosine", between=between),
-        _view_rows(curves, between),
-        f"{person}-similarity-by-view",
-    )
+    sheet.html(line_chart(curves, run.labels, x="view", y="cosine", between=between))
+    sheet.download(_view_rows(curves, between), f"{person}-similarity-by-view")
 
 
 def _bound(values: Mapping[tuple[str, str], float]) -> dict[str, float]:

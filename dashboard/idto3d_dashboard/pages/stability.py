@@ -22,7 +22,10 @@ def show(choice: Choice, sheet: Sheet) -> None:
     metrics = [metric for metric in run.metrics.values() if metric["family"] in FAMILIES]
     for at, told in enumerate(run.summary["curves"]):
         if told["title"].startswith("Similarity against yaw"):
-            sheet.chart(*charts.curve(told, run.labels, choice.methods), f"similarity_against_yaw_{at}")
+            html, rows = charts.curve(told, run.labels, choice.methods)
+            if html:
+                sheet.html(html)
+            sheet.download(rows, f"similarity_against_yaw_{at}")
     drawn = [
         (metric["name"], cells, table)
         for metric in metrics
