@@ -51,7 +51,7 @@ def finish(plan: Plan, store: Store, settled: Mapping[str, Record]) -> dict[str,
     key = results_key(plan, settled)
     if store.current(SUMMARY, key) and all((store.root / name).exists() for name in FILES):
         return read_summary(store)
-    if damaged := Intact(store).damaged(settled[job.name] for job in plan.of_stage("score")):
+    if damaged := Intact(store).damaged(settled[job.name] for job in plan.scores()):
         raise Damaged(damaged)
     from idto3d_eval.contact_sheet import contact_sheet_png, methods_jpeg
     from idto3d_eval.summary import facts

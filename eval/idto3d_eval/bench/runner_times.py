@@ -23,6 +23,7 @@ from idto3d_eval.plan import Plan, plan_run
 from idto3d_eval.run import LOCAL, RAY, STAGE_TABLE, settle, shipped_weights
 from idto3d_eval.run_folder import SUMMARY
 from idto3d_eval.store import Record, Store
+from idto3d_eval.summary_file import PROVENANCE
 from idto3d_protocols.loader import load_protocol
 from idto3d_protocols.schema import Protocol
 
@@ -95,6 +96,8 @@ def _recalled(jobs: int) -> dict[str, float]:
         _finish_without_work(plan_run(protocol, shipped_weights()), store)
         for name in FILES:
             (store.root / name).write_text("{}")
+        nothing = {"rows": [], "provenance": {name: kind() for name, kind in PROVENANCE.items()}}
+        (store.root / SUMMARY).write_text(json.dumps(nothing))
         start = time.perf_counter()
         plan = plan_run(protocol, shipped_weights())
         with store.locked():
