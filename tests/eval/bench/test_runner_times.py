@@ -1,4 +1,4 @@
-"""The runner's benchmark at a reduced size: a finished run again does nothing, and says how long that took."""
+"""The runner's benchmark at a reduced size: a finished run again does nothing, and tells its time."""
 
 from __future__ import annotations
 
