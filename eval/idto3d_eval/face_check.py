@@ -33,10 +33,11 @@ def face_of(path: Path, check: FaceCheck) -> np.ndarray[Any, Any]:
     Raises:
         UserError: it cannot be decoded within bounds, has no face, or one too small to be read.
     """
-    from idto3d.identity.photo import SMALLEST_SIDE, read_photo
+    from idto3d.identity.given_photo import read_given_photo
+    from idto3d.identity.photo import SMALLEST_SIDE
     from idto3d.identity.reader import NoFace, read_faces
 
-    image = read_photo(path)
+    image = read_given_photo(path)
     if check.detector is not None:
         found = check.detector.detect(image)
         cut = _cut(image, found[0].box) if found else None

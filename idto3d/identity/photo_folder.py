@@ -8,7 +8,7 @@ from pathlib import Path
 
 from idto3d.errors import UserError
 from idto3d.identity.detector import Detector
-from idto3d.identity.photo import read_photo
+from idto3d.identity.given_photo import read_given_photo
 from idto3d.identity.reader import NoFace, Reader, read_faces
 
 MOST_PHOTOS = 64  # of one person; each is held in memory while it is read
@@ -83,7 +83,7 @@ def usable_photos(
 def _refusal(path: Path, reader: Reader | None, detector: Detector | None) -> str | None:
     """Why a file is no photo to make a head from; None where it is one."""
     try:
-        image = read_photo(path)
+        image = read_given_photo(path)
     except UserError as error:
         return str(error)
     except OSError as error:

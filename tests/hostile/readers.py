@@ -12,9 +12,9 @@ SHIPPED = Path(__file__).parents[2] / "idto3d" / "weights"
 
 def photo(path: Path) -> None:
     """A photograph of a person."""
-    from idto3d.identity.photo import read_photo
+    from idto3d.identity.given_photo import read_given_photo
 
-    read_photo(path)
+    read_given_photo(path)
 
 
 def mesh(path: Path) -> None:
