@@ -32,7 +32,12 @@ MAX_FOLDED = 2**26  # elements that a graph makes out of constants alone while i
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 CONFIGS = ("config.json", "scheduler_config.json", "preprocessor_config.json")
 LAYERS = ("layers", "blocks", "depth")
-_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_TYPES = {
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
+    **dict.fromkeys(("F32", "I32", "U32"), 4),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
+    **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E8M0"), 1),
+}
 
 
 class WeightsError(UserError):
@@ -91,7 +96,10 @@ def safetensors_header(path: Path, *, metadata: bool = False) -> dict[str, dict[
         if not _whole_numbers(shape) or not _whole_numbers(place) or len(place) != 2:
             raise _refused(path, f"{what} without a shape and a place", "both in whole numbers")
         begin, end = place
-        need = math.prod(shape) * _TYPES.get(str(fields.get("dtype")), 1)
+        kind = fields.get("dtype")
+        if not isinstance(kind, str) or kind not in _TYPES:
+            raise _refused(path, f"{what} of type {kind!r:.60}", f"one of {', '.join(sorted(_TYPES))}")
+        need = math.prod(shape) * _TYPES[kind]
         if not begin <= end <= size - 8 - length or need > end - begin:
             raise _refused(path, f"{what} of shape {shape!r:.60} at {begin} to {end}", "what the file holds")
     return {"__metadata__": told, **tensors} if metadata else tensors

@@ -241,6 +241,8 @@ def _tensors() -> dict[str, bytes]:
         "offsets backwards": of(data_offsets=[8, 0]),
         "offsets negative": of(data_offsets=[-8, 8]),
         "unknown type": of(dtype="F7"),
+        "endless type": of(dtype="a" * 200_000),
+        "endless field": of(**{"a" * 200_000: 1}),
         "missing shape": tensors({"directions": {"dtype": "F32", "data_offsets": [0, 8]}}, bytes(8)),
         "hole": of(data_offsets=[4, 12]),
         "other names": of(),
