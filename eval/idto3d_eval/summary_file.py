@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -51,5 +52,18 @@ def _check(summary: Any) -> None:
     if not isinstance(provenance, dict):
         raise ValueError("no provenance")
     for name, kind in PROVENANCE.items():
-        if not isinstance(provenance.get(name), kind):
+        found = provenance.get(name)
+        if not isinstance(found, kind) or (kind is dict and not _are_texts(found.values())):
             raise ValueError(f"no {name} in its provenance")
+    protocol = summary.get("protocol")
+    if not isinstance(protocol, dict):
+        raise ValueError("no protocol")
+    people = protocol.get("population")
+    if not isinstance(people, dict) or not _are_texts(people.get("identities")):
+        raise ValueError("no people in its protocol")
+    if not _are_texts(protocol.get("expressions")):
+        raise ValueError("no expressions in its protocol")
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, Collection) and all(isinstance(value, str) for value in values)

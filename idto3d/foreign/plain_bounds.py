@@ -61,7 +61,7 @@ def check_ply(data: bytes, where: str) -> None:
         raise refused(where, "no known PLY format", " or ".join(_PLY_FORMATS))
     least, counts = _promised(lines, where)
     if set(counts) - {"vertex", "face"} or not counts.get("vertex") or not counts.get("face"):
-        raise refused(where, f"the elements {', '.join(counts)[:80] or 'none'}", "vertices and faces")
+        raise refused(where, f"the elements {_named(counts)}", "vertices and faces")
     if counts["vertex"] > MAX_ELEMENTS or counts["face"] > MAX_FACES:
         raise refused(
             where,
@@ -79,7 +79,7 @@ def _promised(lines: list[list[str]], where: str) -> tuple[int, dict[str, int]]:
     for words in lines:
         if not words or words[0] in ("format", "comment", "obj_info"):
             continue
-        if words[0] == "element" and len(words) == 3 and words[2].isdigit() and len(words[2]) < 12:
+        if words[0] == "element" and len(words) == 3 and _is_count(words[2]):
             name = words[1]
             if name in counts:
                 raise refused(where, f"the element {name!r:.20} twice", "each once")
@@ -91,6 +91,14 @@ def _promised(lines: list[list[str]], where: str) -> tuple[int, dict[str, int]]:
         else:
             raise refused(where, f"the header line {' '.join(words)!r:.40}", "elements and their properties")
     return least, counts
+
+
+def _is_count(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 12
+
+
+def _named(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name!r:.20}" for name in list(counts)[:4]) or "none"
 
 
 def _width(kind: str, where: str) -> int:

@@ -133,7 +133,7 @@ def _opened(folder: str, *stamps: Stamp) -> tuple[Mapping[str, Any], Protocol]:
     summary = load_summary(root / SUMMARY)
     if summary.get("schema_version") != SUMMARY_SCHEMA:
         raise UserError(
-            f"Found a summary of version {summary.get('schema_version')} in {root.name}, expected "
+            f"Found a summary of version {summary.get('schema_version')!r:.20} in {root.name}, expected "
             f"{SUMMARY_SCHEMA}; run its protocol again, and what is finished stays."
         )
     if not summary.get("metrics") or not summary.get("rows"):

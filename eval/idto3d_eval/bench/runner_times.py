@@ -96,7 +96,11 @@ def _recalled(jobs: int) -> dict[str, float]:
         _finish_without_work(plan_run(protocol, shipped_weights()), store)
         for name in FILES:
             (store.root / name).write_text("{}")
-        nothing = {"rows": [], "provenance": {name: kind() for name, kind in PROVENANCE.items()}}
+        nothing = {
+            "rows": [],
+            "provenance": {name: kind() for name, kind in PROVENANCE.items()},
+            "protocol": {"population": {"identities": []}, "expressions": []},
+        }
         (store.root / SUMMARY).write_text(json.dumps(nothing))
         start = time.perf_counter()
         plan = plan_run(protocol, shipped_weights())
