@@ -102,6 +102,15 @@ def safetensors_header(path: Path, *, metadata: bool = False) -> dict[str, dict[
         need = math.prod(shape) * _TYPES[kind]
         if not begin <= end <= size - 8 - length or need > end - begin:
             raise _refused(path, f"{what} of shape {shape!r:.60} at {begin} to {end}", "what the file holds")
+    covered = 0
+    for begin, end in sorted(tensor["data_offsets"] for tensor in tensors.values()):
+        if begin != covered:
+            raise _refused(
+                path, f"tensors with a hole or an overlap at byte {covered}", "one after the other"
+            )
+        covered = end
+    if covered != size - 8 - length:
+        raise _refused(path, f"{size - 8 - length - covered} bytes of no tensor", "none")
     return {"__metadata__": told, **tensors} if metadata else tensors
 
 
@@ -225,6 +234,8 @@ def _check_json(path: Path) -> None:
     if path.name in CONFIGS:
         _check_config(fields, path)
     shards = fields.get("weight_map") if path.name.endswith(".index.json") else {}
+    if path.name.endswith(".index.json") and not isinstance(fields.get("metadata"), dict):
+        raise _refused(path, "no metadata", "an index of shards with an object of that name")
     if not isinstance(shards, dict):
         raise _refused(path, "no map of weights", "tensors and the files they lie in")
     for shard in shards.values():

@@ -252,11 +252,10 @@ class _Ladder:
         )
 
     def _meshes(self, name: str) -> dict[str, TexturedMesh]:
-        from idto3d.asset import read_manifest
-        from idto3d.given_asset import read_given
+        from idto3d.given_asset import read_given, read_given_manifest
 
         folder = self.folder / name
-        return {each: read_given(folder, each) for each in read_manifest(folder).expressions}
+        return {each: read_given(folder, each) for each in read_given_manifest(folder).expressions}
 
     def _applied(self) -> str:
         """What normalisation did to a head from outside."""

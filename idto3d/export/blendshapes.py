@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from idto3d.asset import TexturedMesh, read_manifest
+from idto3d.asset import TexturedMesh
 from idto3d.errors import UserError
 from idto3d.export.registration import Residual, register, residual
 from idto3d.geometry.mesh import FloatArray, Mesh
-from idto3d.given_asset import read_given
+from idto3d.given_asset import read_given, read_given_manifest
 
 Told = Callable[[str, int, int], None]
 NEUTRAL = "neutral"
@@ -46,7 +46,7 @@ def read_blendshapes(asset: Path, expressions: Sequence[str] = (), told: Told | 
         UserError: the asset has no neutral, or not one of the expressions.
     """
     chosen = chosen_expressions(asset, expressions)
-    if NEUTRAL not in read_manifest(asset).expressions:
+    if NEUTRAL not in read_given_manifest(asset).expressions:
         raise UserError(
             f"Found no '{NEUTRAL}' in '{asset}', expected one as the base of all other expressions; "
             "generate the head with it."
@@ -62,7 +62,7 @@ def chosen_expressions(asset: Path, expressions: Sequence[str] = ()) -> tuple[st
         AssetError: the folder is no asset.
         UserError: the asset has not got one of them.
     """
-    there = read_manifest(asset).expressions
+    there = read_given_manifest(asset).expressions
     missing = [name for name in expressions if name not in there]
     if missing:
         raise UserError(

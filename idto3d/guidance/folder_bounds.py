@@ -125,6 +125,9 @@ def _check_layer(layer: str, header: Mapping[str, Any], unet: Shapes | None, fol
     if weight is None or (weight[1], weight[0]) != (down[1], up[0]):
         found = f"an adapter of {layer!r:.60} from {down[1]} to {up[0]}"
         raise _refused(folder, found, "one that fits the denoiser")
+    if [*down[2:], *up[2:]] != [*weight[2:], *(1 for _ in weight[2:])]:
+        found = f"an adapter of {layer!r:.60} of shapes {down!r:.30} and {up!r:.30}"
+        raise _refused(folder, found, "one that fits the denoiser")
 
 
 def _check_metadata(told: Any, path: Path) -> None:

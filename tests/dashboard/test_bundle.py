@@ -96,7 +96,7 @@ def test_a_bundle_opens_from_disk(runs: Path, browser: Any, tmp_path: Path) -> N
     """Of a real run: charts are drawn, heads appear, nothing is asked of any host."""
     write_bundle(runs / "smoke", tmp_path / "bundle")
     charted = next(
-        path for path in sorted((tmp_path / "bundle").glob("*.html")) if "data-chart=" in path.read_text()
+        path for path in sorted((tmp_path / "bundle").glob("*.html")) if "idto3d plane" in path.read_text()
     )
     watched = Watched(browser)
     try:
@@ -104,7 +104,9 @@ def test_a_bundle_opens_from_disk(runs: Path, browser: Any, tmp_path: Path) -> N
         page.goto((tmp_path / "bundle" / "index.html").as_uri())
         page.wait_for_selector("table.idto3d", timeout=60_000)
         page.goto(charted.as_uri())
-        page.wait_for_selector("[data-chart] .main-svg", timeout=60_000)
+        line = page.locator("figure.plane i.line, figure.plane i.bar").first
+        line.wait_for(state="attached", timeout=60_000)
+        assert line.bounding_box()["height"] > 10  # its style sheet is there
         page.goto((tmp_path / "bundle" / "identity-heldout-0000.html").as_uri())
         page.wait_for_selector("canvas", state="attached", timeout=60_000)
         pictures = settle(page)

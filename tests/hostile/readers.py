@@ -33,9 +33,9 @@ def head(path: Path) -> None:
 
 def manifest(path: Path) -> None:
     """What a head asset says of itself."""
-    from idto3d.asset import read_manifest
+    from idto3d.given_asset import read_given_manifest
 
-    read_manifest(path.parent)
+    read_given_manifest(path.parent)
 
 
 def protocol(path: Path) -> None:
