@@ -81,14 +81,20 @@ def _build(folder: Path, make: Callable[[dict[str, Any]], Any], file: str = "con
 
 
 def _held(folder: Path) -> Shapes:
-    """The shapes of all tensors in a part's files."""
+    """The shapes of all tensors in a part's files; where there is an index, of those that it knows."""
+    files = {
+        path.name: {name: tuple(tensor["shape"]) for name, tensor in safetensors_header(path).items()}
+        for path in sorted(folder.glob("*.safetensors"))
+    }
+    indexes = [_config(path).get("weight_map", {}) for path in sorted(folder.glob("*.index.json"))]
+    if not indexes:
+        return {name: shape for held in files.values() for name, shape in held.items()}
     found: dict[str, tuple[int, ...]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        found |= {name: tuple(tensor["shape"]) for name, tensor in safetensors_header(path).items()}
-    for index in sorted(folder.glob("*.index.json")):
-        for shard in set(_config(index).get("weight_map", {}).values()):
-            if not (folder / shard).is_file():
-                raise _refused(folder, f"no file {shard:.60}", "every file that its index names")
+    for name, shard in (item for index in indexes for item in index.items()):
+        if shard not in files:
+            raise _refused(folder, f"no file {shard:.60}", "every file that its index names")
+        if name in files[shard]:
+            found[name] = files[shard][name]
     return found
 
 

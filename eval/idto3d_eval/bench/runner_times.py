@@ -30,7 +30,7 @@ from idto3d_protocols.schema import Protocol
 Told = Callable[[str, int, int], None]
 
 PEOPLE = 500
-JOBS_A_HEAD = 3  # generate, render, read
+JOBS_A_HEAD = 4  # generate, render, read, shapes
 SHORT, LONG = 50, 350  # jobs that do nothing
 SLEEP_S, FEW, MANY = 0.25, 8, 40  # jobs that sleep
 HEADS = 4
