@@ -85,12 +85,10 @@ def _load_tables() -> None:
 def _load(folder: Path) -> None:
     """Do once, while the server starts, what the first reader would wait for.
 
-    Imports, the first run's summary, a chart, and Streamlit's look at its stack, for which every module is
-    looked up.
+    Imports, the first run's summary, and Streamlit's look at its stack, for which every module is looked up.
     """
     import inspect
 
-    import plotly.graph_objects
     import polars
 
     import idto3d_dashboard.pages
@@ -100,5 +98,4 @@ def _load(folder: Path) -> None:
     with contextlib.suppress(UserError):  # which the page tells
         open_run(folder)
     inspect.stack()
-    plotly.graph_objects.Figure().add_scatter(x=[0], y=[0]).update_layout(hovermode="closest").to_json()
     del polars, idto3d_dashboard

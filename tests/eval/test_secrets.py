@@ -93,7 +93,11 @@ def test_what_a_method_asks_for_is_found_in_its_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "HOME", "LC_ALL", "CUDA_VISIBLE_DEVICES", "IDTO3D_CACHE", "HF_HOME", "OMP_NUM_THREADS"]
+    "name",
+    [
+        *("PATH", "HOME", "LC_ALL", "CUDA_VISIBLE_DEVICES", "IDTO3D_CACHE", "HF_HOME", "OMP_NUM_THREADS"),
+        "RAY_AUTH_MODE",  # says whether a cluster asks for a token, and holds none
+    ],
 )
 def test_workers_know_programs_devices_and_caches(name: str) -> None:
     assert is_handed_on(name)

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from idto3d_dashboard.drawing.plane import GREY, line, mark, plane, rows_of, share, stepped, whisker
 from idto3d_dashboard.drawing.style import colours, symbols
 from idto3d_eval.charts import axis
-from idto3d_eval.quality_cost import NOTE, Panel, Point, front
+from idto3d_eval.quality_cost import Panel, Point, front
 
 if TYPE_CHECKING:
     import polars
 
-HOW_TO_READ = NOTE.replace("Rows of one cost may stand side by side.", "Faint marks: unranked rows.")
+HOW_TO_READ = (
+    "Whiskers: the interval of the table. The line joins what no ranked row beats at its cost or less; "
+    "dashed lines are rows that bracket the scale. Faint marks: unranked rows."
+)
 _FEWEST_TICKS, _MOST_TICKS = 3, 7  # of the horizontal axis, on a telephone too
 
 
@@ -116,7 +119,7 @@ def _drawn(panel: Panel, shown: Sequence[Point], labels: Sequence[str]) -> str:
     return plane(
         parts,
         title=panel.metric,
-        told=f"{panel.metric} against {panel.cost}: {len(shown)} rows; their figures are in the table above",
+        told=f"{panel.metric} against {panel.cost}: {len(shown)} rows; their figures are in the file below",
         under=f"{panel.cost}{', logarithmic' if across.logarithmic else ''}",
         rows=rows_of(ticks, low, high),
         columns=[(across.place(tick), f"{tick:,.4g}") for tick in across.ticks()],
