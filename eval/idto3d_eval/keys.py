@@ -14,6 +14,7 @@ from typing import Any
 SCHEMA_VERSION = 1  # raised when the meaning of an artefact's files changes
 WEIGHT_SUFFIXES = frozenset({".onnx", ".safetensors", ".npz", ".npy", ".json", ".txt", ".bin", ".pt"})
 CARD_SUFFIX = ".card.json"
+FRAMES_KEPT = 10_000
 
 
 class SharedFields(dict[str, Any]):
@@ -48,17 +49,41 @@ class KeyInputs:
         return self.key_with(self.inputs)
 
     def key_with(self, inputs: Mapping[str, str]) -> str:
-        """The key with other digests of what the job needs; the text is put together from parts, many of
-        which a plan's jobs share."""
-        values = vars(self)
-        members = (
-            f'"{name}":{_text_of_digests(inputs) if name == "inputs" else _text(values[name])}'
-            for name in _SORTED_FIELDS
-        )
-        return hashlib.sha256(f"{{{','.join(members)}}}".encode("ascii")).hexdigest()
+        """The key with other digests of what the job needs."""
+        frame = self._frame()
+        if frame is None:
+            members = (
+                f'"{name}":{_text_of_digests(inputs) if name == "inputs" else _text(getattr(self, name))}'
+                for name in _SORTED_FIELDS
+            )
+            text = f"{{{','.join(members)}}}"
+        else:
+            varying = (_text(self.identity), _text_of_digests(inputs), _text(self.parameters), str(self.seed))
+            text = f"{''.join(part + value for part, value in zip(frame, varying, strict=False))}{frame[-1]}"
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    def _frame(self) -> tuple[str, ...] | None:
+        """The canonical JSON around those fields in which a plan's jobs of one kind differ; None where other
+        mappings than parameters are not shared either."""
+        shared = (self.libraries, self.method, self.protocol, self.weights)
+        alike = (*map(id, shared), self.stage, self.code, self.repeat, self.threads, self.schema)
+        found = _FRAMES.get(alike)
+        if found is None:
+            if not all(isinstance(value, SharedFields) for value in shared):
+                return None
+            texts = {name: _text(getattr(self, name)) for name in _SORTED_FIELDS if name not in _VARYING}
+            whole = ",".join(f'"{name}":{texts.get(name, _HOLE)}' for name in _SORTED_FIELDS)
+            if len(_FRAMES) >= FRAMES_KEPT:
+                _FRAMES.clear()
+            # The mappings are kept with it, so that no other is ever at their address.
+            found = _FRAMES[alike] = (tuple(f"{{{whole}}}".split(_HOLE)), shared)
+        return found[0]
 
 
 _SORTED_FIELDS = tuple(sorted(member.name for member in fields(KeyInputs)))
+_VARYING = frozenset({"identity", "inputs", "parameters", "seed"})
+_HOLE = "\0"  # which no JSON text holds
+_FRAMES: dict[tuple[Any, ...], tuple[tuple[str, ...], tuple[Mapping[str, Any], ...]]] = {}
 
 
 def canonical_json(value: Any) -> str:

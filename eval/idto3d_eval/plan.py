@@ -25,6 +25,7 @@ from idto3d_baselines.external_files import content_hashes, reads_weights
 from idto3d_baselines.specs import METHODS, MethodSpec
 from idto3d_eval.added_identities import added_identity, require_photos
 from idto3d_eval.code_version import code_version, library_versions
+from idto3d_eval.collection import collected_later
 from idto3d_eval.family_stages import head_stages, identity_stages, needs_of, renderers
 from idto3d_eval.keys import KeyInputs, SharedFields, weights_sha256
 from idto3d_eval.leaks import refuse_conflicts
@@ -78,6 +79,7 @@ class Plan:
         return tuple(job for job in self.jobs if job.stage in SCORED)
 
 
+@collected_later
 def plan_run(
     protocol: Protocol,
     weights: Path,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from idto3d.errors import UserError
 from idto3d_eval.code_version import code_version
+from idto3d_eval.collection import collected_later
 from idto3d_eval.keys import canonical_json, content_key, file_sha256
 from idto3d_eval.preference.study import PREFERENCES
 from idto3d_eval.run_folder import BY_IDENTITY, COSTS, SCORES, SUMMARY, protocol_of
@@ -90,6 +91,7 @@ def refresh(store: Store) -> tuple[dict[str, Any], str]:
     return _write_pages(store, protocol_of(store), known), why
 
 
+@collected_later
 def results_key(plan: Plan, settled: Mapping[str, Record]) -> str:
     """The key of tables and report: all jobs' records, the protocol, and the code that writes them."""
     records = sorted((job.name, _record_text(settled[job.name])) for job in plan.jobs)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from idto3d_eval.collection import collected_later
 from idto3d_eval.disk import disk_full
 from idto3d_eval.executor import Executor, Message
 from idto3d_eval.keys import content_key
@@ -58,6 +59,7 @@ class Schedule:
         self._intact = Intact(store)
         self._first: dict[str, str] = {}  # jobs to be done again for their files -> the digest they had
 
+    @collected_later
     def recall(self) -> bool:
         """Settles all that earlier runs finished; returns whether that was everything."""
         known: dict[str, Record] = {}

@@ -299,3 +299,24 @@ def test_a_key_from_parts_is_the_key_of_the_whole() -> None:
     needs = {"b/1": "d" * 64, "a/2": "e" * 64}
     assert inputs.key_with(needs) == content_key({**dataclasses.asdict(inputs), "inputs": needs})
     assert inputs.key() == content_key(dataclasses.asdict(inputs))
+
+
+def test_keys_that_share_their_parts_are_those_of_the_whole() -> None:
+    shared = {
+        "protocol": SharedFields(name="p", version=1),
+        "method": SharedFields(name="m"),
+        "weights": SharedFields({"a.onnx": "f" * 64}),
+        "libraries": SharedFields(numpy="2.0"),
+    }
+    for changes in (
+        {},
+        {"identity": "b", "seed": 4},
+        {"parameters": SharedFields(x=1)},
+        {"parameters": {"x": 2.0}, "code": "c"},
+        {"repeat": 1},
+        {"method": SharedFields(name="n")},
+    ):
+        inputs = KeyInputs("generate", **{**shared, **changes})
+        expected = content_key(dataclasses.asdict(inputs))
+        assert inputs.key() == expected
+        assert inputs.key() == expected

@@ -1,5 +1,6 @@
-"""The figures of `bench runner`. Rates are differences of a long and a short run, so that starting processes,
-which is done once, is in none of them; large plans are measured in a process of their own, for its memory."""
+"""The figures of `bench runner`. Rates are of the time from one job's record to the last one's, so that
+starting processes, which is done once, is in none of them; large plans are measured in processes of their
+own, for their memory."""
 
 from __future__ import annotations
 
@@ -31,9 +32,9 @@ Told = Callable[[str, int, int], None]
 
 PEOPLE = 500
 JOBS_A_HEAD = 4  # generate, render, read, shapes
-SHORT, LONG = 50, 350  # jobs that do nothing
-SLEEP_S, FEW, MANY = 0.25, 8, 40  # jobs that sleep
-HEADS = 4
+IDLE, IDLE_BEFORE = 350, 50  # jobs that do nothing, and how many of them before the clock starts
+SLEEP_S, SLEEPING, SLEEPING_BEFORE = 0.25, 48, 8  # jobs that sleep
+HEADS = 6
 LOCAL_MS, RAY_MS = 20.0, 50.0  # the bars
 PLAN_S, PLAN_MIB, AGAIN_S = 10.0, 1024.0, 10.0
 SLEEP_RATIO, HEAD_RATIO = 1.8, 1.3
@@ -130,14 +131,16 @@ def _finish_without_work(plan: Plan, store: Store) -> None:
 def _overhead(_: int) -> list[Bar]:
     figures = []
     for executor, bound in ((LOCAL, LOCAL_MS), (RAY, RAY_MS)):
-        rate = _rate(executor, 1, 0.0, SHORT, LONG)
-        note = f"{LONG - SHORT} jobs by one worker that write one small file"
+        rate = _rate(_ends(idle_plan(IDLE, 0.0), executor, 1, TABLE), IDLE_BEFORE)
+        note = f"{IDLE - IDLE_BEFORE} jobs by one worker that write one small file"
         figures.append(Bar(f"overhead of a job, {executor}, ms", 1000.0 / rate, bound, note=note))
     return figures
 
 
 def _sleeping(_: int) -> list[Bar]:
-    one, two = (_rate(RAY, workers, SLEEP_S, FEW, MANY) for workers in (1, 2))
+    one, two = (
+        _rate(_ends(idle_plan(SLEEPING, SLEEP_S), RAY, workers, TABLE), SLEEPING_BEFORE) for workers in (1, 2)
+    )
     note = f"{one:.2f} and {two:.2f} jobs a second that sleep {SLEEP_S:g} s"
     return [Bar("two Ray workers against one, asleep", two / one, SLEEP_RATIO, least=True, note=note)]
 
@@ -152,26 +155,24 @@ def _generating(_: int) -> list[Bar]:
         replace(first, name=f"{first.name}-{number}", key_inputs=replace(first.key_inputs, seed=number))
         for number in range(HEADS)
     )
-    seconds = []
-    for workers in (1, 2):
-        warm = (need, *heads[:workers])
-        long = _seconds(replace(plan, jobs=(need, *heads)), RAY, workers, STAGE_TABLE)
-        seconds.append(long - _seconds(replace(plan, jobs=warm), RAY, workers, STAGE_TABLE))
-    one, two = ((HEADS - workers) / spent for workers, spent in zip((1, 2), seconds, strict=True))
+    # The photos and every worker's first head, which loads the networks, come before the clock starts.
+    one, two = (
+        _rate(_ends(replace(plan, jobs=(need, *heads)), RAY, workers, STAGE_TABLE), 1 + workers)
+        for workers in (1, 2)
+    )
     note = f"{60 * one:.2f} and {60 * two:.2f} heads a minute of {plan.protocol.name}'s budget"
     return [Bar("two Ray workers against one, making heads", two / one, HEAD_RATIO, least=True, note=note)]
 
 
-def _rate(executor: str, workers: int, sleep: float, few: int, many: int) -> float:
-    """Jobs a second once everything runs."""
-    short, long = (_seconds(idle_plan(count, sleep), executor, workers, TABLE) for count in (few, many))
-    return (many - few) / (long - short)
+def _rate(ends: Sequence[float], before: int) -> float:
+    """Jobs a second after the first `before` of them."""
+    return (len(ends) - before) / (ends[-1] - ends[before - 1])
 
 
-def _seconds(plan: Plan, executor: str, workers: int, stages: str) -> float:
+def _ends(plan: Plan, executor: str, workers: int, stages: str) -> list[float]:
+    """When each job's record was written, in order, by the clock of the disk."""
     with tempfile.TemporaryDirectory(prefix="bench-runner-") as folder:
         store = Store(Path(folder) / "run")
-        start = time.perf_counter()
         with store.locked():
             schedule = settle(
                 plan,
@@ -181,11 +182,11 @@ def _seconds(plan: Plan, executor: str, workers: int, stages: str) -> float:
                 workers=workers,
                 executor=executor,
             )
-        spent = time.perf_counter() - start
-    failed = [record.reason for record in schedule.settled.values() if not record.done]
-    if failed:
-        raise RuntimeError(f"found {len(failed)} failed jobs ({failed[0]}), expected none")
-    return spent
+        failed = [record.reason for record in schedule.settled.values() if not record.done]
+        if failed:
+            raise RuntimeError(f"found {len(failed)} failed jobs ({failed[0]}), expected none")
+        records = (store.root / "index").rglob("*.json")
+        return sorted(path.stat().st_mtime_ns / 1e9 for path in records)
 
 
 def _in_own_process(call: Callable[[int], dict[str, float]], jobs: int) -> dict[str, Any]:

@@ -1,9 +1,14 @@
-"""The runner's benchmark at a reduced size: a finished run again does nothing, and tells its time."""
+"""The runner's benchmark at a reduced size: a finished run again does nothing, and tells its time; rates know
+no start."""
 
 from __future__ import annotations
 
-from idto3d_eval.bench.runner_times import _recalled
+from idto3d_eval.bench.runner_times import _rate, _recalled
 
 
 def test_a_finished_run_again_runs_no_job() -> None:
     assert 0.0 < _recalled(1)["seconds"] < 10.0
+
+
+def test_a_rate_leaves_out_what_came_before() -> None:
+    assert _rate([5.0, 90.0, 90.5, 91.0, 91.5], before=2) == 2.0
