@@ -2,19 +2,27 @@
 
 Read from syntax trees without importing anything, so that a plan stays light and an edit elsewhere, a
 comment, a docstring or a type that only a checker imports re-runs nothing. Names are followed through this
-project's own modules; of other libraries, versions stand in `library_versions`.
+project's own modules; of other libraries, versions stand in `library_versions`. What was read from a file's
+bytes is kept in the cache folder: parsing all of them was more than a second of every command.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from idto3d.cache import cache_folder
+from idto3d.whole_file import write_whole
 
 PACKAGES = frozenset({"idto3d", "idto3d_protocols", "idto3d_baselines", "idto3d_eval"})
 
@@ -37,6 +45,7 @@ NUMERIC_LIBRARIES = (
 WHOLE = "*"  # every symbol of a module
 LOOSE = ""  # its statements that bind no name
 _Symbol = tuple[str, str]  # module, and a name in it or WHOLE
+_Look = tuple[str, tuple[_Symbol, ...]]  # the digest of a symbol's own code, and the symbols it needs
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -73,10 +82,8 @@ def library_versions() -> dict[str, str]:
 class _Module:
     """A source file taken apart: what each top-level name is bound to, and what runs on import."""
 
-    name: str
-    symbols: dict[str, tuple[ast.stmt, ...]]
-    imports: dict[str, _Symbol]
-    loose: tuple[ast.stmt, ...]  # statements that bind no name: they count whenever the module is touched
+    looks: Mapping[str, _Look]  # of its symbols, and under LOOSE of the statements that bind no name
+    imports: Mapping[str, _Symbol]
 
 
 def _reach(start: _Symbol) -> Iterator[tuple[_Symbol, str]]:
@@ -94,36 +101,22 @@ def _reach(start: _Symbol) -> Iterator[tuple[_Symbol, str]]:
 
 
 @functools.cache
-def _look(name: str, symbol: str) -> tuple[str, tuple[_Symbol, ...]]:
+def _look(name: str, symbol: str) -> _Look:
     """The digest of a symbol's own code, "" where it only passes others on, and the symbols it needs."""
     module = _module(name)
     if module is None:
         return "", ()
     if symbol == LOOSE:
-        return _digest(module.loose), _needs(module, module.loose)
+        return module.looks[LOOSE]
     if symbol == WHOLE:
-        inside = [(name, other) for other in module.symbols]
-        return "", (*inside, *module.imports.values(), (name, LOOSE))
-    if symbol in module.symbols:
-        statements = module.symbols[symbol]
-        return _digest(statements), (*_needs(module, statements), (name, LOOSE))
+        inside = [(name, other) for other in module.looks]
+        return "", (*inside, *module.imports.values())
+    if symbol in module.looks:
+        digest, needs = module.looks[symbol]
+        return digest, (*needs, (name, LOOSE))
     if symbol in module.imports:
         return "", (module.imports[symbol], (name, LOOSE))
     return "", ((f"{name}.{symbol}", WHOLE), (name, LOOSE))
-
-
-def _needs(module: _Module, statements: Iterable[ast.stmt]) -> tuple[_Symbol, ...]:
-    """The symbols that statements name: of their own module, or imported at its top or inside them."""
-    found: set[_Symbol] = set()
-    for statement in statements:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and node.id in module.symbols:
-                found.add((module.name, node.id))
-            elif isinstance(node, ast.Name) and node.id in module.imports:
-                found.add(module.imports[node.id])
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                found.update(symbol for _, symbol in _bindings(node))
-    return tuple(sorted(found))
 
 
 @functools.cache
@@ -131,10 +124,39 @@ def _module(name: str) -> _Module | None:
     path = _source_of(name)
     if path is None:
         return None
+    source = path.read_bytes()
+    told = f"{sys.version} {name} ".encode()
+    kept = f"code/{hashlib.sha256(told + _own_source() + source).hexdigest()[:32]}.json"
+    try:
+        return _from_json(json.loads((cache_folder() / kept).read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError):
+        found = _taken_apart(name, source)
+    with contextlib.suppress(OSError):  # the next command takes it apart again
+        write_whole(cache_folder() / kept, json.dumps([found.looks, found.imports]))
+    return found
+
+
+@functools.cache
+def _own_source() -> bytes:
+    return Path(__file__).read_bytes()
+
+
+def _from_json(value: Any) -> _Module:
+    looks, imports = value
+    return _Module(
+        {
+            symbol: (digest, tuple((module, name) for module, name in needs))
+            for symbol, (digest, needs) in looks.items()
+        },
+        {bound: (module, name) for bound, (module, name) in imports.items()},
+    )
+
+
+def _taken_apart(name: str, source: bytes) -> _Module:
     symbols: dict[str, list[ast.stmt]] = {}
     imports: dict[str, _Symbol] = {}
     loose: list[ast.stmt] = []
-    for statement in _parse(path).body:
+    for statement in _parse(source).body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             imports.update(_bindings(statement))
         elif isinstance(statement, _Definition):
@@ -144,12 +166,30 @@ def _module(name: str) -> _Module | None:
                 symbols.setdefault(bound, []).append(statement)
         elif not _for_checkers(statement):
             loose.append(statement)
-    return _Module(name, {key: tuple(value) for key, value in symbols.items()}, imports, tuple(loose))
+    known = {**imports, **{symbol: (name, symbol) for symbol in symbols}}
+    return _Module(
+        {
+            symbol: (_digest(statements), _needs(known, statements))
+            for symbol, statements in {**symbols, LOOSE: loose}.items()
+        },
+        imports,
+    )
 
 
-def _parse(path: Path) -> ast.Module:
+def _needs(known: Mapping[str, _Symbol], statements: Iterable[ast.stmt]) -> tuple[_Symbol, ...]:
+    """The symbols that statements name: of their own module, or imported at its top or inside them."""
+    found: set[_Symbol] = set()
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id in known:
+                found.add(known[node.id])
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                found.update(symbol for _, symbol in _bindings(node))
+    return tuple(sorted(found))
+
+
+def _parse(source: bytes) -> ast.Module:
     """The syntax tree without docstrings; a file that does not parse counts as one string."""
-    source = path.read_bytes()
     try:
         tree = ast.parse(source)
     except SyntaxError:

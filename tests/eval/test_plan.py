@@ -284,6 +284,23 @@ def test_code_reached_through_imports_inside_functions_and_whole_modules_counts(
     assert module("main:run", main=top, other=OTHER.replace("x + 1", "x + 2"), **passed_on) != before
 
 
+def test_what_was_read_of_code_is_kept_and_a_damaged_note_is_read_anew(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDTO3D_CACHE", str(tmp_path / "cache"))
+    before = module("main:run", main=CODE, other=OTHER)
+    kept = sorted((tmp_path / "cache" / "code").iterdir())
+    assert len(kept) >= 2
+    assert module("main:run", main=CODE, other=OTHER) == before
+    for path in kept:
+        path.write_text(path.read_text()[:-5])
+    assert module("main:run", main=CODE, other=OTHER) == before
+    assert sorted((tmp_path / "cache" / "code").iterdir()) == kept
+    monkeypatch.setenv("IDTO3D_CACHE", str(tmp_path / "main.py" / "no folder"))
+    (tmp_path / "main.py").write_text("")
+    assert module("main:run", main=CODE, other=OTHER) == before
+
+
 def test_a_module_that_does_not_exist_has_no_version() -> None:
     assert code_version.code_version("no_such_module:run") == ""
 
