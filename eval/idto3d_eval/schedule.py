@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import time
@@ -55,9 +56,13 @@ class Schedule:
         self._running: dict[str, _Running] = {}
         self._attempts: Counter[str] = Counter()
         self._waiting = {job.name for job in plan.jobs}
-        self._ready = ReadyJobs(plan, stages)
         self._intact = Intact(store)
         self._first: dict[str, str] = {}  # jobs to be done again for their files -> the digest they had
+
+    @functools.cached_property
+    def _ready(self) -> ReadyJobs:
+        """The order of what is left; a finished run has no need of it."""
+        return ReadyJobs(self._plan, self._stages)
 
     @collected_later
     def recall(self) -> bool:
@@ -72,8 +77,9 @@ class Schedule:
         again = lacking_files(self._plan, known)
         for job in self._plan.jobs:
             if job.name in known and job.name not in again:
-                self._settle(job, known[job.name])
-        self._ready.begin(self.settled)
+                self._note(job, known[job.name])
+        if self._waiting:
+            self._ready.begin(self.settled)
         self.recalled = frozenset(self.settled)
         self._do_first({name: known[name].digest for name in again})
         return not self._waiting
@@ -191,11 +197,14 @@ class Schedule:
             reason = f"given up after {attempts} tries: {reason}"
         self._settle(job, self._failure(job, key, reason, retry=retry, **_costs(job, message)))
 
-    def _settle(self, job: Job, record: Record) -> None:
+    def _note(self, job: Job, record: Record) -> None:
         self.settled[job.name] = record
         self._waiting.discard(job.name)
-        self._ready.settle(job.name)
         self._shown.settled(job.name, record)
+
+    def _settle(self, job: Job, record: Record) -> None:
+        self._note(job, record)
+        self._ready.settle(job.name)
         digest = self._first.pop(job.name, record.digest)
         if digest != record.digest:
             self._forget(job.name)
