@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from idto3d_dashboard.drawing.quality_cost import _Across, quality_cost
+from idto3d_dashboard.drawing.across import Across
+from idto3d_dashboard.drawing.quality_cost import quality_cost
 from idto3d_eval.quality_cost import Panel, Point
 
 NAMES = ("first", "<b>second</b>", "third")
@@ -53,7 +54,7 @@ def test_a_row_that_costs_nothing_has_a_place() -> None:
     ("low", "high"), [(5.0, 5.0), (50.0, 90.0), (1.0, 1000.0), (0.003, 70_000.0), (58.0, 160.0)]
 )
 def test_the_axis_has_ticks_that_fit(low: float, high: float) -> None:
-    across = _Across.of([low, high])
-    assert 2 <= len(across.ticks()) <= 9
-    assert all(0 <= across.place(tick) <= 100 for tick in across.ticks())
+    across = Across.of_costs([low, high])
+    assert 2 <= len(across.columns()) <= 9
+    assert all(0 <= place <= 100 for place, _ in across.columns())
     assert 0 < across.place(low) <= across.place(high) < 100

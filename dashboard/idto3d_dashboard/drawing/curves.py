@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from idto3d_dashboard.drawing.across import Across
 from idto3d_dashboard.drawing.plane import (
     GREY,
     Place,
@@ -14,7 +15,6 @@ from idto3d_dashboard.drawing.plane import (
     line,
     line_legend,
     mark,
-    numbered,
     plane,
     rows_of,
     share,
@@ -63,7 +63,7 @@ def line_chart(
     if ends is None:
         return ""
     low, high, ticks = axis(*ends)
-    across = _Across.of([place for curve in every for place in curve.x])
+    across = Across.of([place for curve in every for place in curve.x])
     parts, named = [], []
     for curve in curves:
         ink, kind = colour[curve.label], "dot" if curve.other else dash[curve.label]
@@ -90,39 +90,12 @@ def line_chart(
         under=x,
         rows=rows_of(ticks, low, high),
         columns=across.columns(),
-        named=across.names is not None,
+        named=bool(across.names),
     )
     return drawn + line_legend(named)
 
 
-@dataclass(frozen=True)
-class _Across:
-    """The horizontal axis: of numbers, or of names in their order."""
-
-    low: float
-    high: float
-    names: tuple[str, ...] | None
-
-    @classmethod
-    def of(cls, places: Sequence[float | str]) -> _Across:
-        if any(isinstance(place, str) for place in places):
-            return cls(0.0, 1.0, tuple(dict.fromkeys(map(str, places))))
-        low, high = bounds(map(float, places)) or (0.0, 1.0)
-        return cls(low, high if high > low else low + 1.0, None)
-
-    def place(self, at: float | str) -> float:
-        """Percent from the left."""
-        if self.names is None:
-            return share(float(at), self.low, self.high)
-        return 100.0 * (self.names.index(str(at)) + 0.5) / len(self.names)
-
-    def columns(self) -> list[tuple[float, str]]:
-        if self.names is None:
-            return numbered(self.low, self.high)
-        return [(self.place(name), name) for name in self.names]
-
-
-def _pieces(curve: Curve, across: _Across, low: float, high: float) -> Iterator[list[Place]]:
+def _pieces(curve: Curve, across: Across, low: float, high: float) -> Iterator[list[Place]]:
     """A curve's places, taken apart where it has no value."""
     piece: list[Place] = []
     for at, value in zip(curve.x, curve.y, strict=True):

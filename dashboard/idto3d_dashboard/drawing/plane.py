@@ -12,7 +12,6 @@ from html import escape
 from itertools import chain, pairwise
 
 from idto3d_dashboard.drawing.style import DASHES
-from idto3d_eval.charts import axis
 
 GREY = "#8C8C8C"  # in sight on light and on dark paper
 Place = tuple[float, float]  # percent from the left, and from below
@@ -28,12 +27,6 @@ def rows_of(ticks: Iterable[float], low: float, high: float) -> list[tuple[float
 def share(value: float, low: float, high: float) -> float:
     """Percent of the way from low to high."""
     return 100.0 * (value - low) / (high - low)
-
-
-def numbered(low: float, high: float) -> list[tuple[float, str]]:
-    """Percents and texts of round numbers between two ends of the horizontal axis."""
-    every = [tick for tick in axis(low, high)[2] if low <= tick <= high]
-    return [(share(tick, low, high), f"{tick:,.4g}") for tick in every]
 
 
 def plane(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from idto3d_dashboard.drawing.across import Across
 from idto3d_dashboard.drawing.plane import GREY, line, mark, plane, rows_of, share, stepped, whisker
 from idto3d_dashboard.drawing.style import colours, symbols
 from idto3d_eval.charts import axis
@@ -20,49 +20,6 @@ HOW_TO_READ = (
     "Whiskers: the interval of the table. The line joins what no ranked row beats at its cost or less; "
     "dashed lines are rows that bracket the scale. Faint marks: unranked rows."
 )
-_FEWEST_TICKS, _MOST_TICKS = 3, 7  # of the horizontal axis, on a telephone too
-
-
-@dataclass(frozen=True)
-class _Across:
-    """The horizontal axis: logarithmic where every row costs something.
-
-    Attributes:
-        low, high: of the axis; logarithms where it is logarithmic.
-        logarithmic: whether it is.
-    """
-
-    low: float
-    high: float
-    logarithmic: bool
-
-    @classmethod
-    def of(cls, costs: Sequence[float]) -> _Across:
-        """An axis on which all costs have a place."""
-        logarithmic = min(costs) > 0
-        ends = [math.log10(cost) if logarithmic else cost for cost in (min(costs), max(costs))]
-        room = 0.06 * (ends[1] - ends[0]) or 0.3
-        return cls(ends[0] - room, ends[1] + room, logarithmic)
-
-    def place(self, cost: float) -> float:
-        """Percent from the left."""
-        at = math.log10(cost) if self.logarithmic else cost
-        return 100.0 * (at - self.low) / (self.high - self.low)
-
-    def ticks(self) -> list[float]:
-        """Round costs on the axis, few enough to be read."""
-        low, high = (10.0**self.low, 10.0**self.high) if self.logarithmic else (self.low, self.high)
-        even = [tick for tick in axis(low, high)[2] if low <= tick <= high]
-        if not self.logarithmic:
-            return even
-        powers = range(math.floor(self.low), math.ceil(self.high) + 1)
-        found: list[float] = []
-        for factors in ((1, 2, 5), (1, 3), (1,)):
-            every = [factor * 10.0**power for power in powers for factor in factors]
-            found = [tick for tick in every if self.low <= math.log10(tick) <= self.high]
-            if len(found) <= _MOST_TICKS:
-                break
-        return found if len(found) >= _FEWEST_TICKS else even
 
 
 def quality_cost(panel: Panel, labels: Sequence[str], chosen: Sequence[str]) -> tuple[str, polars.DataFrame]:
@@ -94,7 +51,7 @@ def _drawn(panel: Panel, shown: Sequence[Point], labels: Sequence[str]) -> str:
     ends = [end for point in panel.points for end in (point.value, point.low, point.high)]
     ends = [end for end in (*ends, *(value for _, value in panel.brackets)) if math.isfinite(end)]
     low, high, ticks = axis(min(ends), max(ends))
-    across = _Across.of([point.cost for point in panel.points])
+    across = Across.of_costs([point.cost for point in panel.points])
     tones, marks = colours(labels), symbols(labels)
 
     def up(value: float) -> float:
@@ -122,5 +79,5 @@ def _drawn(panel: Panel, shown: Sequence[Point], labels: Sequence[str]) -> str:
         told=f"{panel.metric} against {panel.cost}: {len(shown)} rows; their figures are in the file below",
         under=f"{panel.cost}{', logarithmic' if across.logarithmic else ''}",
         rows=rows_of(ticks, low, high),
-        columns=[(across.place(tick), f"{tick:,.4g}") for tick in across.ticks()],
+        columns=across.columns(),
     )
