@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,10 @@ def large_protocol(jobs: int) -> Protocol:
 
 def _plan(jobs: int) -> list[Bar]:
     found = _in_own_process(_planned, jobs)
-    again = _in_own_process(_recalled, jobs)
+    with tempfile.TemporaryDirectory(prefix="bench-runner-") as folder:
+        run = Path(folder)
+        _in_own_process(partial(_finish_without_work, run), jobs)
+        again = _in_own_process(partial(_recalled, run), jobs)
     note = f"{found['jobs']:,} jobs"
     return [
         Bar("plan, s", found["seconds"], PLAN_S, note=note),
@@ -87,45 +91,45 @@ def _planned(jobs: int) -> dict[str, float]:
     return {"jobs": len(plan.jobs), "seconds": time.perf_counter() - start, "mib": _peak_mib()}
 
 
-def _recalled(jobs: int) -> dict[str, float]:
-    """Plan, records and results of a finished run: what the command does before it shows the table."""
-    from idto3d_eval.results import FILES, finish, results_key
+def _finish_without_work(run: Path, jobs: int) -> dict[str, float]:
+    """A run of so many jobs as it lies when it is finished, without any work: records and empty artefacts,
+    written without waiting for the disk, and the key of its results."""
+    from idto3d_eval.results import FILES, results_key
 
-    protocol = large_protocol(jobs)
-    with tempfile.TemporaryDirectory(prefix="bench-runner-") as folder:
-        store = Store(Path(folder))
-        _finish_without_work(plan_run(protocol, shipped_weights()), store)
-        for name in FILES:
-            (store.root / name).write_text("{}")
-        nothing = {
-            "rows": [],
-            "provenance": {name: kind() for name, kind in PROVENANCE.items()},
-            "protocol": {"population": {"identities": []}, "expressions": []},
-        }
-        (store.root / SUMMARY).write_text(json.dumps(nothing))
-        start = time.perf_counter()
-        plan = plan_run(protocol, shipped_weights())
-        with store.locked():
-            schedule = settle(plan, store, STAGE_TABLE, console=Console(file=io.StringIO()))
-            if schedule.computed:
-                raise RuntimeError(f"found {schedule.computed} jobs run, expected a finished run")
-            recalled = time.perf_counter() - start
-            store.note(Record(SUMMARY, results_key(plan, schedule.settled), "done", ""))
-            start = time.perf_counter()
-            finish(plan, store, schedule.settled)
-        return {"seconds": recalled + time.perf_counter() - start, "mib": _peak_mib()}
-
-
-def _finish_without_work(plan: Plan, store: Store) -> None:
-    """Records and empty artefacts of all jobs, written without waiting for the disk."""
-    digests: dict[str, str] = {}
+    plan, store = plan_run(large_protocol(jobs), shipped_weights()), Store(run)
+    settled: dict[str, Record] = {}
     for job in plan.jobs:
-        key = job.key({need: digests[need] for need in job.needs})
-        digests[job.name] = key
+        key = job.key({need: settled[need].digest for need in job.needs})
+        settled[job.name] = Record(job.name, key, "done", key, seconds=1.0)
         store.artefact(job.name).mkdir(parents=True, exist_ok=True)
         record = store.root / "index" / f"{job.name}.json"
         record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(asdict(Record(job.name, key, "done", key, seconds=1.0)), indent=1))
+        record.write_text(json.dumps(asdict(settled[job.name]), indent=1))
+    for name in FILES:
+        (store.root / name).write_text("{}")
+    nothing = {
+        "rows": [],
+        "provenance": {name: kind() for name, kind in PROVENANCE.items()},
+        "protocol": {"population": {"identities": []}, "expressions": []},
+    }
+    (store.root / SUMMARY).write_text(json.dumps(nothing))
+    store.note(Record(SUMMARY, results_key(plan, settled), "done", ""))
+    return {"jobs": len(plan.jobs)}
+
+
+def _recalled(run: Path, jobs: int) -> dict[str, float]:
+    """Plan, records and results of a finished run: what the command does before it shows the table."""
+    from idto3d_eval.results import finish
+
+    protocol, store = large_protocol(jobs), Store(run)
+    start = time.perf_counter()
+    plan = plan_run(protocol, shipped_weights())
+    with store.locked():
+        schedule = settle(plan, store, STAGE_TABLE, console=Console(file=io.StringIO()))
+        if schedule.computed:
+            raise RuntimeError(f"found {schedule.computed} jobs run, expected a finished run")
+        finish(plan, store, schedule.settled)
+    return {"seconds": time.perf_counter() - start, "mib": _peak_mib()}
 
 
 def _overhead(_: int) -> list[Bar]:
