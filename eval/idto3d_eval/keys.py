@@ -58,8 +58,11 @@ class KeyInputs:
             )
             text = f"{{{','.join(members)}}}"
         else:
-            varying = (_text(self.identity), _text_of_digests(inputs), _text(self.parameters), str(self.seed))
-            text = f"{''.join(part + value for part, value in zip(frame, varying, strict=False))}{frame[-1]}"
+            start, to_inputs, to_parameters, to_seed, end = frame
+            text = (
+                f"{start}{_quoted(self.identity)}{to_inputs}{_text_of_digests(inputs)}"
+                f"{to_parameters}{_text(self.parameters)}{to_seed}{self.seed}{end}"
+            )
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def _frame(self) -> tuple[str, ...] | None:
@@ -81,6 +84,7 @@ class KeyInputs:
 
 
 _SORTED_FIELDS = tuple(sorted(member.name for member in fields(KeyInputs)))
+_quoted = json.encoder.encode_basestring_ascii
 _VARYING = frozenset({"identity", "inputs", "parameters", "seed"})
 _HOLE = "\0"  # which no JSON text holds
 _FRAMES: dict[tuple[Any, ...], tuple[tuple[str, ...], tuple[Mapping[str, Any], ...]]] = {}
@@ -161,13 +165,13 @@ def _text(value: Any) -> str:
     if type(value) is int:
         return str(value)
     if type(value) is str:
-        return json.encoder.encode_basestring_ascii(value)
+        return _quoted(value)
     return canonical_json(value)
 
 
 def _text_of_digests(digests: Mapping[str, str]) -> str:
-    quoted = json.encoder.encode_basestring_ascii
-    return f"{{{','.join(f'{quoted(name)}:{quoted(digests[name])}' for name in sorted(digests))}}}"
+    members = [f"{_quoted(name)}:{_quoted(digests[name])}" for name in sorted(digests)]
+    return f"{{{','.join(members)}}}"
 
 
 def _plain(value: Any) -> Any:
