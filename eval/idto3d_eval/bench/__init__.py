@@ -23,6 +23,7 @@ from idto3d_eval.bench import (
     runner,
     scale,
     sensitivity,
+    shapes,
     statistics,
     strength,
     text,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "distances": distances.command,
     "preferences": preferences.command,
     "runner": runner.command,
+    "shapes": shapes.command,
 }
 
 app = typer.Typer(
