@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from idto3d.errors import UserError
 from idto3d_eval import shape_stage
+from idto3d_eval.bench.shape_share import measure_shares
 from idto3d_eval.job_names import row_jobs, shared_jobs
 from idto3d_eval.plan import Job, Plan, plan_run
 from idto3d_eval.run import run_protocol, shipped_weights
@@ -89,6 +91,15 @@ def test_a_person_whose_shapes_failed_has_no_shape_and_the_others_do(
     of_metric = {row.identity: row for row in rows if row.metric == "now_median"}
     assert of_metric[job.key_inputs.identity].reason == ""
     assert of_metric[other.key_inputs.identity].reason == "out of memory"
+
+
+def test_the_share_that_is_measured_by_person_is_that_of_the_same_rows(whole: Path) -> None:
+    (found,) = measure_shares(whole, ["oracle"])
+    assert found.label == "oracle"
+    assert 0.0 < found.share < 1.0
+    assert shape_stage.SPLIT_FROM > 2
+    with pytest.raises(UserError, match="nobody"):
+        measure_shares(whole, ["nobody"])
 
 
 def test_few_people_are_scored_in_one_job_a_row() -> None:
