@@ -75,11 +75,14 @@ class Schedule:
                 if record is not None:
                     known[job.name] = record
         again = lacking_files(self._plan, known)
+        if len(known) == len(self._plan.jobs) and not again:  # nothing is left to show or to put in order
+            self.settled, self.recalled = known, frozenset(known)
+            self._waiting.clear()
+            return True
         for job in self._plan.jobs:
             if job.name in known and job.name not in again:
                 self._note(job, known[job.name])
-        if self._waiting:
-            self._ready.begin(self.settled)
+        self._ready.begin(self.settled)
         self.recalled = frozenset(self.settled)
         self._do_first({name: known[name].digest for name in again})
         return not self._waiting

@@ -35,7 +35,7 @@ ROWS = (
     *("sample_and_fit", "image_fit", "feed_forward"),
 )
 DISTILLED = ROWS[:8]
-SHAPE_SHARE = 0.75  # of a row's score: 0.69, 0.74 and 0.88 of three rows of three people (2026-11-28)
+SHAPE_SHARE = 0.98  # of a row's score: 0.979 and 0.981 of two rows (`bench shapes`, 2026-11-28)
 HAND_OVER_S = 0.008  # of the process that hands out, a job (measured: bench runner)
 WITHIN = 0.15  # the bar: of the bound
 PICTURE_POINTS = 400
