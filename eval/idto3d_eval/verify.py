@@ -17,8 +17,9 @@ from idto3d_eval.plan import Job, Plan, plan_run
 from idto3d_eval.results import read_summary
 from idto3d_eval.run import STAGE_TABLE, shipped_weights
 from idto3d_eval.run_folder import SCORES, SUMMARY, protocol_of, records_of
-from idto3d_eval.stage import Stage, StageCall, protocol_part, stage_table
+from idto3d_eval.stage import Stage, stage_table
 from idto3d_eval.store import Record, Store
+from idto3d_eval.stored_call import run_here
 from idto3d_eval.tables import ScoreRow, parquet_bytes, read_rows, score_table
 
 TOLERANCE = 1e-6  # relative, and absolute below 1: other machines move last bits, errors move more
@@ -175,25 +176,11 @@ def _score(
     plan: Plan, store: Store, job: Job, known: Mapping[str, Record], table: Mapping[str, Stage]
 ) -> list[ScoreRow]:
     """The rows of a score job, computed again from its stored inputs."""
-    stage = table[job.stage]
     done = [need for need in job.needs if known[need].done and store.artefact(need).exists()]
+    inputs = {need: store.artefact(need).absolute() for need in done}
+    failures = {need: known[need].reason for need in job.needs if need not in done}
     with tempfile.TemporaryDirectory() as folder:
-        stage.run(
-            StageCall(
-                job=job.name,
-                label=job.label,
-                identity=job.key_inputs.identity,
-                seed=job.key_inputs.seed,
-                protocol=protocol_part(plan.protocol, stage.fields),
-                method=job.key_inputs.method,
-                parameters=job.key_inputs.parameters,
-                inputs={need: store.artefact(need).absolute() for need in done},
-                failures={need: known[need].reason for need in job.needs if need not in done},
-                weights=plan.weights,
-                out=Path(folder),
-                progress=lambda *_: None,
-            )
-        )
+        run_here(plan, job, table[job.stage], inputs, failures, Path(folder))
         return read_rows(Path(folder))
 
 

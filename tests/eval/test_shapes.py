@@ -16,9 +16,9 @@ from idto3d_eval.bench.shape_share import measure_shares
 from idto3d_eval.job_names import row_jobs, shared_jobs
 from idto3d_eval.plan import Job, Plan, plan_run
 from idto3d_eval.run import run_protocol, shipped_weights
-from idto3d_eval.stage import StageCall, protocol_part
 from idto3d_eval.stages import STAGES
 from idto3d_eval.store import Store
+from idto3d_eval.stored_call import run_here
 from idto3d_eval.tables import ScoreRow, read_rows
 from idto3d_protocols import load_protocol
 from idto3d_protocols.schema import MethodRow, Protocol
@@ -140,22 +140,7 @@ def stage_rows(
 ) -> list[ScoreRow]:
     """What a job writes from a run's artefacts, some of which are told to have failed."""
     out.mkdir(parents=True)
-    stage = STAGES[job.stage]
     there = {need: extra.get(need, root / need) for need in job.needs if need not in failures}
-    stage.run(
-        StageCall(
-            job=job.name,
-            label=job.label,
-            identity=job.key_inputs.identity,
-            seed=job.key_inputs.seed,
-            protocol=protocol_part(protocol(), stage.fields),
-            method=job.key_inputs.method,
-            parameters=job.key_inputs.parameters,
-            inputs=there,
-            failures={need: failures[need] for need in job.needs if need in failures},
-            weights=shipped_weights(),
-            out=out,
-            progress=lambda *_: None,
-        )
-    )
+    told = {need: failures[need] for need in job.needs if need in failures}
+    run_here(plan_run_as_one(), job, STAGES[job.stage], there, told, out)
     return read_rows(out)

@@ -21,9 +21,9 @@ from idto3d_eval import shape_stage
 from idto3d_eval.plan import Job, Plan, plan_run
 from idto3d_eval.run import shipped_weights
 from idto3d_eval.run_folder import protocol_of
-from idto3d_eval.stage import StageCall, protocol_part
 from idto3d_eval.stages import STAGES
 from idto3d_eval.store import Store
+from idto3d_eval.stored_call import run_here
 
 
 @dataclass(frozen=True)
@@ -100,29 +100,15 @@ def _share(store: Store, undivided: Plan, divided: Plan, whole: Job, folder: Pat
 
 def _seconds(store: Store, plan: Plan, job: Job, out: Path, made: Mapping[str, Path] = {}) -> float:
     out.mkdir(parents=True)
-    stage = STAGES[job.stage]
-    call = StageCall(
-        job=job.name,
-        label=job.label,
-        identity=job.key_inputs.identity,
-        seed=job.key_inputs.seed,
-        protocol=protocol_part(plan.protocol, stage.fields),
-        method=job.key_inputs.method,
-        parameters=job.key_inputs.parameters,
-        inputs={need: made.get(need, store.artefact(need).absolute()) for need in job.needs},
-        failures={},
-        weights=plan.weights,
-        out=out,
-        progress=lambda *_: None,
-    )
+    inputs = {need: made.get(need, store.artefact(need).absolute()) for need in job.needs}
     start = time.process_time()
-    stage.run(call)
+    run_here(plan, job, STAGES[job.stage], inputs, {}, out)
     return time.process_time() - start
 
 
 def _made(store: Store, need: str) -> bool:
     record = store.record(need)
-    return record is not None and record.done and store.artefact(need).exists()
+    return record is not None and record.done and not record.fileless
 
 
 @contextmanager
